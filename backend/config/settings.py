@@ -1,0 +1,105 @@
+"""Settings of the backend: the one place that reads the environment (and `.env`).
+
+The forecasting settings are kept as the text they came as. `backend.forecasting.conf` knows their
+defaults and checks them, so that a malformed value is one clear sentence of the command that
+needs it and not a traceback of every command.
+"""
+
+from pathlib import Path
+
+from django.core.management.utils import get_random_secret_key
+from environs import Env
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+env = Env()
+env.read_env(str(BASE_DIR / ".env"), recurse=False)
+
+# Without a key of its own a process makes one up: commands work, sessions end with the process,
+# and `check --deploy` reports it (security.W009).
+SECRET_KEY = env.str("DJANGO_SECRET_KEY", "") or f"django-insecure-{get_random_secret_key()}"
+DEBUG = env.bool("DJANGO_DEBUG", False)
+ALLOWED_HOSTS: list[str] = env.list("DJANGO_ALLOWED_HOSTS", [])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "backend.entities",
+    "backend.events",
+    "backend.forecasting",
+    # Only commands for development and tests; imports nothing until one of them runs.
+    "backend.localcloud",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "backend.config.urls"
+WSGI_APPLICATION = "backend.config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": env.dj_db_url("DATABASE_URL", "postgresql://127.0.0.1:5432/venezuelawatch"),
+}
+# A database that does not answer is reported in seconds, not after the TCP stack gives up.
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Google Cloud and the forecasting pipeline. Empty means: not set, the app's default holds.
+GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
+CLOUD_SQL_INSTANCE = env.str("CLOUD_SQL_INSTANCE", "")
+FORECASTING_LOCATION = env.str("FORECASTING_LOCATION", "")
+FORECASTING_DATASET = env.str("FORECASTING_DATASET", "")
+FORECASTING_TABLE = env.str("FORECASTING_TABLE", "")
+FORECASTING_CONNECTION_ID = env.str("FORECASTING_CONNECTION_ID", "")
+FORECASTING_SOURCE_DATABASE = env.str("FORECASTING_SOURCE_DATABASE", "")
+FORECASTING_SCHEDULE = env.str("FORECASTING_SCHEDULE", "")
+FORECASTING_WINDOW_DAYS = env.str("FORECASTING_WINDOW_DAYS", "")
+FORECASTING_REFRESH_DAYS = env.str("FORECASTING_REFRESH_DAYS", "")
+FORECASTING_KEEP_HISTORY = env.str("FORECASTING_KEEP_HISTORY", "")
+FORECASTING_SCORE_SOURCE = env.str("FORECASTING_SCORE_SOURCE", "")
+FORECASTING_POSTGRES_USER_SECRET = env.str("FORECASTING_POSTGRES_USER_SECRET", "")
+FORECASTING_POSTGRES_PASSWORD_SECRET = env.str("FORECASTING_POSTGRES_PASSWORD_SECRET", "")
+FORECASTING_SERVICE_ACCOUNT = env.str("FORECASTING_SERVICE_ACCOUNT", "")
+FORECASTING_NOTIFICATION_TOPIC = env.str("FORECASTING_NOTIFICATION_TOPIC", "")
+FORECASTING_MAX_AGE_HOURS = env.str("FORECASTING_MAX_AGE_HOURS", "")
+FORECASTING_API_ENDPOINT = env.str("FORECASTING_API_ENDPOINT", "")
