@@ -1,0 +1,108 @@
+"""The PostgreSQL user and password: from Secret Manager into the connection, and nowhere else."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import google_crc32c
+from google.api_core.exceptions import BadRequest, NotFound
+from google.cloud.secretmanager_v1.types import SecretPayload
+
+from backend.forecasting.conf import Config
+from backend.forecasting.errors import MissingPrerequisiteError
+from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.google_errors import gather, google_errors, text_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credential:
+    """What the connection logs in with; only `versions` may be shown.
+
+    `versions` names the secret versions that the two values were read from, such as
+    `POSTGRES_USER/versions/3, POSTGRES_PASSWORD/versions/7`.
+    """
+
+    user: str = field(repr=False)
+    password: str = field(repr=False)
+    versions: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SecretValue:
+    text: str = field(repr=False)
+    version: str
+
+
+def read_credential(clients: Clients, config: Config) -> Credential:
+    """The newest version of the two secrets.
+
+    Raises MissingPrerequisiteError for a secret that is missing, disabled, empty or damaged, and
+    ApiError for one that may not be read.
+    """
+    names = (config.user_secret, config.password_secret)
+    user, password = gather(partial(_read_secret, clients, config, name) for name in names)
+    return Credential(
+        user=user.text, password=password.text, versions=f"{user.version}, {password.version}"
+    )
+
+
+@contextmanager
+def without_debug_logs() -> Iterator[None]:
+    """Keep a credential out of the logs: Google's clients log whole messages at DEBUG."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.DEBUG))
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _read_secret(clients: Clients, config: Config, name: str) -> _SecretValue:
+    path = f"projects/{config.project}/secrets/{name}/versions/latest"
+    with google_errors(f"Reading secret {name}", clients), without_debug_logs():
+        try:
+            reply = clients.secrets.access_secret_version(name=path, retry=RETRY, timeout=TIMEOUT)
+        except (NotFound, BadRequest) as error:
+            # 400 is FAILED_PRECONDITION over REST: the newest version is disabled or destroyed,
+            # and `latest` does not fall back to an older one.
+            raise MissingPrerequisiteError(
+                f"Secret {name} of project {config.project} has no version that can be read "
+                f"({text_of(error)}): {_add_version(name, config.project)}."
+            ) from error
+    version = f"{name}/versions/{reply.name.rsplit('/', 1)[-1]}"
+    return _SecretValue(text=_text(reply.payload, version, config.project), version=version)
+
+
+def _text(payload: SecretPayload, version: str, project: str) -> str:
+    """The payload as text, without the one newline that `echo` leaves at its end."""
+    data = bytes(payload.data)
+    if "data_crc32c" in payload and google_crc32c.value(data) != payload.data_crc32c:
+        raise MissingPrerequisiteError(
+            f"Secret version {version} arrived damaged (its CRC32C differs): run the command again."
+        )
+    try:
+        text = data.decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError:
+        # Not `from error`: that exception carries the payload.
+        raise _unusable(version, "is not UTF-8 text", project) from None
+    if not text.strip():
+        raise _unusable(version, "is empty", project)
+    if "\0" in text:
+        raise _unusable(version, "holds a NUL character", project)
+    return text
+
+
+def _unusable(version: str, what: str, project: str) -> MissingPrerequisiteError:
+    name = version.split("/")[0]
+    return MissingPrerequisiteError(
+        f"Secret version {version} {what}: {_add_version(name, project)}."
+    )
+
+
+def _add_version(name: str, project: str) -> str:
+    return (
+        f"add one with `printf %s VALUE | gcloud secrets versions add {name} --data-file=- "
+        f"--project {project}` (after `gcloud secrets create {name}`, where it does not exist)"
+    )

@@ -1,0 +1,52 @@
+"""What the product raises: one root, so that a command catches one class.
+
+Every message is one sentence, or a few, for an operator: what was wrong, its value, what to do.
+"""
+
+
+class ForecastingError(Exception):
+    """It could not be done; the message says why and what to do next. Exit status 1."""
+
+    returncode = 1
+
+
+class SettingError(ForecastingError):
+    """A setting or flag is missing or malformed."""
+
+
+class MissingPrerequisiteError(ForecastingError):
+    """Something that another command or an operator has to make first is not there."""
+
+
+class ConflictError(ForecastingError):
+    """A resource exists and differs in what cannot be changed; nothing was written."""
+
+
+class ApiError(ForecastingError):
+    """Google refused or did not answer; raised from google's own exception."""
+
+
+class UnreachableError(ApiError):
+    """No credentials, or no network: nothing at all can be asked of Google."""
+
+
+class SourceDatabaseError(ForecastingError):
+    """The source database refused the source query."""
+
+
+class DriftFound(ForecastingError):
+    """Under `--check`: there is something to change. Exit status 2."""
+
+    returncode = 2
+
+
+class RunFailed(ForecastingError):
+    """The nightly load was started and did not succeed. Exit status 2."""
+
+    returncode = 2
+
+
+class VerificationFailed(ForecastingError):
+    """The look succeeded and something is wrong. Exit status 2."""
+
+    returncode = 2

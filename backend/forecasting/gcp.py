@@ -1,0 +1,137 @@
+"""The one place where Google's clients are made, with the timeouts and retries they all use."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import google.auth
+import requests
+from google.api_core import exceptions
+from google.api_core.client_options import ClientOptions
+from google.api_core.retry import Retry
+from google.auth import exceptions as auth_exceptions
+from google.auth.credentials import AnonymousCredentials, Credentials
+from google.cloud import bigquery, bigquery_connection_v1, bigquery_datatransfer_v1
+from google.cloud import secretmanager_v1 as secret_manager
+from urllib3.exceptions import NewConnectionError
+
+from backend.forecasting.conf import Config
+
+TIMEOUT = 30.0
+"""Seconds for one request; several methods of Google's clients have no limit of their own."""
+
+_TRANSIENT = (
+    exceptions.TooManyRequests,
+    exceptions.InternalServerError,
+    exceptions.BadGateway,
+    exceptions.ServiceUnavailable,
+    exceptions.GatewayTimeout,
+    requests.exceptions.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.Timeout,
+    auth_exceptions.TransportError,
+)
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_TRANSIENT_REASONS = {"rateLimitExceeded", "backendError", "jobRateLimitExceeded"}
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may well succeed in a moment.
+
+    Over REST a 429, 500 or 504 is no subclass of what the clients retry by default, hence a
+    predicate of our own. A host that cannot be connected to at all is not waited for.
+    """
+    if isinstance(error, requests.exceptions.ConnectionError) and error.args:
+        return not isinstance(getattr(error.args[0], "reason", None), NewConnectionError)
+    if isinstance(error, exceptions.Forbidden):
+        return any(_reason(item) in _TRANSIENT_REASONS for item in error.errors)
+    return isinstance(error, _TRANSIENT)
+
+
+def _reason(item: Any) -> str:
+    return str(item.get("reason")) if isinstance(item, dict) else ""
+
+
+RETRY = Retry(predicate=is_transient, initial=0.2, maximum=5.0, multiplier=2.0, timeout=60.0)
+"""For calls that may be sent twice without harm: reads, and writes to a name that we chose."""
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The four services, each client made when it is first used."""
+
+    project: str
+    location: str
+    credentials: Credentials
+    endpoint: str = ""
+
+    @cached_property
+    def bigquery(self) -> bigquery.Client:
+        return bigquery.Client(
+            project=self.project,
+            location=self.location,
+            credentials=self.credentials,
+            client_options=self._options,
+        )
+
+    @cached_property
+    def connections(self) -> bigquery_connection_v1.ConnectionServiceClient:
+        return bigquery_connection_v1.ConnectionServiceClient(**self._gapic)
+
+    @cached_property
+    def transfers(self) -> bigquery_datatransfer_v1.DataTransferServiceClient:
+        return bigquery_datatransfer_v1.DataTransferServiceClient(**self._gapic)
+
+    @cached_property
+    def secrets(self) -> secret_manager.SecretManagerServiceClient:
+        return secret_manager.SecretManagerServiceClient(**self._gapic)
+
+    @cached_property
+    def project_number(self) -> str:
+        """The project's number, empty where BigQuery does not tell it.
+
+        Asked for only to compare it with the project that an error names.
+        """
+        try:
+            account = self.bigquery.get_service_account_email(retry=RETRY, timeout=TIMEOUT)
+        except (exceptions.GoogleAPICallError, requests.exceptions.RequestException):
+            return ""
+        found = re.match(r"bq-(\d+)@", account or "")
+        return found.group(1) if found else ""
+
+    @property
+    def service_account_email(self) -> str:
+        """The service account that the credentials are; empty for a person and for others."""
+        email = getattr(self.credentials, "service_account_email", None) or ""
+        # On Compute Engine the attribute is the word "default" until the first refresh.
+        return email if "@" in email else ""
+
+    @property
+    def member(self) -> str:
+        """Who the credentials are, as IAM writes it; a placeholder where they do not say."""
+        email = self.service_account_email
+        return f"serviceAccount:{email}" if email else "user:YOUR_ACCOUNT"
+
+    @property
+    def _options(self) -> ClientOptions | None:
+        return ClientOptions(api_endpoint=self.endpoint) if self.endpoint else None
+
+    @property
+    def _gapic(self) -> dict[str, Any]:
+        # gRPC is the clients' default; a plain-HTTP endpoint is reached by their REST transport.
+        transport = {"transport": "rest", "client_options": self._options} if self.endpoint else {}
+        return {"credentials": self.credentials, **transport}
+
+
+def make_clients(config: Config) -> Clients:
+    """Clients with Application Default Credentials, or anonymous ones for a local endpoint.
+
+    Raises google.auth.exceptions.DefaultCredentialsError where there are none.
+    """
+    credentials: Credentials
+    if config.api_endpoint:
+        credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    else:
+        credentials, _ = google.auth.default(scopes=[_SCOPE])
+    return Clients(config.project, config.location, credentials, config.api_endpoint)

@@ -1,0 +1,215 @@
+"""Google's refusals in the operator's words: what was being done, why not, what to do next.
+
+The clients raise different classes for one refusal (over REST a plain Forbidden, over gRPC its
+subclass PermissionDenied), so everything here looks at base classes and at the reason that Google
+puts into the reply (`google.rpc.ErrorInfo`, or `errors[0].reason` of the older JSON form).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import requests
+from google.api_core import exceptions
+from google.auth import exceptions as auth_exceptions
+
+from backend.forecasting.errors import ApiError, ForecastingError, UnreachableError
+from backend.forecasting.gcp import Clients
+
+T = TypeVar("T")
+
+GOOGLE_ERRORS = (
+    exceptions.GoogleAPICallError,
+    exceptions.RetryError,
+    auth_exceptions.GoogleAuthError,
+    requests.exceptions.RequestException,
+)
+"""All that Google's clients raise for a refusal, missing credentials or a failing network."""
+
+_API_TITLES = {
+    "bigquery.googleapis.com": "BigQuery API",
+    "bigqueryconnection.googleapis.com": "BigQuery Connection API",
+    "bigquerydatatransfer.googleapis.com": "BigQuery Data Transfer API",
+    "secretmanager.googleapis.com": "Secret Manager API",
+}
+
+# The least predefined role that holds a permission, by the permission's beginning.
+_ROLES = {
+    "bigquery.connections.use": "roles/bigquery.connectionUser",
+    "bigquery.connections.": "roles/bigquery.connectionAdmin",
+    "bigquery.jobs.": "roles/bigquery.jobUser",
+    "bigquery.datasets.": "roles/bigquery.dataOwner",
+    "bigquery.tables.": "roles/bigquery.dataEditor",
+    "bigquery.transfers.": "roles/bigquery.admin",
+    "secretmanager.versions.": "roles/secretmanager.secretAccessor",
+    "iam.serviceAccounts.": "roles/iam.serviceAccountUser",
+}
+_PERMISSION = re.compile(r"\b((?:bigquery|secretmanager|iam|cloudsql|pubsub)\.\w+\.\w+)\b")
+
+
+class ApiDisabledError(ApiError):
+    """APIs that the pipeline needs are not enabled in its project."""
+
+    def __init__(self, services: Iterable[str], project: str) -> None:
+        self.services = tuple(dict.fromkeys(services))
+        self.project = project
+        super().__init__("\n".join(_enable(service, project) for service in self.services))
+
+
+@contextmanager
+def google_errors(doing: str, clients: Clients) -> Iterator[None]:
+    """Turn what Google's clients raise within the block into an ApiError that says `doing`."""
+    try:
+        yield
+    except GOOGLE_ERRORS as error:
+        raise explain(error, doing, clients) from error
+
+
+def gather(looks: Iterable[Callable[[], T]]) -> list[T]:
+    """The result of each look. All of them are tried before anything is raised.
+
+    All the APIs that turn out to be disabled go into one ApiDisabledError, so that an operator
+    enables them at once; otherwise the first error is raised.
+    """
+    results: list[T] = []
+    errors: list[ForecastingError] = []
+    for look in looks:
+        try:
+            results.append(look())
+        except ForecastingError as error:
+            errors.append(error)
+    disabled = [error for error in errors if isinstance(error, ApiDisabledError)]
+    if disabled:
+        services = [service for error in disabled for service in error.services]
+        raise ApiDisabledError(services, disabled[0].project) from disabled[0]
+    if errors:
+        raise errors[0]
+    return results
+
+
+def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
+    """The ApiError that tells an operator what `error` means for `doing`."""
+    if isinstance(error, auth_exceptions.GoogleAuthError):
+        return explain_credentials(error)
+    if isinstance(error, exceptions.RetryError) and isinstance(error.cause, GOOGLE_ERRORS):
+        return explain(error.cause, doing, clients)
+    if not isinstance(error, exceptions.GoogleAPICallError):
+        return _explain_network(error, doing, clients)
+    service = _disabled_service(error)
+    if service:
+        return _explain_disabled(error, service, clients)
+    if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
+        return _explain_refusal(error, doing, clients)
+    return ApiError(f"{doing} failed: {text_of(error)} (HTTP {_code(error)}).")
+
+
+def text_of(error: Exception) -> str:
+    """Google's own words without the request line, markup and length that surround them."""
+    text = str(getattr(error, "message", None) or error)
+    text = re.sub(r"^(?:GET|POST|PUT|PATCH|DELETE) \S+: ", "", text)
+    text = " ".join(re.sub(r"<[^>]*>", " ", text).split()).rstrip(".")
+    return text if len(text) <= 600 else f"{text[:600]} ..."
+
+
+def reason_of(error: Exception) -> str:
+    """The machine-readable reason of a refusal, empty where the reply has none."""
+    reason = getattr(error, "reason", None)
+    if reason:
+        return str(reason)
+    items = getattr(error, "errors", None) or ()
+    reasons = (item.get("reason", "") for item in items if isinstance(item, dict))
+    return next((str(item) for item in reasons if item), "")
+
+
+def explain_credentials(error: auth_exceptions.GoogleAuthError) -> UnreachableError:
+    """The UnreachableError for credentials that are missing or that cannot be used."""
+    if isinstance(error, auth_exceptions.DefaultCredentialsError):
+        problem = "No Google credentials were found"
+    else:
+        problem = f"Google credentials could not be used ({text_of(error)})"
+    return UnreachableError(
+        f"{problem}: run `gcloud auth application-default login`, or set "
+        "GOOGLE_APPLICATION_CREDENTIALS to the path of a service account's key file."
+    )
+
+
+def _explain_network(error: Exception, doing: str, clients: Clients) -> UnreachableError:
+    if clients.endpoint:
+        return UnreachableError(
+            f"{doing} failed: nothing usable answers at FORECASTING_API_ENDPOINT "
+            f"{clients.endpoint}; start it with `python manage.py localcloud`, or unset the "
+            "setting to reach Google Cloud."
+        )
+    return UnreachableError(
+        f"{doing} failed: Google could not be reached ({text_of(error)}); check the network and "
+        "run the command again."
+    )
+
+
+def _disabled_service(error: exceptions.GoogleAPICallError) -> str:
+    """The service that the error says is disabled, empty when it says something else."""
+    reason = reason_of(error)
+    if reason == "SERVICE_DISABLED":
+        return str((error.metadata or {}).get("service", "")) or _service_in(str(error))
+    return _service_in(str(error)) if reason == "accessNotConfigured" else ""
+
+
+def _service_in(text: str) -> str:
+    found = re.search(r"\b([a-z]+\.googleapis\.com)/(?:overview|apis?\b)", text)
+    titles = {title: service for service, title in _API_TITLES.items()}
+    named = (service for title, service in titles.items() if title in text)
+    return found.group(1) if found else next(named, "bigquery.googleapis.com")
+
+
+def _explain_disabled(
+    error: exceptions.GoogleAPICallError, service: str, clients: Clients
+) -> ApiError:
+    consumer = str((error.metadata or {}).get("consumer", "")).removeprefix("projects/")
+    found = consumer or _number_in(str(error))
+    if not found or found in (clients.project, clients.project_number or found):
+        return ApiDisabledError([service], clients.project)
+    return ApiError(
+        f"{_API_TITLES.get(service, service)} is disabled in project {found}, which is not "
+        f"{clients.project}: the credentials in use are billed to that project; run "
+        f"`gcloud auth application-default set-quota-project {clients.project}`."
+    )
+
+
+def _number_in(text: str) -> str:
+    found = re.search(r"in project (\d+) before", text)
+    return found.group(1) if found else ""
+
+
+def _enable(service: str, project: str) -> str:
+    title = _API_TITLES.get(service, service)
+    return f"Enable {title}: gcloud services enable {service} --project {project}"
+
+
+def _explain_refusal(
+    error: exceptions.GoogleAPICallError, doing: str, clients: Clients
+) -> ApiError:
+    reason, text = reason_of(error), text_of(error)
+    if reason == "BILLING_DISABLED":
+        return ApiError(
+            f"{doing} failed: billing is off for project {clients.project}; link a billing account "
+            f"with `gcloud billing projects link {clients.project} --billing-account ACCOUNT`."
+        )
+    permission = str((error.metadata or {}).get("permission", "")) or _permission_in(text)
+    if not permission:
+        return ApiError(f"{doing} was refused: {text} (HTTP {_code(error)}).")
+    role = next((role for start, role in _ROLES.items() if permission.startswith(start)), "")
+    return ApiError(
+        f"{doing} was refused: the credentials in use lack {permission} ({text}); grant it with "
+        f"`gcloud projects add-iam-policy-binding {clients.project} --member {clients.member} "
+        f"--role {role or 'a role that holds it'}`."
+    )
+
+
+def _permission_in(text: str) -> str:
+    found = _PERMISSION.search(text)
+    return found.group(1) if found else ""
+
+
+def _code(error: exceptions.GoogleAPICallError) -> Any:
+    return int(error.code) if error.code else "?"

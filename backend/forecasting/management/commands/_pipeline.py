@@ -1,0 +1,127 @@
+"""What the three commands share: their options, their output and their exit status."""
+
+import json
+import re
+from argparse import ArgumentParser, BooleanOptionalAction
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from google.auth.exceptions import GoogleAuthError
+
+from backend.forecasting.conf import SETTINGS, Config, load_config
+from backend.forecasting.errors import ForecastingError, SettingError
+from backend.forecasting.gcp import Clients, make_clients
+from backend.forecasting.google_errors import explain_credentials
+from backend.forecasting.outcome import Mode, Outcome
+from backend.forecasting.plan_text import describe_plans
+from backend.forecasting.provisioning.plan import Plan
+
+_FAILED = 1
+
+
+class PipelineCommand(BaseCommand):
+    """A command of the pipeline: a ForecastingError becomes its message and exit status."""
+
+    # The settings that matter are checked by the command itself, with its flags taken in.
+    requires_system_checks = ()
+    setting_fields: Iterable[str] = ()
+    optional_fields: Iterable[str] = ()
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+        """Wrong usage ends with exit status 1: argparse's own 2 means drift or failure here."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        leave = parser.exit
+
+        def leave_with_own_status(status: int = 0, message: str | None = None) -> NoReturn:
+            leave(_FAILED if status else 0, message)
+
+        parser.exit = leave_with_own_status  # type: ignore[method-assign]
+        return parser
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--format",
+            choices=("text", "json"),
+            default="text",
+            help="text (default), or json: one document on stdout, everything else on stderr",
+        )
+        for setting in SETTINGS:
+            if setting.field in self.setting_fields:
+                default = f" (default: {setting.default})" if setting.default else ""
+                parser.add_argument(
+                    setting.flag,
+                    dest=setting.field,
+                    help=f"{setting.help}{default}; setting {setting.setting}",
+                    **_argument(setting.field),
+                )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.as_json = options["format"] == "json"
+        try:
+            self.work(load_config(options, optional=self.optional_fields), options)
+        except ForecastingError as error:
+            raise CommandError(str(error), returncode=error.returncode) from error
+
+    def work(self, config: Config, options: dict[str, Any]) -> None:
+        """Do what the command is for. Raises ForecastingError."""
+        raise NotImplementedError
+
+    def clients(self, config: Config) -> Clients:
+        try:
+            return make_clients(config)
+        except GoogleAuthError as error:
+            raise explain_credentials(error) from error
+
+    @property
+    def talk(self) -> OutputWrapper:
+        """Where everything goes that is not the JSON document."""
+        return self.stderr if self.as_json else self.stdout
+
+    def say(self, line: str) -> None:
+        # `str`: stderr would otherwise colour every line as an error.
+        self.talk.write(line, style_func=str)
+
+    def show_plans(self, plans: Sequence[Plan], mode: Mode) -> None:
+        for line in describe_plans(plans, mode, self.style):
+            self.say(line)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Print what is left to print of the outcome, and raise its failure if it has one."""
+        for hint in outcome.hints:
+            self.say(hint)
+        if self.as_json:
+            self.stdout.write(json.dumps(outcome.as_json(), indent=2))
+        if outcome.failure:
+            raise outcome.failure
+
+
+def add_mode_arguments(parser: ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--dry-run",
+        dest="mode",
+        action="store_const",
+        const=Mode.DRY_RUN,
+        default=Mode.APPLY,
+        help="stop after the plan",
+    )
+    group.add_argument(
+        "--check",
+        dest="mode",
+        action="store_const",
+        const=Mode.CHECK,
+        default=Mode.APPLY,
+        help="stop after the plan, and exit with status 2 if there is anything to do",
+    )
+
+
+def _argument(field: str) -> dict[str, Any]:
+    return {"action": BooleanOptionalAction} if field == "keep_history" else {"metavar": "VALUE"}
+
+
+def seconds(flag: str, text: str) -> float:
+    """A flag's number of seconds. Raises SettingError for anything but a number above 0."""
+    if not re.fullmatch(r"[0-9]{1,6}([.][0-9]{1,3})?", text) or float(text) == 0:
+        raise SettingError(f'{flag} is "{text}": expected a number of seconds above 0.')
+    return float(text)

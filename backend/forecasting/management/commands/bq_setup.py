@@ -1,0 +1,22 @@
+from argparse import ArgumentParser
+from functools import partial
+from typing import Any
+
+from backend.forecasting.conf import Config
+from backend.forecasting.management.commands._pipeline import PipelineCommand, add_mode_arguments
+from backend.forecasting.setup import Listeners, set_up_table
+
+
+class Command(PipelineCommand):
+    help = "Create the BigQuery dataset and the training table, or bring them up to date."
+    setting_fields = ("project", "location", "dataset", "table")
+    optional_fields = ("instance",)
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        add_mode_arguments(parser)
+
+    def work(self, config: Config, options: dict[str, Any]) -> None:
+        mode = options["mode"]
+        tell = Listeners(plan=partial(self.show_plans, mode=mode), note=self.say)
+        self.finish(set_up_table(config, self.clients(config), mode, tell))

@@ -1,0 +1,107 @@
+"""What bq_setup and bq_setup_etl did, as values that become text, JSON and an exit status."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from backend.forecasting.conf import Config
+from backend.forecasting.errors import ConflictError, DriftFound, ForecastingError, RunFailed
+from backend.forecasting.provisioning.engine import describe_conflict
+from backend.forecasting.provisioning.plan import Action, Plan
+from backend.forecasting.runs import RunResult, likely_cause
+
+
+class Mode(StrEnum):
+    """How far a command goes: APPLY writes; the others stop after the plan."""
+
+    APPLY = "apply"
+    DRY_RUN = "dry-run"
+    CHECK = "check"
+
+
+class Status(StrEnum):
+    APPLIED = "applied"
+    PLANNED = "planned"
+    UNCHANGED = "unchanged"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The plans of a command, how far it went, and the run that it started, if any."""
+
+    command: str
+    config: Config
+    mode: Mode
+    plans: tuple[Plan, ...]
+    hints: tuple[str, ...] = ()
+    run: RunResult | None = None
+
+    @property
+    def status(self) -> Status:
+        if count(self.plans, Action.CONFLICT):
+            return Status.CONFLICT
+        if count(self.plans, Action.UNCHANGED) == len(self.plans):
+            return Status.UNCHANGED
+        return Status.APPLIED if self.mode is Mode.APPLY else Status.PLANNED
+
+    @property
+    def failure(self) -> ForecastingError | None:
+        """Why the command does not end with exit status 0; None where it does."""
+        if self.status is Status.CONFLICT:
+            conflicts = [plan for plan in self.plans if plan.action is Action.CONFLICT]
+            return ConflictError(
+                "Nothing was changed. " + "\n".join(map(describe_conflict, conflicts))
+            )
+        if self.mode is Mode.CHECK and self.status is Status.PLANNED:
+            return DriftFound(
+                f"Not as it should be: run `python manage.py {self.command}` without --check."
+            )
+        if self.run and self.run.failed:
+            return RunFailed(_run_failure(self.run))
+        return None
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `--format json`."""
+        return {
+            "command": self.command,
+            "project": self.config.project,
+            "location": self.config.location,
+            "status": str(self.status),
+            "resources": [_resource_json(plan) for plan in self.plans],
+            "run": _run_json(self.run) if self.run else None,
+        }
+
+
+def count(plans: Sequence[Plan], action: Action) -> int:
+    return sum(plan.action is action for plan in plans)
+
+
+def _resource_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "kind": plan.kind,
+        "name": plan.name,
+        "action": str(plan.action),
+        "changes": [
+            {"field": change.field, "from": change.before, "to": change.after}
+            for change in plan.changes
+        ],
+    }
+
+
+def _run_json(run: RunResult) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "state": run.state,
+        "rows": run.rows,
+        "seconds": run.seconds,
+        "error": run.error or None,
+    }
+
+
+def _run_failure(run: RunResult) -> str:
+    cause = likely_cause(run.error)
+    return f"Run {run.name} ended {run.state}: {run.error or 'Google gave no message'}" + (
+        f"\nLikely cause: {cause}." if cause else ""
+    )

@@ -1,0 +1,164 @@
+"""The BigQuery connection to the Cloud SQL instance."""
+
+import re
+from dataclasses import dataclass
+
+from google.api_core.exceptions import NotFound
+from google.cloud.bigquery_connection_v1.types import (
+    CloudSqlCredential,
+    CloudSqlProperties,
+    Connection,
+)
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from backend.forecasting.conf import Config
+from backend.forecasting.credentials import Credential, without_debug_logs
+from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.provisioning.plan import (
+    Change,
+    Plan,
+    differences,
+    plan_changes,
+    plan_conflict,
+    plan_create,
+)
+
+_CREDENTIAL = re.compile(r"\[credential: ([^\]]*)\]")
+_NONE = "none"
+_PROPERTIES = {"instance": "cloud_sql.instance_id", "database": "cloud_sql.database"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionSpec:
+    """A Cloud SQL connection with its credential.
+
+    Google never returns a credential, so the secret versions that it was read from are recorded
+    in the connection's description, between brackets; the rest of that text is the operator's.
+    """
+
+    parent: str
+    connection_id: str
+    instance: str
+    database: str
+    credential: Credential
+    kind: str = "connection"
+
+    @classmethod
+    def from_config(cls, config: Config, credential: Credential) -> "ConnectionSpec":
+        return cls(
+            parent=config.parent,
+            connection_id=config.connection_id,
+            instance=config.instance,
+            database=config.source_database,
+            credential=credential,
+        )
+
+    @property
+    def name(self) -> str:
+        return f"{self.parent}/connections/{self.connection_id}"
+
+    def observe(self, clients: Clients) -> Connection | None:
+        return observe_connection(clients, self.name)
+
+    def plan(self, observed: Connection | None) -> Plan:
+        if observed is None:
+            return plan_create(
+                self.kind,
+                self.name,
+                [
+                    ("instance", self.instance),
+                    ("database", self.database),
+                    ("credential", self.credential.versions),
+                ],
+            )
+        if connection_kind(observed) != POSTGRES:
+            change = Change(field="type", before=connection_kind(observed), after=POSTGRES)
+            return plan_conflict(self.kind, self.name, [change], _KIND_REMEDY)
+        return plan_changes(self.kind, self.name, self._changes(observed))
+
+    def create(self, clients: Clients) -> Connection:
+        with without_debug_logs():
+            return clients.connections.create_connection(
+                parent=self.parent,
+                connection_id=self.connection_id,
+                connection=self._message(_record("", self.credential.versions)),
+                retry=RETRY,
+                timeout=TIMEOUT,
+            )
+
+    def update(self, clients: Clients, observed: Connection, plan: Plan) -> Connection:
+        """Patch the properties that differ, always with the credential.
+
+        Google wipes the credential when a property is in the mask and the credential is not
+        (connection.proto, UpdateConnection).
+        """
+        properties = [path for field, path in _PROPERTIES.items() if field in plan.fields]
+        with without_debug_logs():
+            return clients.connections.update_connection(
+                name=self.name,
+                connection=self._message(_record(observed.description, self.credential.versions)),
+                update_mask=FieldMask(paths=[*properties, "cloud_sql.credential", "description"]),
+                retry=RETRY,
+                timeout=TIMEOUT,
+            )
+
+    def _changes(self, observed: Connection) -> list[Change]:
+        return differences(
+            ("instance", observed.cloud_sql.instance_id, self.instance),
+            ("database", observed.cloud_sql.database, self.database),
+            ("credential", recorded_versions(observed), self.credential.versions),
+        )
+
+    def _message(self, description: str) -> Connection:
+        return Connection(
+            description=description,
+            cloud_sql=CloudSqlProperties(
+                instance_id=self.instance,
+                database=self.database,
+                type_=CloudSqlProperties.DatabaseType.POSTGRES,
+                credential=CloudSqlCredential(
+                    username=self.credential.user, password=self.credential.password
+                ),
+            ),
+        )
+
+
+POSTGRES = "Cloud SQL for PostgreSQL"
+
+_KIND_REMEDY = (
+    "A connection never changes its kind: choose another id with FORECASTING_CONNECTION_ID, or "
+    "remove this connection (bq rm --connection) after making sure that nothing else uses it."
+)
+
+
+def observe_connection(clients: Clients, name: str) -> Connection | None:
+    """The connection, None where there is none; its credential is never part of it."""
+    try:
+        return clients.connections.get_connection(name=name, retry=RETRY, timeout=TIMEOUT)
+    except NotFound:
+        return None
+
+
+def connection_kind(connection: Connection) -> str:
+    """What the connection connects to, in words."""
+    if "cloud_sql" not in connection:
+        properties = type(connection).pb(connection).WhichOneof("properties")
+        return str(properties or "unknown").replace("_", " ")
+    engine = connection.cloud_sql.type_
+    if engine == CloudSqlProperties.DatabaseType.POSTGRES:
+        return POSTGRES
+    return f"Cloud SQL for {getattr(engine, 'name', engine)}"
+
+
+def recorded_versions(connection: Connection) -> str:
+    """The secret versions that the connection's credential was read from, or `none`."""
+    found = _CREDENTIAL.search(connection.description)
+    return found.group(1) if found and connection.has_credential else _NONE
+
+
+def _record(description: str, versions: str) -> str:
+    """The description with the versions noted, the operator's own words kept."""
+    note = f"[credential: {versions}]"
+    if _CREDENTIAL.search(description):
+        return _CREDENTIAL.sub(lambda _: note, description, count=1)
+    return f"{description} {note}".strip()

@@ -1,0 +1,79 @@
+"""The BigQuery dataset that holds the training table."""
+
+from dataclasses import dataclass
+
+from google.api_core.exceptions import NotFound
+from google.cloud import bigquery
+
+from backend.forecasting.conf import Config
+from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.provisioning.plan import (
+    Change,
+    Plan,
+    differences,
+    plan_changes,
+    plan_conflict,
+    plan_create,
+)
+
+_EXPIRATIONS = {
+    "default_table_expiration_ms": "defaultTableExpirationMs",
+    "default_partition_expiration_ms": "defaultPartitionExpirationMs",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """A dataset in one location, whose defaults let no table or partition expire."""
+
+    project: str
+    dataset: str
+    location: str
+    kind: str = "dataset"
+
+    @classmethod
+    def from_config(cls, config: Config) -> "DatasetSpec":
+        return cls(project=config.project, dataset=config.dataset, location=config.location)
+
+    @property
+    def name(self) -> str:
+        return f"{self.project}.{self.dataset}"
+
+    def observe(self, clients: Clients) -> bigquery.Dataset | None:
+        try:
+            return clients.bigquery.get_dataset(self.name, retry=RETRY, timeout=TIMEOUT)
+        except NotFound:
+            return None
+
+    def plan(self, observed: bigquery.Dataset | None) -> Plan:
+        if observed is None:
+            return plan_create(self.kind, self.name, [("location", self.location)])
+        location = str(observed.location).lower()
+        if location != self.location:
+            change = Change(field="location", before=location, after=self.location)
+            return plan_conflict(self.kind, self.name, [change], _LOCATION_REMEDY)
+        return plan_changes(self.kind, self.name, self._expirations(observed))
+
+    def create(self, clients: Clients) -> bigquery.Dataset:
+        dataset = bigquery.Dataset(self.name)
+        dataset.location = self.location
+        return clients.bigquery.create_dataset(dataset, retry=RETRY, timeout=TIMEOUT)
+
+    def update(self, clients: Clients, observed: bigquery.Dataset, plan: Plan) -> bigquery.Dataset:
+        fields = [name for name, field in _EXPIRATIONS.items() if field in plan.fields]
+        for name in fields:
+            setattr(observed, name, None)
+        return clients.bigquery.update_dataset(observed, fields, retry=RETRY, timeout=TIMEOUT)
+
+    def _expirations(self, observed: bigquery.Dataset) -> list[Change]:
+        """Defaults that a new table would inherit and that would eat its history."""
+        values = {field: getattr(observed, name) for name, field in _EXPIRATIONS.items()}
+        return differences(
+            *((field, None if v is None else f"{v} ms", None) for field, v in values.items())
+        )
+
+
+_LOCATION_REMEDY = (
+    "A dataset never moves: set FORECASTING_LOCATION to its location, or choose another dataset "
+    "with FORECASTING_DATASET."
+)

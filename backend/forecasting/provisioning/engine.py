@@ -1,0 +1,95 @@
+"""Observe, plan, apply: the one way in which all kinds of resources are provisioned."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from google.api_core import exceptions
+
+from backend.forecasting.errors import ConflictError
+from backend.forecasting.gcp import Clients, is_transient
+from backend.forecasting.google_errors import GOOGLE_ERRORS, explain, gather, google_errors
+from backend.forecasting.provisioning.plan import Action, Plan, Resource
+
+Observed = TypeVar("Observed")
+
+_ATTEMPTS = 4
+"""How often one resource is looked at and written before another writer is given up on."""
+
+_LOST_RACES = (exceptions.Conflict, exceptions.PreconditionFailed, exceptions.NotFound)
+
+
+@dataclass(frozen=True)
+class Step(Generic[Observed]):
+    """A resource with what was observed of it and what is to be done."""
+
+    resource: Resource[Observed]
+    observed: Observed | None
+    plan: Plan
+
+
+def observe_and_plan(resources: Iterable[Resource[Any]], clients: Clients) -> list[Step[Any]]:
+    """A step for each resource. Raises ApiDisabledError with every API that is disabled."""
+    return gather(partial(look, resource, clients) for resource in resources)
+
+
+def refuse_conflicts(steps: Sequence[Step[Any]]) -> None:
+    """Raise ConflictError when any step is a conflict: then nothing at all is written."""
+    conflicts = [step.plan for step in steps if step.plan.action is Action.CONFLICT]
+    if conflicts:
+        raise ConflictError("\n".join(describe_conflict(plan) for plan in conflicts))
+
+
+def describe_conflict(plan: Plan) -> str:
+    """One sentence with both values of each field, and the ways out."""
+    found = "; ".join(f"{c.field} is {c.before or 'missing'}, not {c.after}" for c in plan.changes)
+    return f"{plan.kind} {plan.name} cannot be changed in place: {found}. {plan.remedy}"
+
+
+def apply(steps: Sequence[Step[Any]], clients: Clients) -> list[Step[Any]]:
+    """Execute the steps in order; returns them with what is there afterwards."""
+    return [_apply_step(step, clients) for step in steps]
+
+
+def look(resource: Resource[Observed], clients: Clients) -> Step[Observed]:
+    """The resource as it is, and what is to be done about it."""
+    with google_errors(f"Looking at {resource.kind} {resource.name}", clients):
+        observed = resource.observe(clients)
+    return Step(resource, observed, resource.plan(observed))
+
+
+def _apply_step(step: Step[Observed], clients: Clients) -> Step[Observed]:
+    """Write one resource, looking again whenever it cannot be told what became of the write.
+
+    A race that was lost (409, 412, 404) and a reply that was lost are the same case: what is
+    there now decides whether anything is left to do, so nothing is ever made twice.
+    """
+    current = step
+    for attempt in range(1, _ATTEMPTS + 1):
+        refuse_conflicts([current])
+        if current.plan.action is Action.UNCHANGED:
+            break
+        try:
+            return Step(current.resource, _write(current, clients), step.plan)
+        except GOOGLE_ERRORS as error:
+            if attempt == _ATTEMPTS or not _look_again(error):
+                doing = f"{_VERBS[current.plan.action]} {step.resource.kind} {step.resource.name}"
+                raise explain(error, doing, clients) from error
+        current = look(step.resource, clients)
+    return Step(current.resource, current.observed, step.plan)
+
+
+_VERBS = {Action.CREATE: "Creating", Action.UPDATE: "Updating"}
+
+
+def _write(step: Step[Observed], clients: Clients) -> Observed:
+    if step.observed is None:
+        return step.resource.create(clients)
+    return step.resource.update(clients, step.observed, step.plan)
+
+
+def _look_again(error: Exception) -> bool:
+    if isinstance(error, exceptions.RetryError) and error.cause:
+        return is_transient(error.cause)
+    return isinstance(error, _LOST_RACES) or is_transient(error)

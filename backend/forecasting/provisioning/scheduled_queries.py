@@ -1,0 +1,253 @@
+"""The scheduled query that runs the nightly load: a transfer config of Google's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.cloud.bigquery_datatransfer_v1.types import (
+    CreateTransferConfigRequest,
+    ListTransferConfigsRequest,
+    TransferConfig,
+    UpdateTransferConfigRequest,
+)
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from backend.forecasting.conf import Config
+from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.provisioning.plan import (
+    Change,
+    Plan,
+    differences,
+    plan_changes,
+    plan_conflict,
+    plan_create,
+)
+from backend.forecasting.sql import load_name, render_nightly_load
+
+DATA_SOURCE = "scheduled_query"
+
+# What an owned field is written to (TransferConfig, datatransfer transfer.proto). `params` is one
+# value: it is always sent whole.
+_MASKS = {
+    "query": "params",
+    "schedule": "schedule",
+    "automatic": "schedule_options",
+    "ends": "schedule_options",
+    "disabled": "disabled",
+    "destination_dataset": "destination_dataset_id",
+    "notification_topic": "notification_pubsub_topic",
+    "service_account": "service_account_name",
+}
+_RESTRICTED = {"query", "destination_dataset"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduledQuerySpec:
+    """One enabled scheduled query without destination dataset, in the dataset's location.
+
+    Display names are not unique and ids are made by Google, so ours is recognized by the first
+    line of its script, or by the display name, where somebody rewrote the script. A service
+    account or a topic that is not configured is not owned: the one that is set stays.
+
+    `acting_as` is the e-mail address of the credentials in use, empty where they do not say.
+    """
+
+    parent: str
+    table_id: str
+    query: str
+    schedule: str
+    service_account: str
+    notification_topic: str
+    acting_as: str
+    kind: str = "scheduled_query"
+
+    @classmethod
+    def from_config(cls, config: Config, acting_as: str = "") -> "ScheduledQuerySpec":
+        return cls(
+            parent=config.parent,
+            table_id=config.table_id,
+            query=render_nightly_load(config),
+            schedule=config.schedule,
+            service_account=config.service_account,
+            notification_topic=config.notification_topic,
+            acting_as=acting_as,
+        )
+
+    @property
+    def name(self) -> str:
+        return load_name(self.table_id)
+
+    def observe(self, clients: Clients) -> tuple[TransferConfig, ...] | None:
+        """All the scheduled queries that are ours; None where there is none.
+
+        The owner is part of a single look-up only, so it costs one more request, which is spent
+        where the owner matters.
+        """
+        found = observe_scheduled_queries(clients, self.parent, self.name)
+        if len(found) == 1 and (self.service_account or self.changes(found[0])):
+            return (
+                clients.transfers.get_transfer_config(
+                    name=found[0].name, retry=RETRY, timeout=TIMEOUT
+                ),
+            )
+        return found or None
+
+    def plan(self, observed: Sequence[TransferConfig] | None) -> Plan:
+        if not observed:
+            return plan_create(self.kind, self.name, self._fields())
+        if len(observed) > 1:
+            names = ", ".join(config.name for config in observed)
+            change = Change(field="scheduled queries", before=names, after="one")
+            return plan_conflict(self.kind, self.name, [change], _SEVERAL_REMEDY)
+        config = observed[0]
+        obstacles = self._obstacles(config)
+        if obstacles:
+            return plan_conflict(self.kind, self.name, obstacles, _OBSTACLE_REMEDY)
+        return plan_changes(self.kind, self.name, self.changes(config))
+
+    def create(self, clients: Clients) -> tuple[TransferConfig, ...]:
+        """Make the scheduled query, and take it back where another run made one just before.
+
+        The API knows no unique name, so two runs may both create. Each looks again after its own
+        create; the earliest one stays. There is no retry: a create whose reply is lost is looked
+        for before anything is created again (`engine`).
+        """
+        request = CreateTransferConfigRequest(
+            parent=self.parent,
+            transfer_config=self._message(),
+            service_account_name=self.service_account,
+        )
+        created = clients.transfers.create_transfer_config(request, retry=None, timeout=TIMEOUT)
+        found = observe_scheduled_queries(clients, self.parent, self.name)
+        first = min(found, key=_age, default=created)
+        if first.name == created.name:
+            return (created,)
+        clients.transfers.delete_transfer_config(name=created.name, retry=RETRY, timeout=TIMEOUT)
+        return (first,)
+
+    def update(
+        self, clients: Clients, observed: Sequence[TransferConfig], plan: Plan
+    ) -> tuple[TransferConfig, ...]:
+        """Patch the fields that the plan names; where a service account is configured, as it."""
+        fields = plan.fields | ({"service_account"} if self.service_account else set())
+        request = UpdateTransferConfigRequest(
+            transfer_config=self._message(observed[0]),
+            update_mask=FieldMask(paths=sorted({_mask(field) for field in fields})),
+            service_account_name=self.service_account,
+        )
+        return (clients.transfers.update_transfer_config(request, retry=RETRY, timeout=TIMEOUT),)
+
+    def _fields(self) -> list[tuple[str, str]]:
+        fields = [("schedule", f"{self.schedule} UTC"), ("query", self.query)]
+        if self.service_account:
+            fields.append(("service_account", self.service_account))
+        if self.notification_topic:
+            fields.append(("notification_topic", self.notification_topic))
+        return fields
+
+    def changes(self, config: TransferConfig) -> list[Change]:
+        """The owned fields in which the scheduled query differs."""
+        params = dict(config.params or {})
+        changes = differences(
+            ("query", str(params.pop("query", "")), self.query),
+            *((f"params.{key}", str(value), None) for key, value in params.items() if value),
+            ("schedule", schedule_of(config), f"{self.schedule} UTC"),
+            ("automatic", _on(not config.schedule_options.disable_auto_scheduling), "on"),
+            ("ends", _end_of(config), None),
+            ("disabled", _on(config.disabled), "off"),
+            ("destination_dataset", config.destination_dataset_id or None, None),
+        )
+        if self.notification_topic:
+            topic = config.notification_pubsub_topic or None
+            changes += differences(("notification_topic", topic, self.notification_topic))
+        if self.service_account and config.owner_info.email:
+            owner = config.owner_info.email
+            changes += differences(("service_account", owner, self.service_account))
+        return changes
+
+    def _obstacles(self, config: TransferConfig) -> list[Change]:
+        """What keeps the scheduled query from being updated at all."""
+        trigger = _other_trigger(config)
+        if trigger:
+            return differences(("trigger", trigger, "schedule"))
+        owner = config.owner_info.email
+        restricted = {change.field.split(".")[0] for change in self.changes(config)} & {
+            *_RESTRICTED,
+            "params",
+        }
+        if restricted and owner and self.acting_as and not self.service_account:
+            return differences(("owner", owner, self.acting_as))
+        return []
+
+    def _message(self, observed: TransferConfig | None = None) -> TransferConfig:
+        message = TransferConfig(
+            display_name=self.name,
+            data_source_id=DATA_SOURCE,
+            params={"query": self.query},
+            schedule=self.schedule,
+            notification_pubsub_topic=self.notification_topic,
+        )
+        if observed is not None:
+            message.name = observed.name
+            # Explicitly empty: only so is a destination cleared that somebody set.
+            message.destination_dataset_id = ""
+            if "start_time" in observed.schedule_options:
+                message.schedule_options.start_time = observed.schedule_options.start_time
+        return message
+
+
+def observe_scheduled_queries(
+    clients: Clients, parent: str, name: str
+) -> tuple[TransferConfig, ...]:
+    """The scheduled queries whose script or display name is that of the load called `name`."""
+    request = ListTransferConfigsRequest(
+        parent=parent, data_source_ids=[DATA_SOURCE], page_size=1000
+    )
+    configs = clients.transfers.list_transfer_configs(request, retry=RETRY, timeout=TIMEOUT)
+    return tuple(config for config in configs if _is_ours(config, name))
+
+
+def schedule_of(config: TransferConfig) -> str:
+    """When the scheduled query runs, in words, whichever of the two forms it is kept in."""
+    text = config.schedule or config.schedule_options_v2.time_based_schedule.schedule
+    return f"{' '.join(text.split())} UTC" if text else "none"
+
+
+def _is_ours(config: TransferConfig, name: str) -> bool:
+    query = str(dict(config.params or {}).get("query", ""))
+    return config.display_name == name or query.startswith(f"-- {name}\n")
+
+
+def _age(config: TransferConfig) -> tuple[Any, str]:
+    # There is no creation time; nobody edits a config within the second after its creation.
+    return config.update_time, config.name
+
+
+def _mask(field: str) -> str:
+    return "params" if field.startswith("params.") else _MASKS[field]
+
+
+def _on(value: bool) -> str:
+    return "on" if value else "off"
+
+
+def _end_of(config: TransferConfig) -> str | None:
+    end = config.schedule_options.end_time
+    return f"{end:%Y-%m-%d %H:%M} UTC" if "end_time" in config.schedule_options else None
+
+
+def _other_trigger(config: TransferConfig) -> str:
+    """What starts the scheduled query, where it is not a schedule."""
+    options = config.schedule_options_v2
+    kinds = {"manual_schedule": "by hand only", "event_driven_schedule": "events"}
+    return next((words for kind, words in kinds.items() if kind in options), "")
+
+
+_SEVERAL_REMEDY = (
+    "They would load the same table: delete all but one (bq rm --transfer_config NAME) and run "
+    "this again."
+)
+_OBSTACLE_REMEDY = (
+    "Give FORECASTING_SERVICE_ACCOUNT to take it over, let its owner run this command, or delete "
+    "it (bq rm --transfer_config NAME) and run this again."
+)

@@ -1,0 +1,215 @@
+"""The training table."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from google.api_core.exceptions import NotFound
+from google.cloud import bigquery
+
+from backend.forecasting.conf import Config
+from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.provisioning.plan import (
+    Change,
+    Plan,
+    differences,
+    plan_changes,
+    plan_conflict,
+    plan_create,
+)
+from backend.forecasting.training_table import (
+    COLUMNS,
+    DESCRIPTION,
+    TIME_COLUMN,
+    Column,
+    canonical_type,
+)
+
+PARTITIONING = f"DAY on {TIME_COLUMN}"
+_COLUMN_DESCRIPTION = ".description"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """The training table with its columns, partitioned by day, its rows never expiring.
+
+    Owned are the description, the declared columns (type, mode, description) and the expirations;
+    further columns, labels and access are left as they are.
+    """
+
+    table_id: str
+    location: str
+    description: str = DESCRIPTION
+    columns: tuple[Column, ...] = COLUMNS
+    kind: str = "table"
+
+    @classmethod
+    def from_config(cls, config: Config) -> "TableSpec":
+        return cls(table_id=config.table_id, location=config.location)
+
+    @property
+    def name(self) -> str:
+        return self.table_id
+
+    def observe(self, clients: Clients) -> bigquery.Table | None:
+        try:
+            return clients.bigquery.get_table(self.table_id, retry=RETRY, timeout=TIMEOUT)
+        except NotFound:
+            return None
+
+    def plan(self, observed: bigquery.Table | None) -> Plan:
+        if observed is None:
+            return plan_create(
+                self.kind,
+                self.name,
+                [
+                    ("description", self.description),
+                    ("partitioning", PARTITIONING),
+                    *((f"columns.{c.name}", _shape(c)) for c in self.columns),
+                ],
+            )
+        conflicts = self.conflicts(observed)
+        if conflicts:
+            return plan_conflict(self.kind, self.name, conflicts, self._remedy)
+        return plan_changes(self.kind, self.name, self.changes(observed))
+
+    def create(self, clients: Clients) -> bigquery.Table:
+        table = bigquery.Table(self.table_id, schema=[_field(c) for c in self.columns])
+        table.description = self.description
+        table.time_partitioning = bigquery.TimePartitioning(
+            type_=bigquery.TimePartitioningType.DAY, field=TIME_COLUMN
+        )
+        return clients.bigquery.create_table(table, retry=RETRY, timeout=TIMEOUT)
+
+    def update(self, clients: Clients, observed: bigquery.Table, plan: Plan) -> bigquery.Table:
+        """Patch what the plan names; the ETag of `observed` guards against another writer."""
+        fields = []
+        if "description" in plan.fields:
+            observed.description = self.description
+            fields.append("description")
+        if any(field.startswith("columns.") for field in plan.fields):
+            observed.schema = self._merged_schema(observed.schema)
+            fields.append("schema")
+        if "expirationTime" in plan.fields:
+            observed.expires = None
+            fields.append("expires")
+        if "timePartitioning.expirationMs" in plan.fields:
+            observed.time_partitioning = _without_expiration(observed.time_partitioning)
+            fields.append("time_partitioning")
+        return clients.bigquery.update_table(observed, fields, retry=RETRY, timeout=TIMEOUT)
+
+    def conflicts(self, observed: bigquery.Table) -> list[Change]:
+        """What BigQuery cannot change in place (managing-table-schemas, partitioned-tables)."""
+        found = {field.name: field for field in observed.schema}
+        location = (observed.location or self.location).lower()
+        conflicts = differences(
+            ("location", location, self.location),
+            ("partitioning", _partitioning(observed), PARTITIONING),
+        )
+        for column in self.columns:
+            field = found.get(column.name)
+            before = _shape_of(field) if field else None
+            if not (_fits(column, field) if field else not column.required):
+                conflicts.append(
+                    Change(field=f"columns.{column.name}", before=before, after=_shape(column))
+                )
+        return conflicts
+
+    def changes(self, observed: bigquery.Table) -> list[Change]:
+        """The owned fields that differ."""
+        return [
+            *differences(("description", observed.description, self.description)),
+            *self._column_changes(observed.schema),
+            *_expirations(observed),
+        ]
+
+    def _column_changes(self, schema: Iterable[bigquery.SchemaField]) -> list[Change]:
+        found = {field.name: field for field in schema}
+        changes = []
+        for column in self.columns:
+            field, name = found.get(column.name), f"columns.{column.name}"
+            if field is None:
+                changes += differences((name, None, _shape(column)))
+                continue
+            changes += differences(
+                (name, _shape_of(field), _shape(column)),
+                (f"{name}.description", field.description, column.description),
+            )
+        return changes
+
+    def _merged_schema(self, schema: Iterable[bigquery.SchemaField]) -> list[Any]:
+        """The whole column list, as a patch must send it: theirs in their order, ours as declared.
+
+        Only the owned parts of a field are replaced, so that policy tags and the like survive.
+        """
+        ours = {column.name: column for column in self.columns}
+        merged = [
+            _with_owned_parts(field, ours.pop(field.name)) if field.name in ours else field
+            for field in schema
+        ]
+        return merged + [_field(column) for column in ours.values()]
+
+    @property
+    def _remedy(self) -> str:
+        return (
+            "BigQuery cannot change this in place: choose another table with FORECASTING_TABLE (or "
+            f"another dataset), or move this one aside (bq cp {_bq(self.name)} "
+            f"{_bq(self.name)}_old, then bq rm {_bq(self.name)}) and run bq_setup again."
+        )
+
+
+def _bq(table_id: str) -> str:
+    """A table id as the bq tool writes it: project:dataset.table."""
+    project, dataset, table = table_id.rsplit(".", 2)
+    return f"{project}:{dataset}.{table}"
+
+
+def _field(column: Column) -> bigquery.SchemaField:
+    return bigquery.SchemaField(
+        column.name, column.type, mode=column.mode, description=column.description
+    )
+
+
+def _with_owned_parts(field: bigquery.SchemaField, column: Column) -> bigquery.SchemaField:
+    return bigquery.SchemaField.from_api_repr(
+        {**field.to_api_repr(), "mode": column.mode, "description": column.description}
+    )
+
+
+def _shape(column: Column) -> str:
+    return f"{column.type} {column.mode}"
+
+
+def _shape_of(field: bigquery.SchemaField) -> str:
+    return f"{canonical_type(field.field_type)} {field.mode or 'NULLABLE'}"
+
+
+def _fits(column: Column, field: bigquery.SchemaField) -> bool:
+    """Whether the column is as declared, or only stricter: REQUIRED can be relaxed in place."""
+    same_type = canonical_type(field.field_type) == column.type
+    relaxable = field.mode == "REQUIRED" and not column.required
+    return same_type and (relaxable or (field.mode or "NULLABLE") == column.mode)
+
+
+def _partitioning(table: bigquery.Table) -> str:
+    if table.range_partitioning:
+        return f"RANGE on {table.range_partitioning.field}"
+    if not table.time_partitioning:
+        return "none"
+    partitioning = table.time_partitioning
+    return f"{partitioning.type_} on {partitioning.field or 'ingestion time'}"
+
+
+def _expirations(table: bigquery.Table) -> list[Change]:
+    """Expirations by which BigQuery would delete the table, or its days, by itself."""
+    partitions = table.time_partitioning.expiration_ms
+    return differences(
+        ("expirationTime", table.expires and f"{table.expires:%Y-%m-%d %H:%M} UTC", None),
+        ("timePartitioning.expirationMs", partitions and f"{partitions} ms", None),
+    )
+
+
+def _without_expiration(partitioning: bigquery.TimePartitioning) -> bigquery.TimePartitioning:
+    changed = bigquery.TimePartitioning.from_api_repr(partitioning.to_api_repr())
+    changed.expiration_ms = None
+    return changed

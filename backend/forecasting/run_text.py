@@ -1,0 +1,63 @@
+"""A run of the nightly load as it goes on, and its end, as text."""
+
+import time
+from types import TracebackType
+
+from django.core.management.base import OutputWrapper
+from google.cloud.bigquery_datatransfer_v1.types import TransferRun
+from rich.console import Console
+from rich.status import Status
+
+from backend.forecasting.runs import UNDER_WAY, RunResult, state_of
+
+
+class RunProgress:
+    """Shows a run's state: a spinner on a terminal, one line for each new state elsewhere."""
+
+    def __init__(self, out: OutputWrapper) -> None:
+        self._out = out
+        self._state = ""
+        self._started = time.monotonic()
+        self._status: Status | None = None
+
+    def __enter__(self) -> "RunProgress":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._status:
+            self._status.stop()
+            self._status = None
+
+    def show(self, run: TransferRun) -> None:
+        state = state_of(run)
+        if self._out.isatty():
+            self._spin(state, over=run.state not in UNDER_WAY)
+        elif state != self._state:
+            self._out.write(f"Run {run.name}: {state}", style_func=str)
+        self._state = state
+
+    def _spin(self, state: str, *, over: bool) -> None:
+        if self._status is None:
+            self._started = time.monotonic()
+            self._status = Console(file=self._out).status("")  # type: ignore[arg-type]
+            self._status.start()
+        self._status.update(f"Run {state}, {time.monotonic() - self._started:.0f} s")
+        if over:
+            self.__exit__(None, None, None)
+
+
+def describe_run(run: RunResult) -> str:
+    """One line on how the run ended, or where it stands when it was not waited for any longer."""
+    if run.state == "SUCCEEDED":
+        return f"Run succeeded in {run.seconds:g} s: the training table holds {run.rows:,} rows."
+    if run.failed:
+        return f"Run {run.name} {run.state.lower()}."
+    return (
+        f"Run {run.name} is {run.state} and was not waited for: `python manage.py bq_verify` tells "
+        "how it ended."
+    )

@@ -1,0 +1,137 @@
+"""What bq_setup and bq_setup_etl do, without arguments parsed or anything printed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from google.cloud.bigquery_datatransfer_v1.types import TransferRun
+
+from backend.forecasting.conf import Config
+from backend.forecasting.credentials import read_credential
+from backend.forecasting.errors import MissingPrerequisiteError
+from backend.forecasting.gcp import Clients
+from backend.forecasting.google_errors import gather, google_errors
+from backend.forecasting.hints import hints_after
+from backend.forecasting.outcome import Mode, Outcome, Status
+from backend.forecasting.provisioning.connections import ConnectionSpec, observe_connection
+from backend.forecasting.provisioning.datasets import DatasetSpec
+from backend.forecasting.provisioning.engine import Step, apply, look, observe_and_plan
+from backend.forecasting.provisioning.plan import Action, Plan, Resource
+from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
+from backend.forecasting.provisioning.tables import TableSpec
+from backend.forecasting.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
+from backend.forecasting.source import prepare_source_query, provisioning_lock
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listeners:
+    """Whom to tell while it goes on; the outcome has everything once more at the end."""
+
+    plan: Callable[[Sequence[Plan]], None]
+    note: Callable[[str], None]
+    run: Callable[[TransferRun], None] = lambda _: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Whether the load is started, and how many seconds its end is waited for (0: not at all)."""
+
+    start: bool = False
+    timeout: float = 0
+
+
+def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) -> Outcome:
+    """Bring the dataset and the training table into their desired state.
+
+    Conflicts and what is left to do are in the outcome. Raises ForecastingError for what could
+    not be done.
+    """
+    specs: list[Resource[Any]] = [DatasetSpec.from_config(config), TableSpec.from_config(config)]
+    with _exclusively(config, mode):
+        steps = observe_and_plan(specs, clients)
+        outcome, _ = _carry_out("bq_setup", config, clients, mode, tell, steps)
+    return outcome
+
+
+def set_up_etl(
+    config: Config, clients: Clients, mode: Mode, tell: Listeners, run: RunOptions
+) -> Outcome:
+    """Bring the connection and the scheduled query into their desired state, and run the load.
+
+    Everything is looked at, and the source query tried, before anything is written. Raises
+    MissingPrerequisiteError where bq_setup has to run first.
+    """
+    with _exclusively(config, mode):
+        note = prepare_source_query(config)
+        if note:
+            tell.note(note)
+        steps = _look_at_etl(config, clients)
+        outcome, done = _carry_out("bq_setup_etl", config, clients, mode, tell, steps)
+    if not run.start or mode is not Mode.APPLY or outcome.failure:
+        return outcome
+    configs: Any = done[-1].observed
+    return replace(outcome, run=_run(config, clients, configs[0].name, run.timeout, tell))
+
+
+@contextmanager
+def _exclusively(config: Config, mode: Mode) -> Iterator[None]:
+    with provisioning_lock(config) if mode is Mode.APPLY else nullcontext():
+        yield
+
+
+def _look_at_etl(config: Config, clients: Clients) -> list[Step[Any]]:
+    """Steps for the connection and the scheduled query, preceded by a table that is in the way."""
+    acting_as = clients.service_account_email
+    looks: list[Callable[[], Any]] = [
+        partial(look, TableSpec.from_config(config), clients),
+        partial(read_credential, clients, config),
+        partial(_look_at_connection, config, clients),
+        partial(look, ScheduledQuerySpec.from_config(config, acting_as), clients),
+    ]
+    table, credential, connection, schedule = gather(looks)
+    _require_table(table.plan)
+    spec = ConnectionSpec.from_config(config, credential)
+    in_the_way = [table] if table.plan.action is Action.CONFLICT else []
+    return [*in_the_way, Step(spec, connection, spec.plan(connection)), schedule]
+
+
+def _look_at_connection(config: Config, clients: Clients) -> Any:
+    with google_errors(f"Looking at connection {config.connection_name}", clients):
+        return observe_connection(clients, config.connection_name)
+
+
+def _require_table(plan: Plan) -> None:
+    absent = plan.action is Action.CREATE
+    columns = [c.field.removeprefix("columns.") for c in plan.changes if c.before is None]
+    if absent or (plan.action is Action.UPDATE and columns):
+        what = "does not exist" if absent else f"lacks {', '.join(columns)}"
+        raise MissingPrerequisiteError(
+            f"Table {plan.name} {what}: run bq_setup first (python manage.py bq_setup)."
+        )
+
+
+def _carry_out(
+    command: str,
+    config: Config,
+    clients: Clients,
+    mode: Mode,
+    tell: Listeners,
+    steps: Sequence[Step[Any]],
+) -> tuple[Outcome, Sequence[Step[Any]]]:
+    plans = tuple(step.plan for step in steps)
+    tell.plan(plans)
+    outcome = Outcome(command=command, config=config, mode=mode, plans=plans)
+    if outcome.status is not Status.APPLIED:
+        return outcome, steps
+    done = apply(steps, clients)
+    return replace(outcome, hints=tuple(hints_after(done, config))), done
+
+
+def _run(
+    config: Config, clients: Clients, config_name: str, timeout: float, tell: Listeners
+) -> RunResult:
+    run = start_or_adopt_run(clients, config_name)
+    run = wait_for_run(clients, run, timeout=timeout, on_look=tell.run)
+    return result_of(clients, config, run)

@@ -1,0 +1,94 @@
+"""The source database as Django reaches it, where that is the database the connection reads."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+
+from django.db import Error, OperationalError, connection, transaction
+
+from backend.forecasting.conf import Config
+from backend.forecasting.errors import ForecastingError, SourceDatabaseError
+from backend.forecasting.sql import render_source_query, with_days
+
+LOCK_TIMEOUT_SECONDS = 300
+
+
+def prepare_source_query(config: Config) -> str:
+    """Let PostgreSQL prepare the source query; returns why that was not done, or nothing.
+
+    Raises SourceDatabaseError where PostgreSQL refuses it: the nightly load would fail likewise.
+    """
+    reason = _why_out_of_reach(config)
+    if reason:
+        return f"source query not tried: {reason}"
+    day = date(2000, 1, 2)
+    query = with_days(render_source_query(config.score_source), day, day + timedelta(days=1))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"PREPARE forecasting_source_query AS {query}")
+            cursor.execute("DEALLOCATE forecasting_source_query")
+    except Error as error:
+        raise SourceDatabaseError(
+            f"PostgreSQL refuses the source query in database {config.source_database}: "
+            f"{' '.join(str(error).split())}; run `python manage.py migrate` there, or correct "
+            "FORECASTING_SOURCE_DATABASE or DATABASE_URL."
+        ) from error
+    return ""
+
+
+@contextmanager
+def provisioning_lock(config: Config) -> Iterator[None]:
+    """Let one run at a time change the resources of a table, where Django's database is there.
+
+    Without the database runs are not kept apart: `provisioning.engine` settles what they do at
+    once. A transaction holds the lock, so that it works behind a pooler and ends with the process.
+    Raises ForecastingError where another run holds it for LOCK_TIMEOUT_SECONDS.
+    """
+    if _unreachable():
+        yield
+        return
+    done = False
+    try:
+        with transaction.atomic():
+            _acquire(config)
+            yield
+            done = True
+    except Error:
+        # The database went away while the lock was held; what the block did stays done.
+        if not done:
+            raise
+
+
+def _acquire(config: Config) -> None:
+    key = zlib.crc32(config.table_id.encode())
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+    except OperationalError as error:
+        raise ForecastingError(
+            f"Another run has been changing the resources of {config.table_id} for "
+            f"{LOCK_TIMEOUT_SECONDS} seconds: wait for it to end, or end it, and run this again."
+        ) from error
+
+
+def _why_out_of_reach(config: Config) -> str:
+    """Why Django's database cannot stand for the source database; empty where it is that."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor != "postgresql":
+        return f"Django's database is {connection.vendor}, not PostgreSQL"
+    if name != config.source_database:
+        return f"Django's database is {name}, not {config.source_database}"
+    return _unreachable()
+
+
+def _unreachable() -> str:
+    """Why Django's database does not answer; empty where it does."""
+    if connection.vendor != "postgresql":
+        return "it is not PostgreSQL"
+    try:
+        connection.ensure_connection()
+    except Error as error:
+        return f"Django's database does not answer ({' '.join(str(error).split())})"
+    return ""

@@ -1,0 +1,159 @@
+"""The templated SQL of the nightly load, and the one place where text becomes SQL.
+
+`source_query.sql` is PostgreSQL and runs inside Cloud SQL; `nightly_load.sql` is the GoogleSQL
+script that the scheduled query stores, with the source query inside. A placeholder is
+`{{ name }}`; rendering fails on a name that is missing or that the text does not use.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from importlib import resources
+
+from backend.forecasting.conf import Config
+from backend.forecasting.training_table import (
+    COLUMNS,
+    DIMENSIONS,
+    SERIES_COLUMN,
+    TARGET_COLUMN,
+    TIME_COLUMN,
+    Column,
+)
+
+_PLACEHOLDER = re.compile(r"\{\{ (\w+) \}\}")
+
+# A plain decimal number in text: at most 15 digits before the point and 100 after, and an exponent
+# of at most two digits. Whatever it matches casts to float8, and squares, without overflow.
+# Written without backslashes, which GoogleSQL would read as escapes in some kinds of literals.
+_PLAIN_NUMBER = "^ *[+-]?([0-9]{1,15}([.][0-9]{0,100})?|[.][0-9]{1,100})([eE][+-]?[0-9]{1,2})? *$"
+
+
+def render(template: str, **names: str) -> str:
+    """The template with each `{{ name }}` replaced; continuation lines keep its indentation.
+
+    Raises KeyError for a placeholder without a value and for a value without a placeholder.
+    """
+    wanted = set(_PLACEHOLDER.findall(template))
+    if wanted != set(names):
+        raise KeyError(f"placeholders without value or unused: {sorted(wanted ^ set(names))}")
+    rendered = [_render_line(line, names) for line in template.splitlines()]
+    return "\n".join(line for line in rendered if line is not None) + "\n"
+
+
+def _render_line(line: str, names: dict[str, str]) -> str | None:
+    """One line; None where it held nothing but a placeholder whose value is empty."""
+    alone = _PLACEHOLDER.fullmatch(line.strip())
+    if alone and not names[alone.group(1)]:
+        return None
+    indent = line[: len(line) - len(line.lstrip())]
+    return _PLACEHOLDER.sub(lambda m: names[m.group(1)].replace("\n", f"\n{indent}"), line)
+
+
+def quote_string(text: str) -> str:
+    """A GoogleSQL string literal of any text (lexical structure: escape sequences)."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("`", "\\`")
+    controls = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    return "'" + "".join(controls.get(c) or _printable(c) for c in escaped) + "'"
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
+
+
+def quote_path(*parts: str) -> str:
+    """A GoogleSQL identifier path in backticks. Raises ValueError for a part that is none."""
+    for part in parts:
+        if not re.fullmatch(r"[A-Za-z0-9_.:-]+", part):
+            raise ValueError(f'"{part}" cannot be part of a GoogleSQL path')
+    return f"`{'.'.join(parts)}`"
+
+
+def render_source_query(score_source: str) -> str:
+    """The source query; `@first_day` and `@end_day` are still to be put in."""
+    return render(
+        _load("source_query.sql"),
+        series_column=SERIES_COLUMN,
+        time_column=TIME_COLUMN,
+        target_column=TARGET_COLUMN,
+        score=f"{score_source}.risk_score",
+        entity_join=_ENTITY_JOIN if score_source == "entity" else "",
+        dimension_keys=", ".join(f"{column.dimension} text" for column in DIMENSIONS),
+        dimension_numbers=",\n".join(_number(column) for column in DIMENSIONS),
+        dimension_means=",\n".join(f"avg(event.{c.name}) AS {c.name}" for c in DIMENSIONS),
+    )
+
+
+def with_days(source_query: str, first_day: date, end_day: date) -> str:
+    """The source query for the days [first_day, end_day), as the nightly load completes it."""
+    return source_query.replace("@first_day", f"{first_day}").replace("@end_day", f"{end_day}")
+
+
+def load_name(table_id: str) -> str:
+    """What the load of a table is called; the first line of its script, by which it is found."""
+    return f"Nightly load of {table_id}"
+
+
+def render_nightly_load(config: Config) -> str:
+    """The script that the scheduled query stores, for these settings."""
+    return render(
+        _load("nightly_load.sql"),
+        name=load_name(config.table_id),
+        table=quote_path(config.project, config.dataset, config.table),
+        connection=quote_string(config.connection_name),
+        source_query=_embedded(render_source_query(config.score_source)),
+        window_days=str(config.window_days),
+        refresh_days=str(config.refresh_days),
+        columns=", ".join(column.name for column in COLUMNS),
+        time_column=TIME_COLUMN,
+        series_column=SERIES_COLUMN,
+        min_rows_ratio=f"{config.min_rows_ratio:g}",
+        any_required_is_null=_any(f"{c.name} IS NULL" for c in COLUMNS if c.required),
+        any_number_is_not_finite=_any(
+            f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in COLUMNS if c.type == "FLOAT64"
+        ),
+        leaving=_leaving(config.keep_history),
+    )
+
+
+def render_data_summary(config: Config) -> str:
+    """The query that sums up the training table; takes @window_start and @end_day."""
+    time = f"DATE({TIME_COLUMN})"
+    return render(
+        _load("data_summary.sql"),
+        table=quote_path(config.project, config.dataset, config.table),
+        series_column=SERIES_COLUMN,
+        time_column=TIME_COLUMN,
+        in_window=f"{time} >= @window_start AND {time} < @end_day",
+        any_required_is_null=_any(f"{c.name} IS NULL" for c in COLUMNS if c.required),
+    )
+
+
+_ENTITY_JOIN = "JOIN entities_entity AS entity ON entity.id = mention.entity_id"
+
+
+def _load(name: str) -> str:
+    return resources.files(__name__).joinpath(name).read_text("utf-8")
+
+
+def _number(column: Column) -> str:
+    value = f"dimension.{column.dimension}"
+    return f"CASE WHEN {value} ~ '{_PLAIN_NUMBER}' THEN {value}::float8 END AS {column.name}"
+
+
+def _any(conditions: Iterable[str]) -> str:
+    return " OR ".join(conditions)
+
+
+def _embedded(source_query: str) -> str:
+    """The source query, fit to stand in a raw literal inside a raw literal."""
+    for forbidden in ("\\", "'''", '"""', ";"):
+        if forbidden in source_query:
+            raise ValueError(f"source_query.sql may not contain {forbidden}")
+    return source_query.strip()
+
+
+def _leaving(keep_history: bool) -> str:
+    """Which of the target's days a run deletes: the refreshed, and those before the window."""
+    refreshed = f"target.{TIME_COLUMN} >= TIMESTAMP(first_day)"
+    before = f"target.{TIME_COLUMN} < TIMESTAMP(window_start)"
+    return refreshed if keep_history else f"({refreshed} OR {before})"

@@ -1,0 +1,41 @@
+-- Source query, PostgreSQL: one row for each entity and UTC day in [first_day, end_day) on which
+-- a scored event mentions the entity.
+--
+-- Takes two dates, which the nightly load puts in at run time: @first_day and @end_day.
+-- uuid and jsonb end here: BigQuery's federation refuses both.
+WITH mention AS (
+    -- An event counts once for an entity and day, however often it mentions the entity.
+    SELECT DISTINCT
+        entity_id,
+        event_id,
+        (mentioned_at AT TIME ZONE 'UTC')::date AS day
+    FROM entities_entitymention
+    WHERE mentioned_at >= DATE '@first_day'::timestamp AT TIME ZONE 'UTC'
+        AND mentioned_at < DATE '@end_day'::timestamp AT TIME ZONE 'UTC'
+),
+event AS MATERIALIZED (
+    -- Each event's JSON is read once. A value counts when it is a number, or a string that plainly
+    -- is one. NaN, infinities and anything else are NULL: one bad row never costs the night.
+    SELECT
+        event.id,
+        CASE WHEN abs(event.risk_score) < 1e100 THEN event.risk_score END AS risk_score,
+        {{ dimension_numbers }}
+    FROM events_event AS event
+    CROSS JOIN LATERAL jsonb_to_record(
+        CASE jsonb_typeof(event.risk_dimensions)
+            WHEN 'object' THEN event.risk_dimensions
+            ELSE '{}'
+        END
+    ) AS dimension ({{ dimension_keys }})
+    WHERE event.id IN (SELECT event_id FROM mention)
+)
+SELECT
+    mention.entity_id::text AS {{ series_column }},
+    mention.day::timestamp AT TIME ZONE 'UTC' AS {{ time_column }},
+    avg({{ score }}) AS {{ target_column }},
+    {{ dimension_means }}
+FROM mention
+JOIN event ON event.id = mention.event_id
+{{ entity_join }}
+GROUP BY mention.entity_id, mention.day
+HAVING count({{ score }}) > 0

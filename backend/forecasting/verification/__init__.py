@@ -1,0 +1,1 @@
+"""Whether the pipeline is all there, and whether what it loaded is right."""

@@ -1,0 +1,77 @@
+"""What a check found, as a value: printed, compared in tests, and found by its id."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class FindingStatus(StrEnum):
+    PASSED = "pass"
+    WARNED = "warn"
+    FAILED = "fail"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """The result of one check; `expected` and `observed` are what it compared, as text."""
+
+    id: str
+    status: FindingStatus
+    message: str
+    hint: str = ""
+    expected: str | None = None
+    observed: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "status": str(self.status),
+            "message": self.message,
+            "hint": self.hint or None,
+            "expected": self.expected,
+            "observed": self.observed,
+        }
+
+
+def passed(check: str, message: str, observed: str | None = None) -> Finding:
+    return Finding(
+        id=check,
+        status=FindingStatus.PASSED,
+        message=message,
+        expected=observed,
+        observed=observed,
+    )
+
+
+def compared(check: str, what: str, expected: str, observed: str | None, hint: str) -> Finding:
+    """A pass where both are equal, else a failure that shows both."""
+    if observed == expected:
+        return passed(check, f"{what}: {expected}", expected)
+    return failed(check, f"{what}: {observed or 'none'}, not {expected}", hint, expected, observed)
+
+
+def failed(
+    check: str,
+    message: str,
+    hint: str,
+    expected: str | None = None,
+    observed: str | None = None,
+) -> Finding:
+    return Finding(
+        id=check,
+        status=FindingStatus.FAILED,
+        message=message,
+        hint=hint,
+        expected=expected,
+        observed=observed,
+    )
+
+
+def skipped(check: str, why: str, hint: str = "") -> Finding:
+    return Finding(id=check, status=FindingStatus.SKIPPED, message=why, hint=hint)
+
+
+def count_findings(findings: Iterable[Finding], status: FindingStatus) -> int:
+    return sum(finding.status is status for finding in findings)

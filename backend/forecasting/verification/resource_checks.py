@@ -1,0 +1,145 @@
+"""Checks of what was provisioned: pure functions from a snapshot to findings."""
+
+from collections.abc import Iterator, Sequence
+
+from google.cloud import bigquery
+from google.cloud.bigquery_connection_v1.types import Connection
+from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
+
+from backend.forecasting.provisioning.connections import POSTGRES, connection_kind
+from backend.forecasting.provisioning.plan import Change
+from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
+from backend.forecasting.provisioning.tables import TableSpec
+from backend.forecasting.verification.findings import (
+    Finding,
+    compared,
+    failed,
+    passed,
+    skipped,
+)
+from backend.forecasting.verification.snapshot import Snapshot, Unseen
+
+_RUN_SETUP = "run `python manage.py bq_setup`"
+_RUN_ETL = "run `python manage.py bq_setup_etl`"
+
+
+def check_dataset(snapshot: Snapshot) -> Iterator[Finding]:
+    dataset, config = snapshot.dataset, snapshot.config
+    name = f"dataset {config.project}.{config.dataset}"
+    if not isinstance(dataset, bigquery.Dataset):
+        yield _absent("dataset.exists", name, dataset, _RUN_SETUP)
+        yield skipped("dataset.location", f"no {name} to look at")
+        return
+    yield passed("dataset.exists", f"{name} is there")
+    yield compared(
+        "dataset.location",
+        "location",
+        config.location,
+        str(dataset.location).lower(),
+        "a dataset never moves: correct FORECASTING_LOCATION or choose another FORECASTING_DATASET",
+    )
+
+
+def check_table(snapshot: Snapshot) -> Iterator[Finding]:
+    table = snapshot.table
+    name = f"table {snapshot.config.table_id}"
+    if not isinstance(table, bigquery.Table):
+        yield _absent("table.exists", name, table, _RUN_SETUP)
+        for check in ("table.schema", "table.partitioning", "table.description"):
+            yield skipped(check, f"no {name} to look at")
+        return
+    yield passed("table.exists", f"{name} is there")
+    spec = TableSpec.from_config(snapshot.config)
+    found = {c.field: c for c in [*spec.conflicts(table), *spec.changes(table)]}
+    described = {f for f in found if f.endswith("description")}
+    columns = {f for f in found if f.startswith("columns.")} - described
+    groups = {
+        "table.schema": (columns, f"{len(spec.columns)} columns as declared"),
+        "table.partitioning": (
+            set(found) - columns - described - {"location"},
+            "by day on mentioned_at, nothing expires",
+        ),
+        "table.description": (described, "as declared"),
+    }
+    for check, (fields, fine) in groups.items():
+        yield _unchanged(check, fine, [found[f] for f in sorted(fields)], _RUN_SETUP)
+
+
+def check_connection(snapshot: Snapshot) -> Iterator[Finding]:
+    connection, config = snapshot.connection, snapshot.config
+    name = f"connection {config.connection_name}"
+    if not isinstance(connection, Connection):
+        yield _absent("connection.exists", name, connection, _RUN_ETL)
+        for check in ("connection.target", "connection.credential"):
+            yield skipped(check, f"no {name} to look at")
+        return
+    yield passed("connection.exists", f"{name} is there")
+    properties = connection.cloud_sql
+    yield compared(
+        "connection.target",
+        "reads",
+        f"{POSTGRES}, {config.instance}, database {config.source_database}",
+        f"{connection_kind(connection)}, {properties.instance_id}, database {properties.database}",
+        _RUN_ETL,
+    )
+    if connection.has_credential:
+        yield passed("connection.credential", "has a user and password")
+    else:
+        yield failed("connection.credential", "has no user and password", _RUN_ETL)
+
+
+def check_schedule(snapshot: Snapshot) -> Iterator[Finding]:
+    schedules = snapshot.schedules
+    fields = {
+        "schedule.enabled": ("enabled", ("disabled", "automatic", "ends")),
+        "schedule.time": (f"{snapshot.config.schedule} UTC", ("schedule",)),
+        "schedule.query": ("the script of this version", ("query", "params")),
+        "schedule.destination": ("no destination dataset", ("destination_dataset",)),
+    }
+    if isinstance(schedules, Unseen) or not schedules:
+        unseen = schedules if isinstance(schedules, Unseen) else None
+        yield _absent("schedule.exists", "scheduled query", unseen, _RUN_ETL)
+        for check in ("schedule.unique", *fields):
+            yield skipped(check, "no scheduled query to look at")
+        return
+    yield passed("schedule.exists", f"scheduled query {schedules[0].name} is there")
+    yield _unique(schedules)
+    spec = ScheduledQuerySpec.from_config(snapshot.config)
+    changes = spec.changes(schedules[0])
+    for check, (fine, owned) in fields.items():
+        found = [change for change in changes if change.field.split(".")[0] in owned]
+        yield _unchanged(check, fine, found, _RUN_ETL)
+
+
+def _unique(schedules: Sequence[TransferConfig]) -> Finding:
+    if len(schedules) == 1:
+        return passed("schedule.unique", "the only one for this table")
+    names = ", ".join(config.name for config in schedules)
+    return failed(
+        "schedule.unique",
+        f"{len(schedules)} scheduled queries load this table",
+        "delete all but one with `bq rm --transfer_config NAME`",
+        "1",
+        names,
+    )
+
+
+def _absent(check: str, name: str, seen: object, hint: str) -> Finding:
+    """The finding for what is not there, or could not be looked at."""
+    if isinstance(seen, Unseen):
+        return skipped(check, f"could not look at {name}: {seen.reason}")
+    return failed(check, f"{name} does not exist", hint)
+
+
+def _unchanged(check: str, fine: str, changes: Sequence[Change], hint: str) -> Finding:
+    """A pass where no owned field differs, else a failure that names the fields."""
+    if not changes:
+        return passed(check, fine)
+    fields = ", ".join(change.field for change in changes)
+    return failed(
+        check,
+        f"differs: {fields}",
+        hint,
+        "; ".join(f"{c.field} {c.after or 'none'}" for c in changes),
+        "; ".join(f"{c.field} {c.before or 'none'}" for c in changes),
+    )

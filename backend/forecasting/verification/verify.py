@@ -1,0 +1,67 @@
+"""The verification as a whole."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from backend.forecasting.conf import Config
+from backend.forecasting.errors import ForecastingError, VerificationFailed
+from backend.forecasting.gcp import Clients
+from backend.forecasting.verification.data_checks import check_data, check_runs
+from backend.forecasting.verification.findings import Finding, FindingStatus, count_findings
+from backend.forecasting.verification.resource_checks import (
+    check_connection,
+    check_dataset,
+    check_schedule,
+    check_table,
+)
+from backend.forecasting.verification.snapshot import Snapshot, take_snapshot
+
+_CHECKS = (check_dataset, check_table, check_connection, check_schedule, check_runs, check_data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """The findings, in the order in which the pipeline is built; `strict`: a warning fails too."""
+
+    config: Config
+    snapshot: Snapshot
+    findings: tuple[Finding, ...]
+    strict: bool
+
+    @property
+    def ok(self) -> bool:
+        bad = [FindingStatus.FAILED, FindingStatus.SKIPPED]
+        if self.strict:
+            bad.append(FindingStatus.WARNED)
+        return not any(finding.status in bad for finding in self.findings)
+
+    @property
+    def failure(self) -> ForecastingError | None:
+        """Why the command does not end with exit status 0; None where it does."""
+        if self.snapshot.unseen:
+            return ForecastingError(
+                f"Could not look at everything: {self.snapshot.unseen[0].reason}"
+            )
+        if self.ok:
+            return None
+        failures = count_findings(self.findings, FindingStatus.FAILED)
+        return VerificationFailed(
+            f"{failures} checks failed." if failures else "A warning fails under --strict."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `--format json`."""
+        return {
+            "command": "bq_verify",
+            "project": self.config.project,
+            "ok": self.ok,
+            "checks": [finding.as_json() for finding in self.findings],
+        }
+
+
+def verify(config: Config, clients: Clients, now: datetime, *, strict: bool) -> Verification:
+    """Look at everything and check it. Raises UnreachableError where nothing can be asked."""
+    snapshot = take_snapshot(config, clients, now)
+    findings = tuple(finding for check in _CHECKS for finding in check(snapshot))
+    return Verification(config=config, snapshot=snapshot, findings=findings, strict=strict)
