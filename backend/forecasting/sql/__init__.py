@@ -6,7 +6,6 @@ script that the scheduled query stores, with the source query inside. A placehol
 """
 
 import re
-from collections.abc import Iterable
 from datetime import date
 from importlib import resources
 
@@ -107,27 +106,60 @@ def render_nightly_load(config: Config) -> str:
         time_column=TIME_COLUMN,
         series_column=SERIES_COLUMN,
         min_rows_ratio=f"{config.min_rows_ratio:g}",
-        any_required_is_null=_any(f"{c.name} IS NULL" for c in COLUMNS if c.required),
-        any_number_is_not_finite=_any(
-            f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in COLUMNS if c.type == "FLOAT64"
-        ),
+        any_required_is_null=_REQUIRED_IS_NULL,
+        any_number_is_not_finite=_NOT_FINITE,
         leaving=_leaving(config.keep_history),
     )
 
 
 def render_data_summary(config: Config) -> str:
-    """The query that sums up the training table; takes @window_start and @end_day."""
+    """The query that sums up the training table; takes @window_start, @end_day and @short_days."""
     time = f"DATE({TIME_COLUMN})"
     return render(
         _load("data_summary.sql"),
         table=quote_path(config.project, config.dataset, config.table),
         series_column=SERIES_COLUMN,
         time_column=TIME_COLUMN,
+        target_column=TARGET_COLUMN,
         in_window=f"{time} >= @window_start AND {time} < @end_day",
-        any_required_is_null=_any(f"{c.name} IS NULL" for c in COLUMNS if c.required),
+        any_required_is_null=_REQUIRED_IS_NULL,
+        any_number_is_not_finite=_NOT_FINITE,
     )
 
 
+def render_connection_probe(config: Config) -> str:
+    """The query that proves that the connection reaches PostgreSQL and logs in."""
+    return render(_load("connection_probe.sql"), connection=quote_string(config.connection_name))
+
+
+def render_connection_role(config: Config) -> str:
+    """The psql script that makes the role of the connection, for these settings."""
+    return render(
+        _load("connection_role.sql"),
+        database=config.source_database,
+        quoted_database=f'"{config.source_database}"',
+        user_secret=config.user_secret,
+        password_secret=config.password_secret,
+        grants="\n".join(
+            f'GRANT SELECT ({columns}) ON {table} TO :"role";'
+            for table, columns in _SOURCE_COLUMNS[config.score_source].items()
+        ),
+    )
+
+
+# All that source_query.sql reads; a test runs the query as a role that may read no more.
+_EVENT_COLUMNS = {
+    "entities_entitymention": "entity_id, event_id, mentioned_at",
+    "events_event": "id, risk_score, risk_dimensions",
+}
+_SOURCE_COLUMNS = {
+    "event": _EVENT_COLUMNS,
+    "entity": {**_EVENT_COLUMNS, "entities_entity": "id, risk_score"},
+}
+_REQUIRED_IS_NULL = " OR ".join(f"{c.name} IS NULL" for c in COLUMNS if c.required)
+_NOT_FINITE = " OR ".join(
+    f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in COLUMNS if c.type == "FLOAT64"
+)
 _ENTITY_JOIN = "JOIN entities_entity AS entity ON entity.id = mention.entity_id"
 
 
@@ -138,10 +170,6 @@ def _load(name: str) -> str:
 def _number(column: Column) -> str:
     value = f"dimension.{column.dimension}"
     return f"CASE WHEN {value} ~ '{_PLAIN_NUMBER}' THEN {value}::float8 END AS {column.name}"
-
-
-def _any(conditions: Iterable[str]) -> str:
-    return " OR ".join(conditions)
 
 
 def _embedded(source_query: str) -> str:

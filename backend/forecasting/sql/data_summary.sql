@@ -1,21 +1,39 @@
 -- What the training table holds, in one row, computed in BigQuery whatever the table's size.
 --
--- Takes the query parameters @window_start and @end_day (DATE): the days that the table should
--- hold are [window_start, end_day).
-WITH keys AS (
-    SELECT COUNT(*) AS row_count
+-- Takes the query parameters @window_start and @end_day (DATE), the days that the table should
+-- hold being [window_start, end_day), and @short_days (INT64), below which a series is short.
+WITH series AS (
+    SELECT
+        COUNT(*) AS row_count,
+        COUNT(DISTINCT {{ time_column }}) AS steps,
+        DATE_DIFF(MAX(DATE({{ time_column }})), MIN(DATE({{ time_column }})), DAY) + 1 AS span_days,
+        MIN({{ target_column }}) = MAX({{ target_column }}) AS is_constant
     FROM {{ table }}
-    GROUP BY {{ series_column }}, {{ time_column }}
+    GROUP BY {{ series_column }}
+),
+all_series AS (
+    SELECT
+        COUNT(*) AS series_count,
+        SUM(row_count - steps) AS repeated_rows,
+        MAX(steps) AS most_steps,
+        COUNTIF(span_days < @short_days) AS short_series,
+        COUNTIF(is_constant AND steps > 1) AS constant_series,
+        AVG(1 - steps / span_days) AS missing_share
+    FROM series
+),
+all_rows AS (
+    SELECT
+        COUNT(*) AS row_count,
+        COUNTIF({{ in_window }}) AS rows_in_window,
+        COUNT(DISTINCT IF({{ in_window }}, DATE({{ time_column }}), NULL)) AS days_in_window,
+        COUNTIF({{ any_required_is_null }}) AS rows_with_null,
+        COUNTIF({{ any_number_is_not_finite }}) AS rows_not_finite,
+        COUNTIF({{ target_column }} < 0 OR {{ target_column }} > 100) AS rows_out_of_range,
+        COUNTIF(DATE({{ time_column }}) < @window_start) AS rows_before_window,
+        COUNTIF(DATE({{ time_column }}) >= @end_day) AS rows_after_window,
+        COUNTIF({{ time_column }} != TIMESTAMP_TRUNC({{ time_column }}, DAY)) AS rows_off_midnight,
+        MIN(DATE({{ time_column }})) AS first_day,
+        MAX(DATE({{ time_column }})) AS last_day
+    FROM {{ table }}
 )
-SELECT
-    COUNT(*) AS row_count,
-    COUNTIF({{ in_window }}) AS rows_in_window,
-    COUNT(DISTINCT {{ series_column }}) AS series_count,
-    (SELECT COUNTIF(row_count > 1) FROM keys) AS repeated_keys,
-    COUNTIF({{ any_required_is_null }}) AS rows_with_null,
-    COUNTIF(DATE({{ time_column }}) < @window_start) AS rows_before_window,
-    COUNTIF(DATE({{ time_column }}) >= @end_day) AS rows_after_window,
-    COUNTIF({{ time_column }} != TIMESTAMP_TRUNC({{ time_column }}, DAY)) AS rows_off_midnight,
-    MIN(DATE({{ time_column }})) AS first_day,
-    MAX(DATE({{ time_column }})) AS last_day
-FROM {{ table }}
+SELECT * FROM all_rows CROSS JOIN all_series

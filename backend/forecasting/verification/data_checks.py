@@ -1,69 +1,113 @@
 """Checks of the runs and of what they loaded: pure functions from a snapshot to findings."""
 
 from collections.abc import Iterator
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 from backend.forecasting.runs import UNDER_WAY, likely_cause, state_of
-from backend.forecasting.verification.findings import Finding, failed, passed, skipped
-from backend.forecasting.verification.snapshot import Snapshot, Unseen
+from backend.forecasting.verification.findings import (
+    Finding,
+    failed,
+    none_of,
+    passed,
+    skipped,
+    warned,
+)
+from backend.forecasting.verification.snapshot import Snapshot, Unseen, succeeded_runs
 
 _RUN_NOW = "run `python manage.py bq_setup_etl --run-now`"
+_DATA = ("rows", "grain", "nulls", "finite", "range", "window", "coverage")
 
 
 def check_runs(snapshot: Snapshot) -> Iterator[Finding]:
     runs = snapshot.runs
     if isinstance(runs, Unseen):
-        yield skipped("run.succeeded", f"could not look at the runs: {runs.reason}")
+        why = f"could not look at the runs: {runs.reason}"
+        yield from (skipped(f"run.{name}", why) for name in ("succeeded", "fresh"))
         return
-    ended = [run for run in runs if run.state not in UNDER_WAY]
-    if not ended:
-        yield failed("run.succeeded", "no run has ended yet", _RUN_NOW)
-        return
-    last, state = ended[0], state_of(ended[0])
-    if state == "SUCCEEDED":
-        yield passed("run.succeeded", f"the last run, for {last.run_time:%Y-%m-%d}, succeeded")
-        return
-    message = last.error_status.message
-    yield failed(
-        "run.succeeded",
-        f"the last run, for {last.run_time:%Y-%m-%d}, ended {state}: {message}",
-        likely_cause(message) or _RUN_NOW,
-        "SUCCEEDED",
-        state,
-    )
+    yield _check_last_run(snapshot)
+    yield _check_freshness(snapshot)
 
 
 def check_data(snapshot: Snapshot) -> Iterator[Finding]:
     data = snapshot.data
     if data is None or isinstance(data, Unseen):
         why = "no table to read" if data is None else f"could not read the table: {data.reason}"
-        yield from (skipped(f"data.{name}", why) for name in ("rows", "grain", "nulls", "window"))
+        yield from (skipped(f"data.{name}", why) for name in _DATA)
         return
+    again = "load the days again: " + _RUN_NOW
     yield _check_rows(snapshot, data)
-    yield _none_of(
+    yield none_of(
         "data.grain",
+        data["repeated_rows"],
         "one row for each entity and day",
-        data["repeated_keys"],
-        "entities and days that have several rows",
-        "load the days again: " + _RUN_NOW,
+        "rows that repeat an entity and day",
+        again,
     )
-    yield _none_of(
+    yield none_of(
         "data.nulls",
-        "every row has entity, day and score",
         data["rows_with_null"],
+        "every row has entity, day and score",
         "rows without entity, day or score",
-        "load the days again: " + _RUN_NOW,
+        again,
+    )
+    yield none_of(
+        "data.finite",
+        data["rows_not_finite"],
+        "every number is finite",
+        "rows with NaN or an infinite number",
+        again,
+    )
+    yield none_of(
+        "data.range",
+        data["rows_out_of_range"],
+        "every score is from 0 to 100",
+        "rows with a score below 0 or above 100",
+        "correct the scores in PostgreSQL (events_event.risk_score), then " + _RUN_NOW,
     )
     yield _check_window(snapshot, data)
+    yield _check_coverage(snapshot, data)
+
+
+def _check_last_run(snapshot: Snapshot) -> Finding:
+    runs = [] if isinstance(snapshot.runs, Unseen) else snapshot.runs
+    ended = [run for run in runs if run.state not in UNDER_WAY]
+    if not ended:
+        return failed("run.succeeded", "no run has ended yet", _RUN_NOW)
+    last, state = ended[0], state_of(ended[0])
+    day = f"{last.run_time:%Y-%m-%d}"
+    if state == "SUCCEEDED":
+        return passed("run.succeeded", f"the last run, for {day}, succeeded", state)
+    message = last.error_status.message
+    return failed(
+        "run.succeeded",
+        f"the last run, for {day}, ended {state}: {message}",
+        likely_cause(message) or _RUN_NOW,
+        "SUCCEEDED",
+        state,
+    )
+
+
+def _check_freshness(snapshot: Snapshot) -> Finding:
+    allowed = snapshot.config.max_age_hours
+    ends = [cast(datetime, run.end_time) for run in succeeded_runs(snapshot.runs)]
+    if not ends:
+        return failed("run.fresh", "no run has succeeded yet", _RUN_NOW)
+    age = (snapshot.now - max(ends)) / timedelta(hours=1)
+    message = f"the last good run ended {age:.1f} hours ago"
+    if age <= allowed:
+        return passed("run.fresh", message, f"{age:.1f} hours")
+    hint = "see why no run has succeeded since (bq ls --transfer_run), then " + _RUN_NOW
+    return failed("run.fresh", message, hint, f"at most {allowed:g} hours", f"{age:.1f} hours")
 
 
 def _check_rows(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     window, rows = snapshot.window, data["rows_in_window"]
-    days = f"{window.start} to {window.end} (excluded)"
+    days = f"{window.start} to {window.end - timedelta(days=1)}"
     if rows:
         series = data["series_count"]
-        return passed("data.rows", f"{rows:,} rows of {series:,} entities from {days}", str(rows))
-    return failed("data.rows", f"no rows from {days}", _RUN_NOW, "at least 1", "0")
+        return passed("data.rows", f"{rows:,} rows of {series:,} entities, {days}", str(rows))
+    return failed("data.rows", f"no rows, {days}", _RUN_NOW, "at least 1", "0")
 
 
 def _check_window(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
@@ -76,13 +120,18 @@ def _check_window(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     }
     wrong = ", ".join(f"{number:,} {what}" for what, number in outside.items() if number)
     if not wrong:
-        span = f"{data['first_day']} to {data['last_day']}"
-        return passed("data.window", f"all days complete and in the window: {span}", span)
+        return passed("data.window", "complete days only, all in the window")
     expected = f"complete days from {'any day' if kept else window.start} to before {window.end}"
-    return failed("data.window", wrong, "load again: " + _RUN_NOW, expected, wrong)
+    return failed("data.window", wrong, "load the days again: " + _RUN_NOW, expected, wrong)
 
 
-def _none_of(check: str, fine: str, number: int, what: str, hint: str) -> Finding:
-    if not number:
-        return passed(check, fine, "0")
-    return failed(check, f"{number:,} {what}", hint, "0", str(number))
+def _check_coverage(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+    found, expected = data["days_in_window"], snapshot.window.days
+    message = f"{found} of the window's {expected} days have rows"
+    if found >= expected:
+        return passed("data.coverage", message, str(found))
+    hint = (
+        "days without any mention teach a model nothing: check that PostgreSQL holds the whole "
+        "window, or set FORECASTING_WINDOW_DAYS to what it holds"
+    )
+    return warned("data.coverage", message, hint, str(expected), str(found))

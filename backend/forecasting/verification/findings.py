@@ -1,7 +1,7 @@
 """What a check found, as a value: printed, compared in tests, and found by its id."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -67,6 +67,23 @@ def failed(
         expected=expected,
         observed=observed,
     )
+
+
+def warned(
+    check: str,
+    message: str,
+    hint: str,
+    expected: str | None = None,
+    observed: str | None = None,
+) -> Finding:
+    return replace(failed(check, message, hint, expected, observed), status=FindingStatus.WARNED)
+
+
+def none_of(check: str, number: int | None, fine: str, what: str, hint: str) -> Finding:
+    """A pass where a count is zero, else a failure that says how many of `what` there are."""
+    if not number:
+        return passed(check, fine, "0")
+    return failed(check, f"{number:,} {what}", hint, "0", str(number))
 
 
 def skipped(check: str, why: str, hint: str = "") -> Finding:

@@ -10,6 +10,7 @@ from backend.forecasting.provisioning.connections import POSTGRES, connection_ki
 from backend.forecasting.provisioning.plan import Change
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
 from backend.forecasting.provisioning.tables import TableSpec
+from backend.forecasting.runs import likely_cause
 from backend.forecasting.verification.findings import (
     Finding,
     compared,
@@ -17,7 +18,7 @@ from backend.forecasting.verification.findings import (
     passed,
     skipped,
 )
-from backend.forecasting.verification.snapshot import Snapshot, Unseen
+from backend.forecasting.verification.snapshot import Probe, Snapshot, Unseen
 
 _RUN_SETUP = "run `python manage.py bq_setup`"
 _RUN_ETL = "run `python manage.py bq_setup_etl`"
@@ -70,8 +71,8 @@ def check_connection(snapshot: Snapshot) -> Iterator[Finding]:
     name = f"connection {config.connection_name}"
     if not isinstance(connection, Connection):
         yield _absent("connection.exists", name, connection, _RUN_ETL)
-        for check in ("connection.target", "connection.credential"):
-            yield skipped(check, f"no {name} to look at")
+        for check in ("target", "credential", "usable"):
+            yield skipped(f"connection.{check}", f"no {name} to look at")
         return
     yield passed("connection.exists", f"{name} is there")
     properties = connection.cloud_sql
@@ -86,6 +87,7 @@ def check_connection(snapshot: Snapshot) -> Iterator[Finding]:
         yield passed("connection.credential", "has a user and password")
     else:
         yield failed("connection.credential", "has no user and password", _RUN_ETL)
+    yield _usable(snapshot.probe)
 
 
 def check_schedule(snapshot: Snapshot) -> Iterator[Finding]:
@@ -109,6 +111,17 @@ def check_schedule(snapshot: Snapshot) -> Iterator[Finding]:
     for check, (fine, owned) in fields.items():
         found = [change for change in changes if change.field.split(".")[0] in owned]
         yield _unchanged(check, fine, found, _RUN_ETL)
+
+
+def _usable(probe: Probe | Unseen | None) -> Finding:
+    check = "connection.usable"
+    if isinstance(probe, Unseen):
+        return skipped(check, f"could not query through the connection: {probe.reason}")
+    if probe is None:
+        return skipped(check, "no credential to try")
+    if probe.error:
+        return failed(check, f"a query through it fails: {probe.error}", likely_cause(probe.error))
+    return passed(check, "a query through it reaches PostgreSQL")
 
 
 def _unique(schedules: Sequence[TransferConfig]) -> Finding:

@@ -16,8 +16,17 @@ from backend.forecasting.verification.resource_checks import (
     check_table,
 )
 from backend.forecasting.verification.snapshot import Snapshot, take_snapshot
+from backend.forecasting.verification.vertex_checks import check_vertex
 
-_CHECKS = (check_dataset, check_table, check_connection, check_schedule, check_runs, check_data)
+_CHECKS = (
+    check_dataset,
+    check_table,
+    check_connection,
+    check_schedule,
+    check_runs,
+    check_data,
+    check_vertex,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +69,10 @@ class Verification:
         }
 
 
-def verify(config: Config, clients: Clients, now: datetime, *, strict: bool) -> Verification:
+def verify(
+    config: Config, clients: Clients, now: datetime, *, horizon_days: int, strict: bool
+) -> Verification:
     """Look at everything and check it. Raises UnreachableError where nothing can be asked."""
-    snapshot = take_snapshot(config, clients, now)
+    snapshot = take_snapshot(config, clients, now, horizon_days)
     findings = tuple(finding for check in _CHECKS for finding in check(snapshot))
     return Verification(config=config, snapshot=snapshot, findings=findings, strict=strict)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from google.auth.exceptions import GoogleAuthError
 
-from backend.forecasting.conf import SETTINGS, Config, load_config
+from backend.forecasting.conf import MAX_WINDOW_DAYS, SETTINGS, Config, load_config
 from backend.forecasting.errors import ForecastingError, SettingError
 from backend.forecasting.gcp import Clients, make_clients
 from backend.forecasting.google_errors import explain_credentials
@@ -118,6 +118,15 @@ def add_mode_arguments(parser: ArgumentParser) -> None:
 
 def _argument(field: str) -> dict[str, Any]:
     return {"action": BooleanOptionalAction} if field == "keep_history" else {"metavar": "VALUE"}
+
+
+def whole_days(flag: str, text: str) -> int:
+    """A flag's number of days. Raises SettingError for anything but a whole number in range."""
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MAX_WINDOW_DAYS:
+        raise SettingError(
+            f'{flag} is "{text}": expected a whole number of days from 1 to {MAX_WINDOW_DAYS}.'
+        )
+    return int(text)
 
 
 def seconds(flag: str, text: str) -> float:

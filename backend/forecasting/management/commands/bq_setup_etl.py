@@ -10,7 +10,7 @@ from backend.forecasting.management.commands._pipeline import (
 )
 from backend.forecasting.run_text import RunProgress, describe_run
 from backend.forecasting.setup import Listeners, RunOptions, set_up_etl
-from backend.forecasting.sql import render_nightly_load
+from backend.forecasting.sql import render_connection_role, render_nightly_load
 
 
 class Command(PipelineCommand):
@@ -42,10 +42,19 @@ class Command(PipelineCommand):
             action="store_true",
             help="print the script that the scheduled query stores, and do nothing else",
         )
+        parser.add_argument(
+            "--print-role-sql",
+            action="store_true",
+            help="print the psql script that makes the PostgreSQL role of the connection, and do "
+            "nothing else",
+        )
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
         if options["print_sql"]:
             self.stdout.write(render_nightly_load(config), ending="")
+            return
+        if options["print_role_sql"]:
+            self.stdout.write(render_connection_role(config), ending="")
             return
         mode = options["mode"]
         timeout = seconds("--timeout", options["timeout"])

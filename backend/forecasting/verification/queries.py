@@ -1,0 +1,34 @@
+"""The queries of the verification: read only, bounded in bytes and time."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from google.cloud import bigquery
+
+from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+
+MAX_BYTES_BILLED = 200 * 10**9
+"""The most that one query may bill: twice the largest table that Vertex AI takes."""
+
+WAIT_SECONDS = 300.0
+
+
+def run_query(
+    clients: Clients,
+    sql: str,
+    parameters: Iterable[bigquery.ScalarQueryParameter] = (),
+    *,
+    bounded: bool = True,
+) -> list[dict[str, Any]]:
+    """The rows of a query. Raises what google-cloud-bigquery raises.
+
+    `bounded` is off for federated queries, which refuse a limit on bytes
+    (federated-queries-intro, limitations).
+    """
+    job_config = bigquery.QueryJobConfig(query_parameters=list(parameters))
+    if bounded:
+        job_config.maximum_bytes_billed = MAX_BYTES_BILLED
+    rows = clients.bigquery.query_and_wait(
+        sql, job_config=job_config, retry=RETRY, api_timeout=TIMEOUT, wait_timeout=WAIT_SECONDS
+    )
+    return [dict(row.items()) for row in rows]

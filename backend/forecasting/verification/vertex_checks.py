@@ -1,0 +1,181 @@
+"""Checks of what Vertex AI Forecasting takes: pure functions from a snapshot to findings.
+
+What Google documents as refused fails (vertex-ai/docs/tabular-data/forecasting/prepare-data).
+What makes a poor model, or is inferred where the documentation is silent, warns.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from google.cloud import bigquery
+
+from backend.forecasting.verification.findings import (
+    Finding,
+    failed,
+    passed,
+    skipped,
+    warned,
+)
+from backend.forecasting.verification.snapshot import Snapshot, Unseen, short_days
+
+ROWS = range(1_000, 100_000_001)
+COLUMNS = range(3, 101)
+MAX_BYTES = 100 * 10**9
+MAX_STEPS = 3_000
+TEST_SHARE = 0.1
+"""The share of the time that the default split keeps for testing (data-splits)."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
+_TABLE = ("columns", "size", "names")
+_DATA = ("rows", "series_length", "span", "constant_target", "gaps")
+
+
+def check_vertex(snapshot: Snapshot) -> Iterator[Finding]:
+    table, data = snapshot.table, snapshot.data
+    if isinstance(data, dict):
+        yield _check_rows(data)
+    if isinstance(table, bigquery.Table):
+        yield from _check_table(table)
+    if isinstance(data, dict):
+        yield from _check_series(snapshot, data)
+    yield from _skip(table, _TABLE if not isinstance(table, bigquery.Table) else ())
+    yield from _skip(data, _DATA if not isinstance(data, dict) else ())
+
+
+def _skip(seen: object, names: tuple[str, ...]) -> Iterator[Finding]:
+    why = f"could not look: {seen.reason}" if isinstance(seen, Unseen) else "no table to look at"
+    yield from (skipped(f"vertex.{name}", why) for name in names)
+
+
+def _check_rows(data: dict[str, Any]) -> Finding:
+    return _within(
+        "vertex.rows",
+        "rows",
+        data["row_count"],
+        ROWS,
+        "load more history (FORECASTING_WINDOW_DAYS) or, above the limit, less",
+    )
+
+
+def _check_table(table: bigquery.Table) -> Iterator[Finding]:
+    names = [field.name for field in table.schema]
+    yield _within(
+        "vertex.columns", "columns", len(names), COLUMNS, "drop columns that nobody trains on"
+    )
+    size = table.num_bytes or 0
+    yield _within(
+        "vertex.size",
+        "bytes",
+        size,
+        range(MAX_BYTES + 1),
+        "shorten the window (FORECASTING_WINDOW_DAYS) or drop columns",
+    )
+    odd = [name for name in names if not _NAME.fullmatch(name)]
+    if odd:
+        yield failed(
+            "vertex.names",
+            f"Vertex AI refuses the column names {', '.join(odd)}",
+            "rename them: letters, digits and underscores, no underscore in front",
+            "letters, digits, underscores",
+            ", ".join(odd),
+        )
+    else:
+        yield passed("vertex.names", "every column name is one that Vertex AI takes")
+
+
+def _check_series(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[Finding]:
+    yield _check_length(snapshot, data)
+    yield _check_span(snapshot, data)
+    yield _check_constant(snapshot, data)
+    yield _check_gaps(data)
+
+
+def _check_length(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+    check, most = "vertex.series_length", data["most_steps"] or 0
+    if most > MAX_STEPS:
+        return failed(
+            check,
+            f"the longest series has {most:,} days, Vertex AI takes {MAX_STEPS:,}",
+            "shorten the window (FORECASTING_WINDOW_DAYS, FORECASTING_KEEP_HISTORY)",
+            f"at most {MAX_STEPS}",
+            str(most),
+        )
+    short, count = data["short_series"] or 0, data["series_count"] or 0
+    if short * 2 > count:
+        days = short_days(snapshot.horizon_days)
+        return warned(
+            check,
+            f"{short:,} of {count:,} series span less than {days} days",
+            "such series hardly teach a model with this horizon (inferred, Google names no "
+            "minimum): widen FORECASTING_WINDOW_DAYS or shorten --horizon-days",
+            f"at most half below {days} days",
+            str(short),
+        )
+    return passed(check, f"the longest series has {most:,} days", str(most))
+
+
+def _check_span(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+    """Whether the default split by date leaves whole horizons to validate and test on."""
+    check, horizon = "vertex.span", snapshot.horizon_days
+    first, last = data["first_day"], data["last_day"]
+    span = (last - first).days + 1 if first and last else 0
+    needed = round(horizon / TEST_SHARE)
+    if span >= needed:
+        return passed(check, f"{span} days, enough for a horizon of {horizon}", str(span))
+    return warned(
+        check,
+        f"{span} days are short for a horizon of {horizon} days",
+        f"the default split keeps a tenth of the time for testing, so {needed} days are needed "
+        "(inferred): keep the days that leave the window with FORECASTING_KEEP_HISTORY=on, widen "
+        "FORECASTING_WINDOW_DAYS, or forecast less far (--horizon-days)",
+        f"at least {needed} days",
+        f"{span} days",
+    )
+
+
+def _check_constant(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+    check, constant = "vertex.constant_target", data["constant_series"] or 0
+    if snapshot.config.score_source == "entity":
+        return warned(
+            check,
+            "the score is the entity's present one, the same for every day",
+            "a forecast can learn nothing from it: set FORECASTING_SCORE_SOURCE=event",
+            "event",
+            "entity",
+        )
+    if constant:
+        return warned(
+            check,
+            f"{constant:,} of {data['series_count']:,} series never change",
+            "a forecast can learn nothing from them; leave them out of the training if they matter",
+            "0",
+            str(constant),
+        )
+    return passed(check, "no series is constant", "0")
+
+
+def _check_gaps(data: dict[str, Any]) -> Finding:
+    check, share = "vertex.gaps", data["missing_share"] or 0.0
+    message = f"between its first and last day a series misses {share:.0%} of the days on average"
+    if share <= MAX_MISSING_SHARE:
+        return passed(check, message, f"{share:.0%}")
+    return warned(
+        check,
+        message,
+        "Vertex AI takes gaps and does not fill them, which makes a poorer model: train on the "
+        "entities that are mentioned most",
+        f"at most {MAX_MISSING_SHARE:.0%}",
+        f"{share:.0%}",
+    )
+
+
+MAX_MISSING_SHARE = 0.5
+
+
+def _within(check: str, what: str, number: int, allowed: range, hint: str) -> Finding:
+    if number in allowed:
+        return passed(check, f"{number:,} {what}", str(number))
+    limits = f"{allowed.start:,} to {allowed.stop - 1:,}"
+    message = f"{number:,} {what}, Vertex AI takes {limits}"
+    return failed(check, message, hint, limits, str(number))
