@@ -19,7 +19,7 @@ MAX_WINDOW_DAYS = 3650
 _PROJECT = r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]"
 _REGION = r"[a-z]+-[a-z]+[0-9]{1,2}"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-_DAY = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*"
+_DAY = r"(?:(?:mon|fri|sun)(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|sat(?:urday)?)"
 _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
@@ -324,7 +324,8 @@ def _value(setting: Setting, flag_value: Any, optional: set[str]) -> Any:
     source, text = setting.setting, getattr(settings, setting.setting, "")
     if flag_value is not None:
         source, text = setting.flag, flag_value
-    text = str(text).strip() or setting.default
+    text = "" if text is None else str(text).strip()
+    text = text or setting.default
     if not text:
         if setting.optional or setting.field in optional:
             return ""

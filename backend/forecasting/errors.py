@@ -34,6 +34,10 @@ class SourceDatabaseError(ForecastingError):
     """The source database refused the source query."""
 
 
+class SourceOutOfReachError(ForecastingError):
+    """Django's own database is not the source database, or does not answer."""
+
+
 class DriftFound(ForecastingError):
     """Under `--check`: there is something to change. Exit status 2."""
 

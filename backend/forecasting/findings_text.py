@@ -22,7 +22,7 @@ def describe_findings(findings: Sequence[Finding], style: Style) -> list[str]:
         lines.append(f"{mark}  {finding.id:<{width}}  {' '.join(finding.message.split())}")
         if finding.hint and finding.status is not FindingStatus.PASSED:
             lines.append(f"{'':<{width + 8}}{finding.hint}")
-    return [*lines, _summary(findings)]
+    return [*lines, summarize_findings(findings)]
 
 
 _MARKS = {
@@ -33,7 +33,8 @@ _MARKS = {
 }
 
 
-def _summary(findings: Sequence[Finding]) -> str:
+def summarize_findings(findings: Sequence[Finding]) -> str:
+    """How many checks there were, and how many of them ended how."""
     words = {
         FindingStatus.PASSED: "passed",
         FindingStatus.WARNED: "warned",

@@ -95,7 +95,11 @@ class Clients:
         """
         try:
             account = self.bigquery.get_service_account_email(retry=RETRY, timeout=TIMEOUT)
-        except (exceptions.GoogleAPICallError, requests.exceptions.RequestException):
+        except (
+            exceptions.GoogleAPIError,
+            auth_exceptions.GoogleAuthError,
+            requests.exceptions.RequestException,
+        ):
             return ""
         found = re.match(r"bq-(\d+)@", account or "")
         return found.group(1) if found else ""
@@ -131,7 +135,7 @@ def make_clients(config: Config) -> Clients:
     """
     credentials: Credentials
     if config.api_endpoint:
-        credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        credentials = AnonymousCredentials()
     else:
         credentials, _ = google.auth.default(scopes=[_SCOPE])
     return Clients(config.project, config.location, credentials, config.api_endpoint)

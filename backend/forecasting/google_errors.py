@@ -24,6 +24,7 @@ GOOGLE_ERRORS = (
     exceptions.RetryError,
     auth_exceptions.GoogleAuthError,
     requests.exceptions.RequestException,
+    TimeoutError,
 )
 """All that Google's clients raise for a refusal, missing credentials or a failing network."""
 
@@ -94,6 +95,8 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
         return explain_credentials(error)
     if isinstance(error, exceptions.RetryError) and isinstance(error.cause, GOOGLE_ERRORS):
         return explain(error.cause, doing, clients)
+    if isinstance(error, TimeoutError):
+        return ApiError(f"{doing} took too long and was not waited for any longer: run it again.")
     if not isinstance(error, exceptions.GoogleAPICallError):
         return _explain_network(error, doing, clients)
     service = _disabled_service(error)
@@ -108,8 +111,13 @@ def text_of(error: Exception) -> str:
     """Google's own words without the request line, markup and length that surround them."""
     text = str(getattr(error, "message", None) or error)
     text = re.sub(r"^(?:GET|POST|PUT|PATCH|DELETE) \S+: ", "", text)
-    text = " ".join(re.sub(r"<[^>]*>", " ", text).split()).rstrip(".")
+    text = without_login(" ".join(re.sub(r"<[^>]*>", " ", text).split()).rstrip("."))
     return text if len(text) <= 600 else f"{text[:600]} ..."
+
+
+def without_login(text: str) -> str:
+    """PostgreSQL's words, as Google passes them on, without the user, which is a secret's value."""
+    return re.sub(r'\b(user|role) "[^"]*"', r'\1 "***"', text)
 
 
 def reason_of(error: Exception) -> str:
@@ -124,7 +132,7 @@ def reason_of(error: Exception) -> str:
 
 def explain_credentials(error: auth_exceptions.GoogleAuthError) -> UnreachableError:
     """The UnreachableError for credentials that are missing or that cannot be used."""
-    if isinstance(error, auth_exceptions.DefaultCredentialsError):
+    if "default credentials were not found" in str(error):
         problem = "No Google credentials were found"
     else:
         problem = f"Google credentials could not be used ({text_of(error)})"

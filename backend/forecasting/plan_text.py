@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from django.core.management.color import Style
 
@@ -31,6 +32,14 @@ def describe_plans(plans: Sequence[Plan], mode: Mode, style: Style) -> list[str]
     return [*lines, _summary(plans, mode)]
 
 
+def describe_applied(plans: Sequence[Plan]) -> str:
+    """One line on what was written."""
+    return (
+        f"Done: {count(plans, Action.CREATE)} created, {count(plans, Action.UPDATE)} updated, "
+        f"{count(plans, Action.UNCHANGED)} left as they were."
+    )
+
+
 def _describe(change: Change) -> Iterable[str]:
     before, after = change.before, change.after
     if "\n" in f"{before}{after}":
@@ -48,7 +57,8 @@ def _describe_text(field: str, before: str, after: str) -> Iterable[str]:
         return
     yield f"{field}:"
     changed = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
-    yield from (f"  {line}" for line in changed if not line.startswith(("---", "+++", "@@")))
+    # The first two lines name files; a removed SQL comment begins with "---" as well.
+    yield from (f"  {line}" for line in islice(changed, 2, None) if not line.startswith("@@"))
 
 
 def _summary(plans: Sequence[Plan], mode: Mode) -> str:

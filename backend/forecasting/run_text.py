@@ -1,6 +1,7 @@
 """A run of the nightly load as it goes on, and its end, as text."""
 
 import time
+from datetime import timedelta
 from types import TracebackType
 
 from django.core.management.base import OutputWrapper
@@ -8,6 +9,7 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 from rich.console import Console
 from rich.status import Status
 
+from backend.forecasting.backfill import SliceOutcome
 from backend.forecasting.runs import UNDER_WAY, RunResult, state_of
 
 
@@ -38,7 +40,7 @@ class RunProgress:
         if self._out.isatty():
             self._spin(state, over=run.state not in UNDER_WAY)
         elif state != self._state:
-            self._out.write(f"Run {run.name}: {state}", style_func=str)
+            self._out.write(f"Run {_short(run.name)}: {state}", style_func=str)
         self._state = state
 
     def _spin(self, state: str, *, over: bool) -> None:
@@ -51,13 +53,31 @@ class RunProgress:
             self.__exit__(None, None, None)
 
 
+def describe_backfill(run: RunResult) -> str:
+    """One line on a backfill as a whole."""
+    return f"The {run.name} loaded {run.rows:,} rows in {run.seconds:g} s."
+
+
+def describe_slice(outcome: SliceOutcome) -> str:
+    """One line on a slice of a backfill."""
+    part = outcome.slice
+    days = f"{part.first_day} to {part.end_day - timedelta(days=1)}"
+    return f"[{part.number}/{part.count}] {days}: {outcome.rows:,} rows, {outcome.result}"
+
+
+def _short(name: str) -> str:
+    """A run's own id, without the path of the scheduled query before it."""
+    return name.rsplit("/", 1)[-1]
+
+
 def describe_run(run: RunResult) -> str:
     """One line on how the run ended, or where it stands when it was not waited for any longer."""
     if run.state == "SUCCEEDED":
-        return f"Run succeeded in {run.seconds:g} s: the training table holds {run.rows:,} rows."
+        took = "" if run.seconds is None else f" in {run.seconds:g} s"
+        return f"Run succeeded{took}: the training table holds {run.rows:,} rows."
     if run.failed:
-        return f"Run {run.name} {run.state.lower()}."
+        return f"Run {_short(run.name)} {run.state.lower()}."
     return (
-        f"Run {run.name} is {run.state} and was not waited for: `python manage.py bq_verify` tells "
-        "how it ended."
+        f"Run {_short(run.name)} is {run.state} and was not waited for: `python manage.py "
+        "bq_verify` tells how it ended."
     )

@@ -15,7 +15,7 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 
 from backend.forecasting.conf import Config
 from backend.forecasting.gcp import RETRY, TIMEOUT, Clients, is_transient
-from backend.forecasting.google_errors import GOOGLE_ERRORS, google_errors
+from backend.forecasting.google_errors import GOOGLE_ERRORS, google_errors, without_login
 
 UNDER_WAY = (TransferState.PENDING, TransferState.RUNNING)
 
@@ -168,14 +168,28 @@ def result_of(clients: Clients, config: Config, run: TransferRun) -> RunResult:
         name=run.name,
         state=state_of(run),
         rows=rows,
-        seconds=_seconds(run),
-        error=run.error_status.message if state_of(run) in ("FAILED", "CANCELLED") else "",
+        seconds=seconds_of(run),
+        error=message_of(run) if state_of(run) in ("FAILED", "CANCELLED") else "",
     )
 
 
 def state_of(run: TransferRun) -> str:
     """The state's name, or its number where this version of the client knows no name for it."""
     return str(getattr(run.state, "name", run.state))
+
+
+def seconds_of(run: TransferRun) -> float | None:
+    """How long a run took; None while it has not ended."""
+    if "start_time" not in run or "end_time" not in run:
+        return None
+    # The stubs say Timestamp; proto-plus gives datetimes.
+    start, end = cast(datetime, run.start_time), cast(datetime, run.end_time)
+    return round((end - start).total_seconds(), 1)
+
+
+def message_of(run: TransferRun) -> str:
+    """Google's own words on how the run ended; empty for a run that did not fail."""
+    return without_login(run.error_status.message)
 
 
 def likely_cause(message: str) -> str:
@@ -195,11 +209,3 @@ def _start(clients: Clients, config_name: str) -> TransferRun:
     )
     reply = clients.transfers.start_manual_transfer_runs(request, retry=None, timeout=TIMEOUT)
     return reply.runs[0]
-
-
-def _seconds(run: TransferRun) -> float | None:
-    if "start_time" not in run or "end_time" not in run:
-        return None
-    # The stubs say Timestamp; proto-plus gives datetimes.
-    start, end = cast(datetime, run.start_time), cast(datetime, run.end_time)
-    return round((end - start).total_seconds(), 1)

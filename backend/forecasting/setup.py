@@ -8,6 +8,7 @@ from typing import Any
 
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
+from backend.forecasting.backfill import SliceOutcome, backfill, check_backfill
 from backend.forecasting.conf import Config
 from backend.forecasting.credentials import read_credential
 from backend.forecasting.errors import MissingPrerequisiteError
@@ -30,15 +31,22 @@ class Listeners:
     """Whom to tell while it goes on; the outcome has everything once more at the end."""
 
     plan: Callable[[Sequence[Plan]], None]
+    applied: Callable[[Sequence[Plan]], None]
     note: Callable[[str], None]
     run: Callable[[TransferRun], None] = lambda _: None
+    slice: Callable[[SliceOutcome], None] = lambda _: None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Whether the load is started, and how many seconds its end is waited for (0: not at all)."""
+    """What is loaded after the set-up.
+
+    `start` starts a run of the nightly load; `backfill_days` loads the last days directly;
+    `timeout` is for how many seconds the end of a run or slice is waited for (0: not at all).
+    """
 
     start: bool = False
+    backfill_days: int = 0
     timeout: float = 0
 
 
@@ -63,13 +71,22 @@ def set_up_etl(
     Everything is looked at, and the source query tried, before anything is written. Raises
     MissingPrerequisiteError where bq_setup has to run first.
     """
+    if run.backfill_days:
+        check_backfill(config, run.backfill_days)
     with _exclusively(config, mode):
         note = prepare_source_query(config)
         if note:
             tell.note(note)
         steps = _look_at_etl(config, clients)
         outcome, done = _carry_out("bq_setup_etl", config, clients, mode, tell, steps)
-    if not run.start or mode is not Mode.APPLY or outcome.failure:
+    if mode is not Mode.APPLY or outcome.failure:
+        return outcome
+    if run.backfill_days:
+        result = backfill(
+            config, clients, run.backfill_days, timeout=run.timeout, on_slice=tell.slice
+        )
+        return replace(outcome, run=result)
+    if not run.start:
         return outcome
     configs: Any = done[-1].observed
     return replace(outcome, run=_run(config, clients, configs[0].name, run.timeout, tell))
@@ -126,6 +143,7 @@ def _carry_out(
     if outcome.status is not Status.APPLIED:
         return outcome, steps
     done = apply(steps, clients)
+    tell.applied(plans)
     return replace(outcome, hints=tuple(hints_after(done, config))), done
 
 

@@ -4,14 +4,17 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from typing import Any
 
 from django.db import Error, OperationalError, connection, transaction
 
 from backend.forecasting.conf import Config
-from backend.forecasting.errors import ForecastingError, SourceDatabaseError
+from backend.forecasting.errors import ForecastingError, SourceDatabaseError, SourceOutOfReachError
 from backend.forecasting.sql import render_source_query, with_days
 
 LOCK_TIMEOUT_SECONDS = 300
+READ_TIMEOUT_SECONDS = 1800
+"""As long as the connection's role may take for the source query (connection_role.sql)."""
 
 
 def prepare_source_query(config: Config) -> str:
@@ -19,7 +22,7 @@ def prepare_source_query(config: Config) -> str:
 
     Raises SourceDatabaseError where PostgreSQL refuses it: the nightly load would fail likewise.
     """
-    reason = _why_out_of_reach(config)
+    reason = why_out_of_reach(config)
     if reason:
         return f"source query not tried: {reason}"
     day = date(2000, 1, 2)
@@ -35,6 +38,28 @@ def prepare_source_query(config: Config) -> str:
             "FORECASTING_SOURCE_DATABASE or DATABASE_URL."
         ) from error
     return ""
+
+
+def read_source(config: Config, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query on the source database, in a transaction of its own that cannot write.
+
+    Raises SourceOutOfReachError where Django's database is not the source, and
+    SourceDatabaseError where PostgreSQL refuses the query or takes too long.
+    """
+    reason = why_out_of_reach(config)
+    if reason:
+        raise SourceOutOfReachError(reason)
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute(f"SET LOCAL statement_timeout = '{READ_TIMEOUT_SECONDS}s'")
+            cursor.execute(query)
+            return list(cursor.fetchall())
+    except Error as error:
+        raise SourceDatabaseError(
+            f"PostgreSQL does not answer a query on database {config.source_database}: "
+            f"{' '.join(str(error).split())}"
+        ) from error
 
 
 @contextmanager
@@ -73,7 +98,7 @@ def _acquire(config: Config) -> None:
         ) from error
 
 
-def _why_out_of_reach(config: Config) -> str:
+def why_out_of_reach(config: Config) -> str:
     """Why Django's database cannot stand for the source database; empty where it is that."""
     name = connection.settings_dict["NAME"]
     if connection.vendor != "postgresql":

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
+from google.api_core.exceptions import RetryError
+from google.api_core.retry import Retry, if_exception_type
 from google.cloud.bigquery_datatransfer_v1.types import (
     CreateTransferConfigRequest,
     ListTransferConfigsRequest,
@@ -83,7 +86,7 @@ class ScheduledQuerySpec:
         The owner is part of a single look-up only, so it costs one more request, which is spent
         where the owner matters.
         """
-        found = observe_scheduled_queries(clients, self.parent, self.name)
+        found = _observe_settled(clients, self.parent, self.name)
         if len(found) == 1 and (self.service_account or self.changes(found[0])):
             return (
                 clients.transfers.get_transfer_config(
@@ -205,6 +208,37 @@ def observe_scheduled_queries(
     )
     configs = clients.transfers.list_transfer_configs(request, retry=RETRY, timeout=TIMEOUT)
     return tuple(config for config in configs if _is_ours(config, name))
+
+
+class _NotSettledError(Exception):
+    """Several scheduled queries, of which one is so new that its maker may still take it back."""
+
+
+# A run that lost the race to create removes its own within a request or two.
+_SETTLING = Retry(
+    predicate=if_exception_type(_NotSettledError), initial=0.2, multiplier=1.5, timeout=10.0
+)
+_NEW = timedelta(minutes=2)
+
+
+def _observe_settled(clients: Clients, parent: str, name: str) -> tuple[TransferConfig, ...]:
+    """The scheduled queries that are ours, when no other run is just making one."""
+    found: tuple[TransferConfig, ...] = ()
+
+    def look() -> None:
+        nonlocal found
+        found = observe_scheduled_queries(clients, parent, name)
+        newest = max((cast(datetime, config.update_time) for config in found), default=None)
+        if len(found) > 1 and newest and abs(datetime.now(UTC) - newest) < _NEW:
+            raise _NotSettledError
+
+    try:
+        _SETTLING(look)()
+    except RetryError as error:
+        # Google's own deadline is another matter: then nothing is known.
+        if not isinstance(error.cause, _NotSettledError):
+            raise
+    return found
 
 
 def schedule_of(config: TransferConfig) -> str:

@@ -1,7 +1,8 @@
 """The templated SQL of the nightly load, and the one place where text becomes SQL.
 
 `source_query.sql` is PostgreSQL and runs inside Cloud SQL; `nightly_load.sql` is the GoogleSQL
-script that the scheduled query stores, with the source query inside. A placeholder is
+script that the scheduled query stores, with the source query inside. The others read only, for
+the verification. A placeholder is
 `{{ name }}`; rendering fails on a name that is missing or that the text does not use.
 """
 
@@ -127,6 +128,55 @@ def render_data_summary(config: Config) -> str:
     )
 
 
+def render_source_by_day(config: Config) -> str:
+    """The PostgreSQL query that sums up the source query; its two days are still to be put in."""
+    return render(
+        _load("source_by_day.sql"),
+        source_query=render_source_query(config.score_source).strip(),
+        series_column=SERIES_COLUMN,
+        time_column=TIME_COLUMN,
+        target_column=TARGET_COLUMN,
+        row_value=_ROW_VALUE,
+    )
+
+
+def render_federated_by_day(config: Config, first_day: date, end_day: date) -> str:
+    """The GoogleSQL query that sums up the source query through the connection."""
+    return render(
+        _load("federated_by_day.sql"),
+        connection=quote_string(config.connection_name),
+        query=_embedded(with_days(render_source_by_day(config), first_day, end_day)),
+    )
+
+
+def render_table_by_day(config: Config) -> str:
+    """The GoogleSQL query that sums up the training table; takes @window_start and @end_day."""
+    return render(
+        _load("table_by_day.sql"),
+        table=quote_path(config.project, config.dataset, config.table),
+        series_column=SERIES_COLUMN,
+        time_column=TIME_COLUMN,
+        target_column=TARGET_COLUMN,
+        row_value=_ROW_VALUE,
+    )
+
+
+def render_report_data(config: Config) -> str:
+    """What the report shows; takes @window_start, @end_day, @entities_from and @entities."""
+    names = [column.name for column in DIMENSIONS]
+    return render(
+        _load("report_data.sql"),
+        table=quote_path(config.project, config.dataset, config.table),
+        series_column=SERIES_COLUMN,
+        time_column=TIME_COLUMN,
+        target_column=TARGET_COLUMN,
+        dimensions=", ".join(names),
+        no_dimensions=", ".join(f"CAST(NULL AS FLOAT64) AS {name}" for name in names),
+        nulls=", ".join("NULL" for _ in names),
+        dimension_means=", ".join(f"AVG({name})" for name in names),
+    )
+
+
 def render_connection_probe(config: Config) -> str:
     """The query that proves that the connection reaches PostgreSQL and logs in."""
     return render(_load("connection_probe.sql"), connection=quote_string(config.connection_name))
@@ -159,6 +209,11 @@ _SOURCE_COLUMNS = {
 _REQUIRED_IS_NULL = " OR ".join(f"{c.name} IS NULL" for c in COLUMNS if c.required)
 _NOT_FINITE = " OR ".join(
     f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in COLUMNS if c.type == "FLOAT64"
+)
+# A row's numbers as one, in both dialects. Where there is none, -1 stands: empty is not zero.
+_ROW_VALUE = " + ".join(
+    f"{weight} * coalesce({column.name}, -1)"
+    for weight, column in enumerate((c for c in COLUMNS if c.type == "FLOAT64"), start=1)
 )
 _ENTITY_JOIN = "JOIN entities_entity AS entity ON entity.id = mention.entity_id"
 

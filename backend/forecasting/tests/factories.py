@@ -1,10 +1,11 @@
-"""What Google's clients take, return and raise, as the real objects: no stand-in, no mock values."""
+"""What Google's clients take, return and raise, as the real objects: no mock values."""
 
 import copy
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from unittest.mock import Mock, create_autospec
 
@@ -12,6 +13,7 @@ import google_crc32c
 import grpc
 import requests
 from google.api_core import exceptions
+from google.auth import exceptions as auth_exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, bigquery_connection_v1, bigquery_datatransfer_v1
 from google.cloud import secretmanager_v1 as secret_manager
@@ -45,15 +47,27 @@ def make_config(**options: Any) -> Config:
     return load_config({"project": PROJECT, "instance": INSTANCE, **options})
 
 
-@dataclass(frozen=True)
-class Google:
-    """`clients` for the product to use, and the four mocks inside for a test to arrange and ask."""
+class Google(Clients):
+    """The product's own `Clients`, each service an autospecced mock that has to be arranged."""
 
-    clients: Clients
-    bigquery: Mock
-    connections: Mock
-    transfers: Mock
-    secrets: Mock
+    @cached_property
+    def bigquery(self) -> Any:
+        mock = create_autospec(bigquery.Client, instance=True)
+        account = f"bq-{NUMBER}@bigquery-encryption.iam.gserviceaccount.com"
+        mock.get_service_account_email.return_value = account
+        return mock
+
+    @cached_property
+    def connections(self) -> Any:
+        return create_autospec(bigquery_connection_v1.ConnectionServiceClient, instance=True)
+
+    @cached_property
+    def transfers(self) -> Any:
+        return create_autospec(bigquery_datatransfer_v1.DataTransferServiceClient, instance=True)
+
+    @cached_property
+    def secrets(self) -> Any:
+        return create_autospec(secret_manager.SecretManagerServiceClient, instance=True)
 
     @property
     def calls(self) -> list[str]:
@@ -67,23 +81,11 @@ class Google:
 
 
 def make_google(credentials: Any = None, endpoint: str = "") -> Google:
-    """Autospecced clients, each call of which has to be arranged."""
-    clients = Clients(PROJECT, "us-central1", credentials or AnonymousCredentials(), endpoint)  # type: ignore[no-untyped-call]
-    mocks = {
-        "bigquery": create_autospec(bigquery.Client, instance=True),
-        "connections": create_autospec(
-            bigquery_connection_v1.ConnectionServiceClient, instance=True
-        ),
-        "transfers": create_autospec(
-            bigquery_datatransfer_v1.DataTransferServiceClient, instance=True
-        ),
-        "secrets": create_autospec(secret_manager.SecretManagerServiceClient, instance=True),
-    }
-    vars(clients).update(mocks)
-    mocks["bigquery"].get_service_account_email.return_value = (
-        f"bq-{NUMBER}@bigquery-encryption.iam.gserviceaccount.com"
-    )
-    return Google(clients, **mocks)
+    return Google(PROJECT, "us-central1", credentials or anonymous(), endpoint)
+
+
+def anonymous() -> Any:
+    return AnonymousCredentials()
 
 
 def provision(google: Google, config: Config) -> Google:
@@ -180,7 +182,7 @@ def make_wire(reply: Mapping[str, Any]) -> Wire:
     session = create_autospec(requests.Session, instance=True)
     session.is_mtls = False
     session.request.return_value = http_response(200, dict(reply))
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    credentials = anonymous()
     clients = Clients(PROJECT, "us-central1", credentials)
     vars(clients)["bigquery"] = bigquery.Client(
         project=PROJECT, location="us-central1", credentials=credentials, _http=session
@@ -234,7 +236,7 @@ def make_run(state: str = "PENDING", **fields: Any) -> TransferRun:
 
 
 def secret_reply(name: str, data: bytes, *, version: int = 1, crc: int | None = -1) -> Any:
-    """A secret version as the API answers; `crc` None leaves the checksum out, -1 is the right one."""
+    """A secret version as the API answers; `crc` None: without a checksum, -1: the right one."""
     payload: dict[str, Any] = {"data": data}
     if crc is not None:
         payload["data_crc32c"] = google_crc32c.value(data) if crc == -1 else crc
@@ -281,7 +283,7 @@ def google_error(
     legacy_reason: str = "",
     **metadata: str,
 ) -> exceptions.GoogleAPICallError:
-    """What a client raises over REST; `reason` is that of ErrorInfo, `legacy_reason` of errors[0]."""
+    """What a client raises over REST: `reason` goes into ErrorInfo, `legacy_reason` into errors."""
     error: dict[str, Any] = {"code": status, "message": message}
     if reason:
         info = "type.googleapis.com/google.rpc.ErrorInfo"
@@ -294,12 +296,12 @@ def google_error(
 
 def html_error(status: int, body: Any) -> exceptions.GoogleAPICallError:
     """What a client raises for a body that is shown as it is, such as a proxy's page."""
-    found = exceptions.from_http_response(http_response(status, body))  # type: ignore[no-untyped-call]
+    found = exceptions.from_http_response(http_response(status, body))
     assert isinstance(found, exceptions.GoogleAPICallError)
     return found
 
 
-class _Refusal(grpc.RpcError, grpc.Call):  # type: ignore[misc]
+class _Refusal(grpc.RpcError):  # type: ignore[misc]
     """A call that a gRPC server refused, as the clients see it."""
 
     def __init__(self, code: grpc.StatusCode, status: status_pb2.Status) -> None:
@@ -310,33 +312,38 @@ class _Refusal(grpc.RpcError, grpc.Call):  # type: ignore[misc]
         return self._code
 
     def details(self) -> str:
-        return self._status.message
+        return str(self._status.message)
 
     def trailing_metadata(self) -> tuple[tuple[str, bytes], ...]:
         return (("grpc-status-details-bin", self._status.SerializeToString()),)
 
-    def __getattribute__(self, name: str) -> Any:
-        return object.__getattribute__(self, name)
-
-
-_Refusal.__abstractmethods__ = frozenset()
-
 
 def grpc_error(
-    code: grpc.StatusCode, message: str, *, reason: str = "", **metadata: str
+    name: str, message: str, *, reason: str = "", **metadata: str
 ) -> exceptions.GoogleAPICallError:
     """What a client raises over gRPC, its default transport."""
+    code = grpc.StatusCode[name]
     status = status_pb2.Status(code=code.value[0], message=message)
     if reason:
         detail = any_pb2.Any()
         detail.Pack(
-            error_details_pb2.ErrorInfo(
-                reason=reason, domain="googleapis.com", metadata=metadata
-            )
+            error_details_pb2.ErrorInfo(reason=reason, domain="googleapis.com", metadata=metadata)
         )
         status.details.append(detail)
-    found = exceptions.from_grpc_error(_Refusal(code, status))  # type: ignore[no-untyped-call]
+    found = exceptions.from_grpc_error(_Refusal(code, status))
     assert isinstance(found, exceptions.GoogleAPICallError)
+    return found
+
+
+def retry_error(cause: Exception | None) -> exceptions.RetryError:
+    """What a client raises when it has called again until its deadline."""
+    return exceptions.RetryError("Timeout of 60.0s exceeded", cause)
+
+
+def auth_error(name: str, text: str = "no") -> auth_exceptions.GoogleAuthError:
+    """One of google-auth's errors, by its class name."""
+    found = getattr(auth_exceptions, name)(text)
+    assert isinstance(found, auth_exceptions.GoogleAuthError)
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from backend.forecasting.runs import UNDER_WAY, likely_cause, state_of
+from backend.forecasting.runs import UNDER_WAY, likely_cause, message_of, state_of
 from backend.forecasting.verification.findings import (
     Finding,
     failed,
@@ -14,6 +14,7 @@ from backend.forecasting.verification.findings import (
     warned,
 )
 from backend.forecasting.verification.snapshot import Snapshot, Unseen, succeeded_runs
+from backend.forecasting.verification.words import count_bytes
 
 _RUN_NOW = "run `python manage.py bq_setup_etl --run-now`"
 _DATA = ("rows", "grain", "nulls", "finite", "range", "window", "coverage")
@@ -78,7 +79,7 @@ def _check_last_run(snapshot: Snapshot) -> Finding:
     day = f"{last.run_time:%Y-%m-%d}"
     if state == "SUCCEEDED":
         return passed("run.succeeded", f"the last run, for {day}, succeeded", state)
-    message = last.error_status.message
+    message = message_of(last)
     return failed(
         "run.succeeded",
         f"the last run, for {day}, ended {state}: {message}",
@@ -106,7 +107,9 @@ def _check_rows(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     days = f"{window.start} to {window.end - timedelta(days=1)}"
     if rows:
         series = data["series_count"]
-        return passed("data.rows", f"{rows:,} rows of {series:,} entities, {days}", str(rows))
+        cost = count_bytes(snapshot.bytes_processed)
+        message = f"{rows:,} rows of {series:,} entities, {days}{cost}"
+        return passed("data.rows", message, str(rows))
     return failed("data.rows", f"no rows, {days}", _RUN_NOW, "at least 1", "0")
 
 

@@ -1,6 +1,7 @@
 """The queries of the verification: read only, bounded in bytes and time."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from google.cloud import bigquery
@@ -13,14 +14,22 @@ MAX_BYTES_BILLED = 200 * 10**9
 WAIT_SECONDS = 300.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The rows of a query, and the bytes that it processed where Google says how many."""
+
+    rows: list[dict[str, Any]]
+    bytes_processed: int | None
+
+
 def run_query(
     clients: Clients,
     sql: str,
     parameters: Iterable[bigquery.ScalarQueryParameter] = (),
     *,
     bounded: bool = True,
-) -> list[dict[str, Any]]:
-    """The rows of a query. Raises what google-cloud-bigquery raises.
+) -> Answer:
+    """The answer to a query. Raises what google-cloud-bigquery raises.
 
     `bounded` is off for federated queries, which refuse a limit on bytes
     (federated-queries-intro, limitations).
@@ -31,4 +40,6 @@ def run_query(
     rows = clients.bigquery.query_and_wait(
         sql, job_config=job_config, retry=RETRY, api_timeout=TIMEOUT, wait_timeout=WAIT_SECONDS
     )
-    return [dict(row.items()) for row in rows]
+    return Answer(
+        rows=[dict(row.items()) for row in rows], bytes_processed=rows.total_bytes_processed
+    )

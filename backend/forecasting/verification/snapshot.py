@@ -1,7 +1,7 @@
 """All that the checks look at, read once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -21,7 +21,8 @@ from backend.forecasting.provisioning.scheduled_queries import observe_scheduled
 from backend.forecasting.provisioning.tables import TableSpec
 from backend.forecasting.runs import list_runs
 from backend.forecasting.sql import load_name, render_connection_probe, render_data_summary
-from backend.forecasting.verification.queries import run_query
+from backend.forecasting.verification.day_sums import BothSides, sum_up_both_sides
+from backend.forecasting.verification.queries import Answer, run_query
 
 T = TypeVar("T")
 
@@ -54,7 +55,11 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """The pipeline as it is. None: not there. `data` is the row of `data_summary.sql`."""
+    """The pipeline as it is. None: not there, or not asked for.
+
+    `data` is the row of `data_summary.sql`, for which `bytes_processed` were read. `sides` are the
+    days of the source database and of the table where `reconcile` asks for them.
+    """
 
     config: Config
     horizon_days: int
@@ -62,11 +67,14 @@ class Snapshot:
     dataset: bigquery.Dataset | Unseen | None
     table: bigquery.Table | Unseen | None
     connection: Connection | Unseen | None
-    probe: Probe | Unseen | None
     schedules: Sequence[TransferConfig] | Unseen
     runs: Sequence[TransferRun] | Unseen
     window: Window
-    data: dict[str, Any] | Unseen | None
+    probe: Probe | Unseen | None = None
+    data: dict[str, Any] | Unseen | None = None
+    bytes_processed: int | None = None
+    reconcile: bool = False
+    sides: BothSides | Unseen | None = None
 
     @property
     def unseen(self) -> list[Unseen]:
@@ -74,46 +82,62 @@ class Snapshot:
             self.dataset,
             self.table,
             self.connection,
-            self.probe,
             self.schedules,
             self.runs,
+            self.probe,
             self.data,
+            self.sides,
         )
         return [part for part in parts if isinstance(part, Unseen)]
 
 
-def take_snapshot(config: Config, clients: Clients, now: datetime, horizon_days: int) -> Snapshot:
+def take_snapshot(
+    config: Config,
+    clients: Clients,
+    now: datetime,
+    horizon_days: int,
+    *,
+    reconcile: bool = False,
+) -> Snapshot:
     """Everything that the checks need, read in as few requests as possible.
 
     Raises UnreachableError where nothing can be asked at all.
     """
-    see = partial(_see, clients)
+    seen = look_at_resources(config, clients, now, horizon_days)
+    answer = _see_data(seen, clients)
+    return replace(
+        seen,
+        probe=_see_probe(config, clients, seen.connection),
+        data=answer.rows[0] if isinstance(answer, Answer) else answer,
+        bytes_processed=answer.bytes_processed if isinstance(answer, Answer) else None,
+        reconcile=reconcile,
+        sides=_see_sides(seen, clients) if reconcile else None,
+    )
+
+
+def look_at_resources(
+    config: Config, clients: Clients, now: datetime, horizon_days: int
+) -> Snapshot:
+    """The part of the snapshot that needs no query and so costs nothing: resources and runs."""
     name = load_name(config.table_id)
-    dataset = see(
-        "Looking at the dataset", partial(DatasetSpec.from_config(config).observe, clients)
-    )
-    table = see("Looking at the table", partial(TableSpec.from_config(config).observe, clients))
-    connection = see(
-        "Looking at the connection", partial(observe_connection, clients, config.connection_name)
-    )
+    dataset, table = DatasetSpec.from_config(config), TableSpec.from_config(config)
+    connection = partial(observe_connection, clients, config.connection_name)
     schedules = see(
+        clients,
         "Looking at the scheduled queries",
         partial(observe_scheduled_queries, clients, config.parent, name),
     )
     runs = _see_runs(clients, schedules)
-    window = expected_window(config, runs, now)
     return Snapshot(
         config=config,
         horizon_days=horizon_days,
         now=now,
-        dataset=dataset,
-        table=table,
-        connection=connection,
-        probe=_see_probe(config, clients, connection),
+        dataset=see(clients, "Looking at the dataset", partial(dataset.observe, clients)),
+        table=see(clients, "Looking at the table", partial(table.observe, clients)),
+        connection=see(clients, "Looking at the connection", connection),
         schedules=schedules,
         runs=runs,
-        window=window,
-        data=_see_data(config, clients, table, window, horizon_days),
+        window=expected_window(config, runs, now),
     )
 
 
@@ -130,7 +154,8 @@ def succeeded_runs(runs: Sequence[TransferRun] | Unseen) -> list[TransferRun]:
     return [run for run in runs if run.state == TransferState.SUCCEEDED]
 
 
-def _see(clients: Clients, doing: str, look: Callable[[], T]) -> T | Unseen:
+def see(clients: Clients, doing: str, look: Callable[[], T]) -> T | Unseen:
+    """What a look finds, or why it found nothing. Raises UnreachableError as take_snapshot does."""
     try:
         with google_errors(doing, clients):
             return look()
@@ -148,7 +173,7 @@ def _see_runs(
     if not schedules:
         return ()
     name = schedules[0].name
-    return _see(clients, "Looking at the runs", partial(list_runs, clients, name))
+    return see(clients, "Looking at the runs", partial(list_runs, clients, name))
 
 
 def _see_probe(
@@ -156,7 +181,7 @@ def _see_probe(
 ) -> Probe | Unseen | None:
     if not isinstance(connection, Connection) or not connection.has_credential:
         return None
-    return _see(clients, "Querying through the connection", partial(_probe, config, clients))
+    return see(clients, "Querying through the connection", partial(_probe, config, clients))
 
 
 def _probe(config: Config, clients: Clients) -> Probe:
@@ -168,24 +193,24 @@ def _probe(config: Config, clients: Clients) -> Probe:
     return Probe(error="")
 
 
-def _see_data(
-    config: Config,
-    clients: Clients,
-    table: bigquery.Table | Unseen | None,
-    window: Window,
-    horizon_days: int,
-) -> dict[str, Any] | Unseen | None:
-    if not isinstance(table, bigquery.Table):
+def _see_data(seen: Snapshot, clients: Clients) -> Answer | Unseen | None:
+    if not isinstance(seen.table, bigquery.Table):
         return None
     parameters = [
-        bigquery.ScalarQueryParameter("window_start", "DATE", window.start),
-        bigquery.ScalarQueryParameter("end_day", "DATE", window.end),
-        bigquery.ScalarQueryParameter("short_days", "INT64", short_days(horizon_days)),
+        bigquery.ScalarQueryParameter("window_start", "DATE", seen.window.start),
+        bigquery.ScalarQueryParameter("end_day", "DATE", seen.window.end),
+        bigquery.ScalarQueryParameter("short_days", "INT64", short_days(seen.horizon_days)),
     ]
-    sql = render_data_summary(config)
-    look = partial(run_query, clients, sql, parameters)
-    rows = _see(clients, "Reading the training table", look)
-    return rows if isinstance(rows, Unseen) else rows[0]
+    look = partial(run_query, clients, render_data_summary(seen.config), parameters)
+    return see(clients, "Reading the training table", look)
+
+
+def _see_sides(seen: Snapshot, clients: Clients) -> BothSides | Unseen | None:
+    if not isinstance(seen.table, bigquery.Table):
+        return None
+    window = seen.window
+    look = partial(sum_up_both_sides, seen.config, clients, window.start, window.end)
+    return see(clients, "Comparing with the source database", look)
 
 
 def short_days(horizon_days: int) -> int:

@@ -9,6 +9,7 @@ from backend.forecasting.errors import ForecastingError, VerificationFailed
 from backend.forecasting.gcp import Clients
 from backend.forecasting.verification.data_checks import check_data, check_runs
 from backend.forecasting.verification.findings import Finding, FindingStatus, count_findings
+from backend.forecasting.verification.reconciliation import check_source
 from backend.forecasting.verification.resource_checks import (
     check_connection,
     check_dataset,
@@ -25,6 +26,7 @@ _CHECKS = (
     check_schedule,
     check_runs,
     check_data,
+    check_source,
     check_vertex,
 )
 
@@ -70,9 +72,15 @@ class Verification:
 
 
 def verify(
-    config: Config, clients: Clients, now: datetime, *, horizon_days: int, strict: bool
+    config: Config,
+    clients: Clients,
+    now: datetime,
+    *,
+    horizon_days: int,
+    strict: bool,
+    reconcile: bool = False,
 ) -> Verification:
     """Look at everything and check it. Raises UnreachableError where nothing can be asked."""
-    snapshot = take_snapshot(config, clients, now, horizon_days)
+    snapshot = take_snapshot(config, clients, now, horizon_days, reconcile=reconcile)
     findings = tuple(finding for check in _CHECKS for finding in check(snapshot))
     return Verification(config=config, snapshot=snapshot, findings=findings, strict=strict)

@@ -3,19 +3,23 @@
 import json
 import re
 from argparse import ArgumentParser, BooleanOptionalAction
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from google.auth.exceptions import GoogleAuthError
+from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from backend.forecasting.conf import MAX_WINDOW_DAYS, SETTINGS, Config, load_config
 from backend.forecasting.errors import ForecastingError, SettingError
 from backend.forecasting.gcp import Clients, make_clients
 from backend.forecasting.google_errors import explain_credentials
 from backend.forecasting.outcome import Mode, Outcome
-from backend.forecasting.plan_text import describe_plans
+from backend.forecasting.plan_text import describe_applied, describe_plans
 from backend.forecasting.provisioning.plan import Plan
+from backend.forecasting.run_text import describe_slice
+from backend.forecasting.setup import Listeners
 
 _FAILED = 1
 
@@ -82,7 +86,19 @@ class PipelineCommand(BaseCommand):
         # `str`: stderr would otherwise colour every line as an error.
         self.talk.write(line, style_func=str)
 
-    def show_plans(self, plans: Sequence[Plan], mode: Mode) -> None:
+    def listeners(
+        self, mode: Mode, on_run: Callable[[TransferRun], None] = lambda _: None
+    ) -> Listeners:
+        """Tells the operator what is planned, done and going on."""
+        return Listeners(
+            plan=partial(self._show_plans, mode),
+            applied=lambda plans: self.say(describe_applied(plans)),
+            note=self.say,
+            run=on_run,
+            slice=lambda outcome: self.say(describe_slice(outcome)),
+        )
+
+    def _show_plans(self, mode: Mode, plans: Sequence[Plan]) -> None:
         for line in describe_plans(plans, mode, self.style):
             self.say(line)
 

@@ -1,10 +1,9 @@
 from argparse import ArgumentParser
-from functools import partial
 from typing import Any
 
 from backend.forecasting.conf import Config
 from backend.forecasting.management.commands._pipeline import PipelineCommand, add_mode_arguments
-from backend.forecasting.setup import Listeners, set_up_table
+from backend.forecasting.setup import set_up_table
 
 
 class Command(PipelineCommand):
@@ -18,5 +17,4 @@ class Command(PipelineCommand):
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
         mode = options["mode"]
-        tell = Listeners(plan=partial(self.show_plans, mode=mode), note=self.say)
-        self.finish(set_up_table(config, self.clients(config), mode, tell))
+        self.finish(set_up_table(config, self.clients(config), mode, self.listeners(mode)))

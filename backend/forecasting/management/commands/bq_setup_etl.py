@@ -1,15 +1,16 @@
 from argparse import ArgumentParser
-from functools import partial
 from typing import Any
 
 from backend.forecasting.conf import SETTINGS, Config
+from backend.forecasting.errors import SettingError
 from backend.forecasting.management.commands._pipeline import (
     PipelineCommand,
     add_mode_arguments,
     seconds,
+    whole_days,
 )
-from backend.forecasting.run_text import RunProgress, describe_run
-from backend.forecasting.setup import Listeners, RunOptions, set_up_etl
+from backend.forecasting.run_text import RunProgress, describe_backfill, describe_run
+from backend.forecasting.setup import RunOptions, set_up_etl
 from backend.forecasting.sql import render_connection_role, render_nightly_load
 
 
@@ -23,10 +24,17 @@ class Command(PipelineCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         add_mode_arguments(parser)
-        parser.add_argument(
+        load = parser.add_mutually_exclusive_group()
+        load.add_argument(
             "--run-now",
             action="store_true",
             help="start a run (or adopt one under way), wait for its end and report its rows",
+        )
+        load.add_argument(
+            "--backfill-days",
+            metavar="DAYS",
+            help="load the last DAYS complete days once, directly and in slices; may be run again "
+            "after an interruption",
         )
         parser.add_argument(
             "--no-wait", action="store_true", help="with --run-now: do not wait for its end"
@@ -35,7 +43,7 @@ class Command(PipelineCommand):
             "--timeout",
             metavar="SECONDS",
             default="900",
-            help="how long to wait for the run (default: 900)",
+            help="how long to wait for the run, or for each slice (default: 900)",
         )
         parser.add_argument(
             "--print-sql",
@@ -58,12 +66,17 @@ class Command(PipelineCommand):
             return
         mode = options["mode"]
         timeout = seconds("--timeout", options["timeout"])
-        run = RunOptions(start=options["run_now"], timeout=0 if options["no_wait"] else timeout)
+        days = options["backfill_days"]
+        if options["no_wait"] and not options["run_now"]:
+            raise SettingError("--no-wait goes with --run-now: give both, or neither.")
+        run = RunOptions(
+            start=options["run_now"],
+            backfill_days=whole_days("--backfill-days", days) if days else 0,
+            timeout=0 if options["no_wait"] else timeout,
+        )
         with RunProgress(self.talk) as progress:
-            tell = Listeners(
-                plan=partial(self.show_plans, mode=mode), note=self.say, run=progress.show
-            )
+            tell = self.listeners(mode, on_run=progress.show)
             outcome = set_up_etl(config, self.clients(config), mode, tell, run)
         if outcome.run:
-            self.say(describe_run(outcome.run))
+            self.say((describe_backfill if days else describe_run)(outcome.run))
         self.finish(outcome)

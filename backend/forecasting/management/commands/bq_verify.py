@@ -1,12 +1,15 @@
 import json
 from argparse import ArgumentParser
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from backend.forecasting.conf import SETTINGS, Config
 from backend.forecasting.findings_text import describe_findings
+from backend.forecasting.gcp import Clients
 from backend.forecasting.management.commands._pipeline import PipelineCommand, whole_days
-from backend.forecasting.verification.verify import verify
+from backend.forecasting.verification.report import check_report_path, write_report
+from backend.forecasting.verification.verify import Verification, verify
 
 
 class Command(PipelineCommand):
@@ -25,19 +28,42 @@ class Command(PipelineCommand):
             "--strict", action="store_true", help="fail on warnings too (exit status 2)"
         )
 
+        parser.add_argument(
+            "--reconcile",
+            action="store_true",
+            help="compare with the source database, day by day",
+        )
+        parser.add_argument(
+            "--report",
+            metavar="FILE",
+            type=Path,
+            help="write a page with the checks and charts of the data to look at in a browser",
+        )
+
     def work(self, config: Config, options: dict[str, Any]) -> None:
         now = datetime.now(UTC)
         horizon = whole_days("--horizon-days", options["horizon_days"])
+        clients, report = self.clients(config), options["report"]
+        if report:
+            check_report_path(report)
         result = verify(
             config,
-            self.clients(config),
+            clients,
             now,
             horizon_days=horizon,
             strict=options["strict"],
+            reconcile=options["reconcile"],
         )
         for line in describe_findings(result.findings, self.style):
             self.say(line)
         if self.as_json:
             self.stdout.write(json.dumps(result.as_json(), indent=2))
+        if report:
+            self._write_report(report, result, clients)
         if result.failure:
             raise result.failure
+
+    def _write_report(self, path: Path, result: Verification, clients: Clients) -> None:
+        why_no_charts = write_report(path, result, clients)
+        without = f", without charts: {why_no_charts}" if why_no_charts else ""
+        self.say(f"Report: {path.absolute()}{without}")

@@ -1,0 +1,105 @@
+"""Fixtures of every test: a real PostgreSQL, the stand-in for Google Cloud, and no way out.
+
+Both servers start once, and only when a test asks for them.
+"""
+
+import ipaddress
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.conf import settings
+
+from backend.localcloud.environment import forget_settings, setting_names
+from backend.localcloud.postgres import PORT, RunningPostgres, create_role, start_postgres
+
+if TYPE_CHECKING:
+    from backend.localcloud.server import LocalCloud
+
+SQL_INSTANCE = "demo-project:us-central1:main"
+OWNER, READER = "backend", "bigquery"
+PASSWORDS = {OWNER: secrets.token_urlsafe(12), READER: secrets.token_urlsafe(12)}
+
+
+def _forget_developers_settings() -> None:
+    """Also in this process, which read its settings before this file was loaded."""
+    for name in setting_names():
+        setattr(settings, name, "")
+    forget_settings(os.environ)
+    os.environ["DATABASE_URL"] = "postgresql://127.0.0.1:1/no_test_database_was_asked_for"
+    # google-auth looks for credentials at an address that only Google's own machines have.
+    os.environ["NO_GCE_CHECK"] = "true"
+
+
+def _refuse_remote_connections(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook: these events come before Python's own sockets look a name up or connect."""
+    if event == "socket.getaddrinfo" and not _is_local(arguments[0]):
+        pytest.fail(f"a test looked up {arguments[0]}")
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+        if not _is_local(host):
+            arguments[0].close()
+            pytest.fail(f"a test tried to connect to {host}")
+
+
+def _is_local(host: object) -> bool:
+    if not isinstance(host, str) or host in ("", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_forget_developers_settings()
+# A hook and no fixture: it holds in every thread, and while the tests are collected.
+sys.addaudithook(_refuse_remote_connections)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[RunningPostgres]:
+    """PostgreSQL with a role that owns databases and one that may only read."""
+    server = start_postgres()
+    try:
+        create_role(server, user=OWNER, password=PASSWORDS[OWNER], may_create_databases=True)
+        create_role(server, user=READER, password=PASSWORDS[READER], may_read_everything=True)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    postgres: RunningPostgres, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """Puts Django's test database on the embedded server (a hook of pytest-django)."""
+    settings.DATABASES["default"].update(
+        HOST=str(postgres.folder),
+        PORT=PORT,
+        USER=OWNER,
+        PASSWORD=PASSWORDS[OWNER],
+        NAME="venezuelawatch",
+    )
+
+
+@pytest.fixture(scope="session")
+def cloud_server(postgres: RunningPostgres) -> Iterator["LocalCloud"]:
+    """The stand-in for Google Cloud, as the tests before left it: ask for `cloud` instead."""
+    from backend.localcloud.server import LocalCloud
+
+    with LocalCloud(
+        port=0,
+        sql_instances={SQL_INSTANCE: postgres.address},
+        secrets={"POSTGRES_USER": READER, "POSTGRES_PASSWORD": PASSWORDS[READER]},
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def cloud(cloud_server: "LocalCloud") -> "LocalCloud":
+    """The stand-in for Google Cloud, holding nothing but the two secrets."""
+    cloud_server.reset()
+    return cloud_server

@@ -1,0 +1,139 @@
+"""Load past days once, in slices, as ordinary query jobs.
+
+A slice is loaded by the very script of the nightly load, for a run time at its end and a window of
+its length, so there is no second way into the training table. A slice whose days are already the
+same on both sides is not loaded again, which is what makes an interrupted backfill resumable.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
+from enum import StrEnum
+
+from google.api_core.exceptions import BadRequest
+from google.cloud import bigquery
+
+from backend.forecasting.conf import Config
+from backend.forecasting.errors import RunFailed, SettingError
+from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.google_errors import google_errors, text_of
+from backend.forecasting.runs import RunResult, likely_cause
+from backend.forecasting.sql import render_nightly_load
+from backend.forecasting.verification.day_sums import BothSides, sum_up_through_connection
+
+SLICE_DAYS = 90
+"""Far below the 4,000 partitions that one job may modify (bigquery/quotas), and no more for
+PostgreSQL to read at once than a night's default."""
+
+
+class SliceResult(StrEnum):
+    LOADED = "loaded"
+    EQUAL = "already there"
+    EMPTY = "no rows in PostgreSQL"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """The days [first_day, end_day); `number` of `count` slices, newest first."""
+
+    first_day: date
+    end_day: date
+    number: int
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceOutcome:
+    """What became of a slice, and the rows that PostgreSQL has for it."""
+
+    slice: Slice
+    result: SliceResult
+    rows: int
+
+
+def check_backfill(config: Config, days: int) -> None:
+    """Raise SettingError where the next night would remove what a backfill of `days` loads."""
+    if days > config.window_days and not config.keep_history:
+        raise SettingError(
+            f"--backfill-days is {days}, more than the window of {config.window_days} days, and "
+            "the next run would remove the older days: give --keep-history as well (setting "
+            "FORECASTING_KEEP_HISTORY), or widen --window-days."
+        )
+
+
+def slice_days(end_day: date, days: int) -> Iterator[Slice]:
+    """The last `days` days before `end_day` in slices, newest first."""
+    starts = range(0, days, SLICE_DAYS)
+    for number, start in enumerate(starts, start=1):
+        yield Slice(
+            first_day=end_day - timedelta(days=min(start + SLICE_DAYS, days)),
+            end_day=end_day - timedelta(days=start),
+            number=number,
+            count=len(starts),
+        )
+
+
+def backfill(
+    config: Config,
+    clients: Clients,
+    days: int,
+    *,
+    timeout: float,
+    on_slice: Callable[[SliceOutcome], None],
+) -> RunResult:
+    """Load the last `days` complete days; `timeout` is in seconds and for each slice.
+
+    Raises RunFailed for the first slice that BigQuery fails; the slices before it stay loaded.
+    """
+    began, loaded = time.monotonic(), 0
+    for part in slice_days(datetime.now(UTC).date(), days):
+        outcome = _fill(config, clients, part, timeout)
+        on_slice(outcome)
+        loaded += outcome.rows if outcome.result is SliceResult.LOADED else 0
+    return RunResult(
+        name=f"backfill of {days} days",
+        state="SUCCEEDED",
+        rows=loaded,
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+def _fill(config: Config, clients: Clients, part: Slice, timeout: float) -> SliceOutcome:
+    days = f"{part.first_day} to {part.end_day - timedelta(days=1)}"
+    with google_errors(f"Backfilling {days}", clients):
+        try:
+            sides = sum_up_through_connection(config, clients, part.first_day, part.end_day)
+            result = _needed(sides)
+            if result is SliceResult.LOADED:
+                _load(config, clients, part, timeout)
+        except BadRequest as error:
+            raise RunFailed(_failure(days, text_of(error))) from error
+    rows = sum(day.rows for day in sides.source.values())
+    return SliceOutcome(slice=part, result=result, rows=rows)
+
+
+def _needed(sides: BothSides) -> SliceResult:
+    if not sides.source:
+        return SliceResult.EMPTY
+    return SliceResult.LOADED if sides.differing else SliceResult.EQUAL
+
+
+def _load(config: Config, clients: Clients, part: Slice, timeout: float) -> None:
+    days = (part.end_day - part.first_day).days
+    script = render_nightly_load(
+        replace(config, window_days=days, refresh_days=days, keep_history=True)
+    )
+    run_time = datetime.combine(part.end_day, time_of_day(), UTC)
+    job_config = bigquery.QueryJobConfig(
+        query_parameters=[bigquery.ScalarQueryParameter("run_time", "TIMESTAMP", run_time)]
+    )
+    clients.bigquery.query_and_wait(
+        script, job_config=job_config, retry=RETRY, api_timeout=TIMEOUT, wait_timeout=timeout
+    )
+
+
+def _failure(days: str, text: str) -> str:
+    cause = likely_cause(text)
+    return f"Backfilling {days} failed: {text}" + (f"\nLikely cause: {cause}." if cause else "")

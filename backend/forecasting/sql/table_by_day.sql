@@ -1,0 +1,20 @@
+-- What the training table holds for each day, GoogleSQL; takes the query parameters @window_start
+-- and @end_day (DATE), the days being [window_start, end_day).
+--
+-- key_sum tells whether the entities are the same. value_sum adds up all numbers of all rows, each
+-- with a weight of its column and of its entity: a number at another entity or in another column
+-- shows. Sums of floating point differ in their last digits with the order of the rows, so whoever
+-- compares them allows for that.
+SELECT
+    DATE({{ time_column }}) AS day,
+    COUNT(*) AS row_count,
+    SUM(key) AS key_sum,
+    SUM({{ target_column }}) AS score_sum,
+    SUM(({{ row_value }}) * (1 + key / 4294967296)) AS value_sum
+FROM (
+    SELECT *, CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({{ series_column }})), 1, 8)) AS INT64) AS key
+    FROM {{ table }}
+    WHERE {{ time_column }} >= TIMESTAMP(@window_start) AND {{ time_column }} < TIMESTAMP(@end_day)
+)
+GROUP BY day
+ORDER BY day

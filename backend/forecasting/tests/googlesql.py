@@ -1,0 +1,287 @@
+"""Google's own GoogleSQL parser, analyzer and evaluator, as an oracle for BigQuery scripts.
+
+`BigQuery(...).analyze_script` goes through a script as BigQuery does: it declares and sets the
+variables, takes both branches of an IF, builds the text of an EXECUTE IMMEDIATE and analyzes that,
+and knows a temporary table by the columns that its statement gives it. Whatever Google refuses
+raises `Refused`.
+
+The evaluator starts once in a process, which takes some ten seconds.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cache
+from typing import Any
+
+from zetasql.api import (
+    Analyzer,
+    CatalogBuilder,
+    Parser,
+    PreparedExpression,
+    TableBuilder,
+    TVFBuilder,
+    Value,
+)
+from zetasql.core.exceptions import ZetaSQLError
+from zetasql.types import (
+    AnalyzerOptions,
+    LanguageOptions,
+    ProductMode,
+    SimpleConstant,
+    Type,
+    TypeKind,
+    ZetaSQLBuiltinFunctionOptions,
+)
+
+from backend.forecasting.training_table import COLUMNS, SERIES_COLUMN, TIME_COLUMN
+
+Refused = ZetaSQLError
+
+# What PostgreSQL's types become in BigQuery (bigquery/docs: federated_query_functions); a type that
+# is not here is one that BigQuery refuses, or that the source query has no use for.
+FEDERATED_TYPES = {"text": "STRING", "timestamptz": "TIMESTAMP", "float8": "FLOAT64"}
+# The source query's columns as PostgreSQL reports them; test_source_query.py holds them against it.
+SOURCE_COLUMNS = {
+    column.name: {SERIES_COLUMN: "text", TIME_COLUMN: "timestamptz"}.get(column.name, "float8")
+    for column in COLUMNS
+}
+TRAINING_TABLE = {column.name: column.type for column in COLUMNS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analyzed:
+    """A statement that Google accepts, and Google's tree of it."""
+
+    kind: str
+    tree: Any
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that a query or a CREATE TABLE yields, with their types."""
+        outputs = self.tree.output_column_list
+        return {output.name: _type_name(output.column.type) for output in outputs}
+
+    @property
+    def inserted(self) -> dict[str, str]:
+        """Which column of the source a MERGE inserts into each column of the table."""
+        (insert,) = (when for when in self.tree.when_clause_list if when.insert_row)
+        targets = [column.name for column in insert.insert_column_list]
+        sources = [value.value.column.name for value in insert.insert_row.value_list]
+        return dict(zip(targets, sources, strict=True))
+
+    @property
+    def external_query(self) -> tuple[str, str]:
+        """Connection and text of the one EXTERNAL_QUERY; BigQuery takes only literals for them."""
+        (scan,) = (n for n in _nodes(self.tree) if type(n).__name__ == "ResolvedTVFScan")
+        values = [argument.expr.value.value.string_value for argument in scan.argument_list]
+        connection, query = (str(value) for value in values)
+        return connection, query
+
+
+@dataclass(frozen=True, kw_only=True)
+class BigQuery:
+    """What a script may refer to: tables, EXTERNAL_QUERY's columns, and query parameters."""
+
+    tables: Mapping[str, Mapping[str, str]]
+    external: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, datetime | date | int] = field(default_factory=dict)
+
+    def analyze_statement(self, sql: str) -> Analyzed:
+        return _Session(self).analyze(sql)
+
+    def analyze_script(self, script: str) -> list[Analyzed]:
+        """Every statement in order, with what is inside IF and EXECUTE IMMEDIATE."""
+        session = _Session(self)
+        session.run(script)
+        return session.analyzed
+
+
+def statement_kinds(script: str) -> list[str]:
+    """The kind of each statement, as the parser alone sees it.
+
+    Those inside an IF follow it, as those in the text of an EXECUTE IMMEDIATE do.
+    """
+    kinds = []
+    for node in _nodes(Parser.parse_script_static(script, _language())):
+        if _is_statement(node):
+            kinds.append(type(node).__name__)
+        if kinds[-1:] == ["ASTExecuteImmediateStatement"] and _is_string(node):
+            kinds.extend(statement_kinds(read_literal(node.components[0].image)))
+    return kinds
+
+
+def read_literal(text: str) -> str:
+    """The value of a text that is one string literal and nothing else."""
+    statement = Parser.parse_statement_static(f"SELECT {text}", _language())
+    (column,) = statement.query.query_expr.select_list.columns
+    (component,) = column.expression.components
+    assert (component.image, column.alias) == (text, None)
+    return str(_Session(BigQuery(tables={})).evaluate(text).get_string())
+
+
+def read_path(text: str) -> list[str]:
+    """The parts of a text that is one identifier path and nothing else."""
+    statement = Parser.parse_statement_static(f"SELECT 1 FROM {text}", _language())
+    table = statement.query.query_expr.from_clause.table_expression
+    assert table.parse_location_range.end == len(f"SELECT 1 FROM {text}".encode())
+    return [str(name.id_string) for name in table.path_expr.names]
+
+
+class _Session:
+    """The state of one run of a script: its variables, its temporary tables, what is done."""
+
+    def __init__(self, world: BigQuery) -> None:
+        self.world = world
+        self.tables = dict(world.tables)
+        self.variables: dict[str, Any] = {}
+        self.analyzed: list[Analyzed] = []
+
+    def run(self, script: str) -> None:
+        parsed = Parser.parse_script_static(script, _language())
+        self._run_list(parsed.statement_list_node, script.encode())
+
+    def analyze(self, sql: str, *, inside_a_text: bool = False) -> Analyzed:
+        """Text that EXECUTE IMMEDIATE runs sees neither the variables nor the parameters."""
+        options = self._options(with_parameters=not inside_a_text)
+        catalog = self._catalog(with_variables=not inside_a_text)
+        tree = Analyzer(options, catalog).analyze_statement(sql)
+        return Analyzed(kind=type(tree).__name__.removeprefix("Resolved"), tree=tree)
+
+    def evaluate(self, expression: str) -> Any:
+        """The expression's value, computed by Google's evaluator."""
+        prepared = PreparedExpression(
+            expression, self._options(with_parameters=True), self._catalog(with_variables=True)
+        )
+        values = {name: _value(value) for name, value in self.world.parameters.items()}
+        return prepared.execute(parameters=values)
+
+    def _run_list(self, statements: Any, script: bytes) -> None:
+        for node in statements.statement_list if statements else ():
+            self._run_statement(node, script)
+
+    def _run_statement(self, node: Any, script: bytes) -> None:
+        match type(node).__name__:
+            case "ASTVariableDeclaration":
+                (name,) = node.variable_list.identifier_list
+                (declared,) = node.type.type_name.names
+                value = self.evaluate(_text(node.default_value, script))
+                _require(declared.id_string, value)
+                self.variables[name.id_string] = value
+            case "ASTSingleAssignment":
+                value = self.evaluate(_text(node.expression, script))
+                _require(_type_name(self.variables[node.variable.id_string].get_type()), value)
+            case "ASTIfStatement":
+                self.analyze(f"SELECT IF({_text(node.condition, script)}, 1, 2)")
+                self._run_list(node.then_list, script)
+                self._run_list(node.else_list, script)
+            case "ASTExecuteImmediateStatement":
+                text = self.evaluate(_text(node.sql, script)).get_string()
+                self._keep(self.analyze(text, inside_a_text=True))
+            case _:
+                self._keep(self.analyze(_text(node, script)))
+
+    def _keep(self, statement: Analyzed) -> None:
+        self.analyzed.append(statement)
+        if statement.kind == "CreateTableAsSelectStmt":
+            (name,) = statement.tree.name_path
+            self.tables[name] = statement.columns
+
+    def _options(self, *, with_parameters: bool) -> Any:
+        options = AnalyzerOptions(language_options=_language(), default_timezone="UTC")
+        if with_parameters:
+            options.query_parameters = [
+                AnalyzerOptions.QueryParameter(name=name, type=_value(value).get_type())
+                for name, value in self.world.parameters.items()
+            ]
+        return options
+
+    def _catalog(self, *, with_variables: bool) -> Any:
+        functions = ZetaSQLBuiltinFunctionOptions(language_options=_language())
+        builder = CatalogBuilder("bigquery").with_builtin_functions(functions)
+        for name, columns in self.tables.items():
+            builder.add_table(_table(name, columns))
+        if self.world.external:
+            builder.add_table_valued_function(_external_query(self.world.external))
+        catalog = builder.build()
+        for name, value in self.variables.items() if with_variables else ():
+            constant = SimpleConstant(
+                name_path=[name], type=value.get_type(), value=value.to_proto()
+            )
+            catalog.add_constant(constant)
+        return catalog
+
+
+@cache
+def _language() -> Any:
+    language = LanguageOptions.maximum_features()
+    language.product_mode = ProductMode.PRODUCT_EXTERNAL
+    return language
+
+
+def _table(name: str, columns: Mapping[str, str]) -> Any:
+    builder = TableBuilder(name)
+    for column, type_name in columns.items():
+        builder.add_column(column, _type_kind(type_name))
+    return builder.build()
+
+
+def _external_query(columns: Mapping[str, str]) -> Any:
+    function = (
+        TVFBuilder("EXTERNAL_QUERY")
+        .add_argument("connection", TypeKind.TYPE_STRING)
+        .add_argument("query", TypeKind.TYPE_STRING)
+        .set_output_schema([(name, _type_kind(type_name)) for name, type_name in columns.items()])
+        .build()
+    )
+    for argument in function.signature.argument:
+        argument.num_occurrences = 1  # the evaluator crashes without it
+    return function
+
+
+def _value(value: datetime | date | int) -> Any:
+    if isinstance(value, int):
+        return Value.int64(value)
+    if isinstance(value, datetime):
+        return Value.timestamp(value)
+    return Value.date(value.year, value.month, value.day)
+
+
+def _require(type_name: str, value: Any) -> None:
+    """BigQuery would coerce some other types to a variable's; the script has no need of it."""
+    found = _type_name(value.get_type())
+    if found != type_name:
+        raise Refused(f"{found} for a variable of type {type_name}")
+
+
+def _type_kind(name: str) -> Any:
+    return TypeKind["TYPE_DOUBLE" if name == "FLOAT64" else f"TYPE_{name}"]
+
+
+def _type_name(of_type: Type) -> str:
+    name = TypeKind(of_type.type_kind).name.removeprefix("TYPE_")
+    return "FLOAT64" if name == "DOUBLE" else str(name)
+
+
+def _text(node: Any, script: bytes) -> str:
+    # Positions count bytes.
+    return script[node.parse_location_range.start : node.parse_location_range.end].decode()
+
+
+def _is_statement(node: Any) -> bool:
+    return any(base.__name__ == "ASTStatement" for base in type(node).__mro__)
+
+
+def _is_string(node: Any) -> bool:
+    return type(node).__name__ == "ASTStringLiteral"
+
+
+def _nodes(tree: Any) -> Iterator[Any]:
+    """The node and all below it, each before what is inside it."""
+    if isinstance(tree, list | tuple):
+        for item in tree:
+            yield from _nodes(item)
+    elif hasattr(tree, "parse_location_range"):
+        yield tree
+        for child in vars(tree).values():
+            yield from _nodes(child)

@@ -1,0 +1,75 @@
+"""What the tests of the load share: rows to load, ways to run a load, and the table it fills."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+from google.cloud import bigquery
+from google.cloud.bigquery_datatransfer_v1.types import StartManualTransferRunsRequest
+
+from backend.entities.models import Entity, EntityMention
+from backend.events.models import Event
+from backend.forecasting.conf import load_config
+from backend.forecasting.gcp import make_clients
+from backend.forecasting.provisioning.scheduled_queries import observe_scheduled_queries
+from backend.forecasting.sql import load_name, render_nightly_load
+from backend.forecasting.training_table import COLUMNS
+
+if TYPE_CHECKING:
+    from backend.localcloud.server import LocalCloud
+
+TABLE = "demo-project.intelligence.entity_risk_training_data"
+TODAY = datetime.now(UTC).date()
+
+
+def day_before(days: int) -> date:
+    return TODAY - timedelta(days=days)
+
+
+def midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def mention(entity: Entity, day: date, score: float | None, **dimensions: Any) -> Event:
+    """An event at noon of the day that mentions the entity."""
+    moment = midnight(day) + timedelta(hours=12)
+    event = Event.objects.create(
+        occurred_at=moment, title="event", risk_score=score, risk_dimensions=dimensions
+    )
+    EntityMention.objects.create(entity=entity, event=event, mentioned_at=moment)
+    return event
+
+
+def table_rows(cloud: "LocalCloud") -> dict[tuple[str, date], tuple[float | None, ...]]:
+    """The training table by entity and day."""
+    names = ", ".join(column.name for column in COLUMNS)
+    rows = [tuple(row.values()) for row in cloud.query(f"SELECT {names} FROM `{TABLE}`")]
+    by_key = {(row[0], row[1].date()): row[2:] for row in rows}
+    assert len(by_key) == len(rows), "an entity and day has several rows"
+    return by_key
+
+
+def loaded_days(cloud: "LocalCloud") -> list[date]:
+    return sorted({day for _, day in table_rows(cloud)})
+
+
+def start_run(cloud: "LocalCloud", run_time: datetime) -> None:
+    """Starts a run of the scheduled query for a time, as `bq mk --transfer_run` does."""
+    clients, config = make_clients(load_config()), load_config()
+    (scheduled,) = observe_scheduled_queries(clients, config.parent, load_name(config.table_id))
+    request = StartManualTransferRunsRequest(parent=scheduled.name, requested_run_time=run_time)
+    clients.transfers.start_manual_transfer_runs(request)
+
+
+def run_script(end_day: date, *edits: tuple[str, str], **options: Any) -> None:
+    """Runs the load as a query job for a day, with its text edited.
+
+    Raises what google-cloud-bigquery raises when the job fails.
+    """
+    config = load_config(options)
+    script = render_nightly_load(config)
+    for old, new in edits:
+        assert old in script
+        script = script.replace(old, new)
+    run_time = bigquery.ScalarQueryParameter("run_time", "TIMESTAMP", midnight(end_day))
+    job_config = bigquery.QueryJobConfig(query_parameters=[run_time])
+    make_clients(config).bigquery.query_and_wait(script, job_config=job_config, retry=None)

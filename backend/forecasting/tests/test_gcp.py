@@ -1,0 +1,188 @@
+from typing import Any
+from unittest.mock import create_autospec
+
+import pytest
+import requests
+from google.auth import compute_engine
+from google.auth.credentials import AnonymousCredentials
+from google.oauth2 import credentials as user_credentials
+from google.oauth2 import service_account
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
+
+from backend.forecasting.gcp import RETRY, TIMEOUT, Clients, is_transient, make_clients
+from backend.forecasting.tests.factories import (
+    NUMBER,
+    PROJECT,
+    SERVICE_ACCOUNT,
+    Google,
+    auth_error,
+    google_error,
+    grpc_error,
+    make_config,
+    make_google,
+    retry_error,
+)
+
+ENDPOINT = "http://127.0.0.1:9050"
+
+
+def refused_connection() -> requests.exceptions.ConnectionError:
+    """As requests raises it where nothing listens."""
+    pool = HTTPConnectionPool("127.0.0.1", 1)
+    reason = NewConnectionError(pool, "Connection refused")  # type: ignore[arg-type]
+    return requests.exceptions.ConnectionError(MaxRetryError(pool, "/", reason))
+
+
+def reset_connection() -> requests.exceptions.ConnectionError:
+    """As requests raises it where the other side hung up."""
+    return requests.exceptions.ConnectionError(
+        ProtocolError("Connection aborted.", ConnectionResetError(104, "reset by peer"))
+    )
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_transient__overload_over_rest(status: int) -> None:
+    assert is_transient(google_error(status, "try later"))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 501])
+def test_transient__refusals_are_not(status: int) -> None:
+    assert not is_transient(google_error(status, "no"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "transient"),
+    [
+        ("rateLimitExceeded", True),
+        ("backendError", True),
+        ("quotaExceeded", False),
+        ("accessNotConfigured", False),
+    ],
+)
+def test_transient__a_403_by_its_reason(reason: str, transient: bool) -> None:
+    assert is_transient(google_error(403, "no", legacy_reason=reason)) is transient
+
+
+def test_transient__a_connection_that_broke_but_not_one_that_was_refused() -> None:
+    assert is_transient(reset_connection())
+    assert not is_transient(refused_connection())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.exceptions.ConnectionError(),
+        requests.exceptions.ReadTimeout(),
+        requests.exceptions.ChunkedEncodingError(),
+        auth_error("TransportError"),
+        grpc_error("DEADLINE_EXCEEDED", "slow"),
+    ],
+)
+def test_transient__network(error: Exception) -> None:
+    assert is_transient(error)
+
+
+@pytest.mark.parametrize("error", [auth_error("RefreshError"), ValueError()])
+def test_transient__neither_credentials_nor_our_own_mistakes(error: Exception) -> None:
+    assert not is_transient(error)
+
+
+def test_retry__calls_again_until_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    answers = iter([google_error(503, "busy"), google_error(429, "slow down"), None])
+
+    def call() -> str:
+        error = next(answers)
+        if error:
+            raise error
+        return "done"
+
+    assert RETRY(call)() == "done"
+
+
+def test_clients__local_endpoint_is_reached_anonymously_over_rest() -> None:
+    clients = make_clients(make_config_with_endpoint())
+    assert isinstance(clients.credentials, AnonymousCredentials)
+    assert clients.bigquery._connection.API_BASE_URL == ENDPOINT
+    for client in (clients.connections, clients.transfers, clients.secrets):
+        assert client.transport.kind == "rest"
+        assert client.transport._host == ENDPOINT
+
+
+def make_config_with_endpoint() -> Any:
+    return make_config(api_endpoint=ENDPOINT)
+
+
+def test_clients__google_is_reached_with_default_credentials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scopes = []
+
+    def default(**options: Any) -> tuple[AnonymousCredentials, None]:
+        scopes.append(options["scopes"])
+        return AnonymousCredentials(), None
+
+    monkeypatch.setattr("google.auth.default", default)
+    clients = make_clients(make_config())
+    assert scopes == [["https://www.googleapis.com/auth/cloud-platform"]]
+    assert (clients.project, clients.location, clients.endpoint) == (PROJECT, "us-central1", "")
+    assert "googleapis.com" in str(clients.bigquery._connection.API_BASE_URL)
+
+
+def test_clients__none_is_made_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("google.cloud.bigquery.Client", None)
+    assert make_clients(make_config_with_endpoint())
+
+
+def test_project_number__is_that_of_the_projects_bigquery_account(google: Google) -> None:
+    assert google.project_number == NUMBER
+    assert google.bigquery.get_service_account_email.call_args.kwargs["timeout"] == TIMEOUT
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        google_error(403, "no"),
+        refused_connection(),
+        retry_error(google_error(503, "busy")),
+        auth_error("RefreshError"),
+    ],
+)
+def test_project_number__is_empty_where_bigquery_does_not_tell(
+    google: Google, error: Exception
+) -> None:
+    google.bigquery.get_service_account_email.side_effect = error
+    assert google.project_number == ""
+
+
+def service_account_credentials() -> Any:
+    found = create_autospec(service_account.Credentials, instance=True)
+    found.service_account_email = SERVICE_ACCOUNT
+    return found
+
+
+def compute_engine_credentials() -> Any:
+    return compute_engine.Credentials()
+
+
+def person_credentials() -> Any:
+    return user_credentials.Credentials("token")
+
+
+def test_member__of_a_service_account() -> None:
+    clients = make_google(service_account_credentials())
+    assert clients.service_account_email == SERVICE_ACCOUNT
+    assert clients.member == f"serviceAccount:{SERVICE_ACCOUNT}"
+
+
+@pytest.mark.parametrize("make", [compute_engine_credentials, person_credentials])
+def test_member__is_a_placeholder_where_the_credentials_do_not_say(make: Any) -> None:
+    clients = make_google(make())
+    assert clients.service_account_email == ""
+    assert clients.member == "user:YOUR_ACCOUNT"
+
+
+def test_clients__repr_holds_no_token() -> None:
+    token = user_credentials.Credentials("ya29.secret")
+    assert "ya29.secret" not in repr(Clients(PROJECT, "us-central1", token))

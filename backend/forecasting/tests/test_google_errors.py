@@ -1,0 +1,369 @@
+from collections.abc import Callable
+
+import pytest
+import requests
+from google.api_core import exceptions
+
+from backend.forecasting.errors import ApiError, SettingError, UnreachableError
+from backend.forecasting.google_errors import (
+    ApiDisabledError,
+    explain,
+    gather,
+    google_errors,
+    reason_of,
+    text_of,
+)
+from backend.forecasting.tests.factories import (
+    NUMBER,
+    PROJECT,
+    SERVICE_ACCOUNT,
+    Google,
+    auth_error,
+    disabled,
+    google_error,
+    grpc_error,
+    html_error,
+    make_google,
+    retry_error,
+)
+from backend.forecasting.tests.test_gcp import (
+    refused_connection,
+    reset_connection,
+    service_account_credentials,
+)
+
+DOING = "Looking at connection c"
+TITLES = {
+    "bigquery.googleapis.com": "BigQuery API",
+    "bigqueryconnection.googleapis.com": "BigQuery Connection API",
+    "bigquerydatatransfer.googleapis.com": "BigQuery Data Transfer API",
+    "secretmanager.googleapis.com": "Secret Manager API",
+}
+# https://github.com/googleapis/google-cloud-python/issues/4140 and the pattern of the newer APIs.
+LEGACY = (
+    "Access Not Configured. {title} has not been used in project {number} before or it is "
+    "disabled. Enable it by visiting https://console.developers.google.com/apis/api/{service}/"
+    "overview?project={number} then retry."
+)
+
+
+# google.auth._default, raised where no source of credentials has any.
+NO_CREDENTIALS = (
+    "Your default credentials were not found. To set up Application Default Credentials, see "
+    "https://cloud.google.com/docs/authentication/external/set-up-adc for more information."
+)
+
+
+def explained(google: Google, error: Exception) -> str:
+    found = explain(error, DOING, google)
+    assert isinstance(found, ApiError)
+    return str(found)
+
+
+# Disabled APIs
+
+
+@pytest.mark.parametrize(("service", "title"), TITLES.items())
+def test_disabled__todays_form_says_which_command_enables_it(
+    google: Google, service: str, title: str
+) -> None:
+    error = explain(disabled(service, title), DOING, google)
+    assert isinstance(error, ApiDisabledError)
+    assert str(error) == f"Enable {title}: gcloud services enable {service} --project {PROJECT}"
+
+
+@pytest.mark.parametrize(("service", "title"), TITLES.items())
+def test_disabled__legacy_form_without_details(google: Google, service: str, title: str) -> None:
+    text = LEGACY.format(title=title, service=service, number=NUMBER)
+    error = explain(google_error(403, text, legacy_reason="accessNotConfigured"), DOING, google)
+    assert isinstance(error, ApiDisabledError)
+    assert error.services == (service,)
+
+
+def test_disabled__legacy_form_that_names_neither_service_nor_project(google: Google) -> None:
+    error = google_error(403, "Access Not Configured.", legacy_reason="accessNotConfigured")
+    assert "gcloud services enable bigquery.googleapis.com" in explained(google, error)
+
+
+def test_disabled__details_without_metadata_are_enough(google: Google) -> None:
+    error = google_error(
+        403,
+        f"Secret Manager API has not been used in project {NUMBER} before or it is disabled.",
+        reason="SERVICE_DISABLED",
+    )
+    assert "gcloud services enable secretmanager.googleapis.com" in explained(google, error)
+
+
+def test_disabled__over_grpc(google: Google) -> None:
+    error = grpc_error(
+        "PERMISSION_DENIED",
+        "BigQuery Connection API has not been used in project",
+        reason="SERVICE_DISABLED",
+        service="bigqueryconnection.googleapis.com",
+        consumer=f"projects/{NUMBER}",
+    )
+    assert isinstance(error, exceptions.PermissionDenied)
+    assert "services enable bigqueryconnection.googleapis.com" in explained(google, error)
+
+
+@pytest.mark.parametrize("consumer", [PROJECT, NUMBER])
+def test_disabled__in_our_project_by_id_or_number(google: Google, consumer: str) -> None:
+    error = disabled("secretmanager.googleapis.com", "Secret Manager API", consumer)
+    assert isinstance(explain(error, DOING, google), ApiDisabledError)
+
+
+def test_disabled__in_another_project_is_about_the_quota_project(google: Google) -> None:
+    error = disabled("secretmanager.googleapis.com", "Secret Manager API", "764086051850")
+    assert explained(google, error) == (
+        "Secret Manager API is disabled in project 764086051850, which is not demo-project: the "
+        "credentials in use are billed to that project; run "
+        "`gcloud auth application-default set-quota-project demo-project`."
+    )
+
+
+def test_disabled__in_another_project_in_the_legacy_form(google: Google) -> None:
+    text = LEGACY.format(title="BigQuery API", service="bigquery.googleapis.com", number="7640")
+    error = google_error(403, text, legacy_reason="accessNotConfigured")
+    assert "set-quota-project demo-project" in explained(google, error)
+
+
+def test_disabled__is_taken_for_ours_where_the_number_cannot_be_told(google: Google) -> None:
+    google.bigquery.get_service_account_email.side_effect = google_error(403, "no")
+    error = disabled("bigquery.googleapis.com", "BigQuery API")
+    assert isinstance(explain(error, DOING, google), ApiDisabledError)
+
+
+def _raising(error: Exception) -> Callable[[], None]:
+    def look() -> None:
+        raise error
+
+    return look
+
+
+def test_gather__names_every_disabled_api_in_one_message(google: Google) -> None:
+    errors = [explain(disabled(*api), DOING, google) for api in TITLES.items()]
+    other = SettingError("something else")
+    with pytest.raises(ApiDisabledError) as raised:
+        gather([_raising(error) for error in [other, *errors, errors[0]]])
+    assert str(raised.value).splitlines() == [
+        f"Enable {title}: gcloud services enable {service} --project {PROJECT}"
+        for service, title in TITLES.items()
+    ]
+
+
+def test_gather__raises_the_first_error_where_no_api_is_disabled() -> None:
+    with pytest.raises(SettingError, match="first"):
+        gather([_raising(SettingError("first")), _raising(SettingError("second"))])
+
+
+def test_gather__tries_everything_before_it_raises() -> None:
+    tried: list[int] = []
+    with pytest.raises(SettingError):
+        gather([_raising(SettingError("first")), lambda: tried.append(1)])
+    assert tried == [1]
+
+
+def test_gather__returns_the_results_in_order() -> None:
+    assert gather([lambda: 1, lambda: 2]) == [1, 2]
+
+
+# Other refusals
+
+
+def test_refusal__billing(google: Google) -> None:
+    error = google_error(403, "This API method requires billing", reason="BILLING_DISABLED")
+    assert explained(google, error) == (
+        f"{DOING} failed: billing is off for project demo-project; link a billing account with "
+        "`gcloud billing projects link demo-project --billing-account ACCOUNT`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("permission", "role"),
+    [
+        ("bigquery.datasets.create", "roles/bigquery.dataOwner"),
+        ("bigquery.tables.update", "roles/bigquery.dataEditor"),
+        ("bigquery.jobs.create", "roles/bigquery.jobUser"),
+        ("bigquery.connections.create", "roles/bigquery.connectionAdmin"),
+        ("bigquery.connections.use", "roles/bigquery.connectionUser"),
+        ("bigquery.transfers.update", "roles/bigquery.admin"),
+        ("secretmanager.versions.access", "roles/secretmanager.secretAccessor"),
+        ("iam.serviceAccounts.actAs", "roles/iam.serviceAccountUser"),
+    ],
+)
+def test_refusal__names_the_permission_and_the_least_role(permission: str, role: str) -> None:
+    google = make_google(service_account_credentials())
+    error = google_error(403, "no", reason="IAM_PERMISSION_DENIED", permission=permission)
+    assert explained(google, error) == (
+        f"{DOING} was refused: the credentials in use lack {permission} (no); grant it with "
+        f"`gcloud projects add-iam-policy-binding demo-project --member serviceAccount:"
+        f"{SERVICE_ACCOUNT} --role {role}`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "permission"),
+    [
+        (
+            "Permission 'secretmanager.versions.access' denied on resource (or it may not exist).",
+            "secretmanager.versions.access",
+        ),
+        (
+            "Access Denied: Connection projects/p/locations/l/connections/c: User does not have "
+            "bigquery.connections.use permission for connection projects/p/locations/l/c",
+            "bigquery.connections.use",
+        ),
+        (
+            "Access Denied: Dataset p:d: Permission bigquery.datasets.get denied on dataset p:d "
+            "(or it may not exist).",
+            "bigquery.datasets.get",
+        ),
+    ],
+)
+def test_refusal__permission_in_the_text_only(google: Google, text: str, permission: str) -> None:
+    message = explained(google, google_error(403, text, legacy_reason="accessDenied"))
+    assert f"the credentials in use lack {permission} (" in message
+
+
+def test_refusal__permission_over_grpc(google: Google) -> None:
+    error = grpc_error(
+        "PERMISSION_DENIED",
+        "Permission denied",
+        reason="IAM_PERMISSION_DENIED",
+        permission="bigquery.connections.create",
+    )
+    assert "--role roles/bigquery.connectionAdmin" in explained(google, error)
+
+
+@pytest.mark.parametrize("reason", ["ACCESS_TOKEN_SCOPE_INSUFFICIENT", "USER_PROJECT_DENIED"])
+def test_refusal__other_reasons_keep_googles_words(google: Google, reason: str) -> None:
+    message = explained(google, google_error(403, "Request had bad scopes.", reason=reason))
+    assert message == f"{DOING} was refused: Request had bad scopes (HTTP 403)."
+
+
+def test_refusal__a_proxys_page_is_shown_without_markup(google: Google) -> None:
+    page = "<html><head><title>403 Forbidden</title></head>\n<body><p>Ask IT.</p></body></html>"
+    message = explained(google, html_error(403, page))
+    assert message == f"{DOING} was refused: 403 Forbidden Ask IT (HTTP 403)."
+
+
+def test_refusal__plain_text(google: Google) -> None:
+    assert explained(google, html_error(403, "Forbidden")) == (
+        f"{DOING} was refused: Forbidden (HTTP 403)."
+    )
+
+
+def test_refusal__unauthorized_over_either_transport(google: Google) -> None:
+    rest = google_error(401, "Request had invalid authentication credentials.")
+    over_grpc = grpc_error("UNAUTHENTICATED", "no token")
+    assert explained(google, rest).endswith("authentication credentials (HTTP 401).")
+    assert explained(google, over_grpc) == f"{DOING} was refused: no token (HTTP 401)."
+
+
+# Anything else
+
+
+def test_failure__keeps_googles_words_without_the_request_line(google: Google) -> None:
+    error = google_error(400, "Invalid schedule.")
+    assert str(error).startswith("400 GET https://")
+    assert explained(google, error) == f"{DOING} failed: Invalid schedule (HTTP 400)."
+
+
+def test_failure__over_grpc(google: Google) -> None:
+    error = grpc_error("INVALID_ARGUMENT", "Failed to find a valid credential.")
+    assert explained(google, error) == (
+        f"{DOING} failed: Failed to find a valid credential (HTTP 400)."
+    )
+
+
+def test_failure__very_long_text_is_cut() -> None:
+    assert len(text_of(google_error(400, "x" * 5000))) < 620
+
+
+def test_retry_error__is_explained_by_its_cause(google: Google) -> None:
+    busy = google_error(503, "The service is currently unavailable.")
+    error = retry_error(busy)
+    assert explained(google, error) == (
+        f"{DOING} failed: The service is currently unavailable (HTTP 503)."
+    )
+
+
+def test_retry_error__without_a_cause_of_googles(google: Google) -> None:
+    error = retry_error(None)
+    message = explained(google, error)
+    assert message.startswith(f"{DOING} failed: Google could not be reached (Timeout of 60.0s")
+
+
+@pytest.mark.parametrize("error", [refused_connection(), reset_connection()])
+def test_network__is_to_be_checked(google: Google, error: Exception) -> None:
+    found = explain(error, DOING, google)
+    assert isinstance(found, UnreachableError)
+    assert str(found).startswith(f"{DOING} failed: Google could not be reached (")
+    assert str(found).endswith("; check the network and run the command again.")
+
+
+def test_network__of_a_local_endpoint_says_how_to_start_it() -> None:
+    google = make_google(endpoint="http://127.0.0.1:9050")
+    assert explained(google, refused_connection()) == (
+        f"{DOING} failed: nothing usable answers at FORECASTING_API_ENDPOINT "
+        "http://127.0.0.1:9050; start it with `python manage.py localcloud`, or unset the setting "
+        "to reach Google Cloud."
+    )
+
+
+def test_network__a_reply_that_is_no_json(google: Google) -> None:
+    error = requests.exceptions.JSONDecodeError("Expecting value", "<html>", 0)
+    assert isinstance(explain(error, DOING, google), UnreachableError)
+
+
+def test_credentials__none_found(google: Google) -> None:
+    error = auth_error("DefaultCredentialsError", NO_CREDENTIALS)
+    assert explained(google, error) == (
+        "No Google credentials were found: run `gcloud auth application-default login`, or set "
+        "GOOGLE_APPLICATION_CREDENTIALS to the path of a service account's key file."
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        auth_error("RefreshError", "invalid_grant: Token has been expired or revoked."),
+        auth_error("DefaultCredentialsError", "File key.json was not found."),
+        auth_error("InvalidOperation", "Anonymous credentials cannot be refreshed."),
+        auth_error("TransportError", "connection refused"),
+    ],
+)
+def test_credentials__that_cannot_be_used(google: Google, error: Exception) -> None:
+    found = explain(error, DOING, google)
+    assert isinstance(found, UnreachableError)
+    assert str(found).startswith(
+        f"Google credentials could not be used ({str(error).rstrip('.')}): run "
+    )
+    assert "gcloud auth application-default login" in str(found)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        google_error(404, "Not found: Dataset d"),
+        retry_error(google_error(503, "busy")),
+        auth_error("RefreshError", "revoked"),
+        refused_connection(),
+    ],
+)
+def test_google_errors__keeps_the_cause(google: Google, error: Exception) -> None:
+    with pytest.raises(ApiError) as raised, google_errors(DOING, google):
+        raise error
+    assert raised.value.__cause__ is error
+
+
+def test_google_errors__lets_our_own_mistakes_through(google: Google) -> None:
+    with pytest.raises(ZeroDivisionError), google_errors(DOING, google):
+        raise ZeroDivisionError
+
+
+def test_reason__of_either_form_or_none() -> None:
+    assert reason_of(google_error(403, "no", reason="A", legacy_reason="b")) == "A"
+    assert reason_of(google_error(403, "no", legacy_reason="b")) == "b"
+    assert reason_of(html_error(403, "no")) == ""
+    assert reason_of(grpc_error("PERMISSION_DENIED", "no")) == ""

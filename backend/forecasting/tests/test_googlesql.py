@@ -1,0 +1,273 @@
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from backend.forecasting.conf import Config, load_config
+from backend.forecasting.errors import SettingError
+from backend.forecasting.sql import (
+    quote_path,
+    quote_string,
+    render,
+    render_connection_probe,
+    render_data_summary,
+    render_nightly_load,
+    render_source_query,
+    with_days,
+)
+from backend.forecasting.tests.googlesql import (
+    FEDERATED_TYPES,
+    SOURCE_COLUMNS,
+    TRAINING_TABLE,
+    BigQuery,
+    Refused,
+    read_literal,
+    read_path,
+    statement_kinds,
+)
+from backend.forecasting.training_table import COLUMNS
+
+RUN_TIME = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+EXTERNAL = {name: FEDERATED_TYPES[type_name] for name, type_name in SOURCE_COLUMNS.items()}
+SUMMARY_PARAMETERS: Mapping[str, date | int] = {
+    "window_start": date(2026, 1, 1),
+    "end_day": date(2026, 3, 1),
+    "short_days": 30,
+}
+VARIANTS = [
+    {
+        "window_days": window,
+        "refresh_days": refresh,
+        "keep_history": keep,
+        "score_source": score,
+        "min_rows_ratio": ratio,
+    }
+    for (window, refresh), keep, score, ratio in product(
+        [("90", "90"), ("90", "7"), ("3650", "1")],
+        ["on", "off"],
+        ["event", "entity"],
+        ["0", ".000001"],
+    )
+]
+# What a name may look like, and what somebody might try to put into one.
+FORMS = {
+    "project": "([a-z0-9.-]{1,20}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]",
+    "location": "[a-z]{1,12}-[a-z]{1,12}[0-9]{1,2}|us|EU",
+    "dataset": "[A-Za-z0-9_]{1,40}",
+    "table": "[A-Za-z0-9_]{1,40}",
+    "connection_id": "[A-Za-z0-9_-]{1,64}",
+    "source_database": "[A-Za-z_][A-Za-z0-9_$-]{0,62}",
+}
+HOSTILE = st.text("aA0_-.:;,'\"`\\/*#@{}()$% \n\r\t\0é\u2028", min_size=1, max_size=30) | st.text(
+    min_size=1
+)
+
+oracle_settings = settings(deadline=None, derandomize=True, max_examples=40)
+
+
+def make_config(**options: Any) -> Config:
+    return load_config({"project": "demo-project", **options}, optional={"instance"})
+
+
+def make_bigquery(
+    table: Mapping[str, str] = TRAINING_TABLE,
+    external: Mapping[str, str] = EXTERNAL,
+    run_time: datetime = RUN_TIME,
+) -> BigQuery:
+    return BigQuery(
+        tables={make_config().table_id: table},
+        external=external,
+        parameters={"run_time": run_time, "run_date": run_time.date()},
+    )
+
+
+def renamed(columns: Mapping[str, str], name: str) -> dict[str, str]:
+    return {f"{key}_2" if key == name else key: value for key, value in columns.items()}
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=lambda options: "-".join(options.values()))
+def test_nightly_load__every_statement_of_every_variant_is_accepted(options: Any) -> None:
+    analyzed = make_bigquery().analyze_script(render_nightly_load(make_config(**options)))
+    assert [statement.kind for statement in analyzed] == [
+        "CreateTableAsSelectStmt",
+        *["AssertStmt"] * 6,
+        "MergeStmt",
+    ]
+
+
+def test_nightly_load__staged_table_has_the_columns_of_the_training_table() -> None:
+    staged, *_ = make_bigquery().analyze_script(render_nightly_load(make_config()))
+    assert staged.columns == TRAINING_TABLE
+
+
+def test_nightly_load__each_column_is_inserted_into_its_own() -> None:
+    *_, merge = make_bigquery().analyze_script(render_nightly_load(make_config()))
+    assert merge.inserted == {column.name: column.name for column in COLUMNS}
+
+
+@pytest.mark.parametrize("score_source", ["event", "entity"])
+def test_nightly_load__postgresql_gets_the_source_query_for_the_days_before_the_run(
+    score_source: str,
+) -> None:
+    config = make_config(refresh_days="7", score_source=score_source)
+    staged, *_ = make_bigquery().analyze_script(render_nightly_load(config))
+    connection, query = staged.external_query
+    expected = with_days(render_source_query(score_source), date(2026, 2, 22), date(2026, 3, 1))
+    assert connection == config.connection_name
+    assert query.strip() == expected.strip()
+
+
+def test_nightly_load__run_for_a_future_time_ends_with_the_last_complete_day() -> None:
+    bigquery = make_bigquery(run_time=datetime.now(UTC) + timedelta(days=3))
+    before = datetime.now(UTC).date()
+    staged, *_ = bigquery.analyze_script(render_nightly_load(make_config()))
+    after = datetime.now(UTC).date()
+    _, query = staged.external_query
+    assert any(f"mentioned_at < DATE '{day}'" in query for day in (before, after))
+
+
+@pytest.mark.parametrize("name", TRAINING_TABLE)
+def test_nightly_load__renamed_column_of_the_training_table_is_refused(name: str) -> None:
+    bigquery = make_bigquery(table=renamed(TRAINING_TABLE, name))
+    with pytest.raises(Refused, match=name):
+        bigquery.analyze_script(render_nightly_load(make_config()))
+
+
+@pytest.mark.parametrize("name", EXTERNAL)
+def test_nightly_load__renamed_column_of_the_source_query_is_refused(name: str) -> None:
+    bigquery = make_bigquery(external=renamed(EXTERNAL, name))
+    with pytest.raises(Refused, match=name):
+        bigquery.analyze_script(render_nightly_load(make_config()))
+
+
+@pytest.mark.parametrize("name", EXTERNAL)
+def test_nightly_load__source_column_of_a_wrong_type_is_refused(name: str) -> None:
+    wrong = "DATETIME" if EXTERNAL[name] == "TIMESTAMP" else "BYTES"
+    bigquery = make_bigquery(external={**EXTERNAL, name: wrong})
+    with pytest.raises(Refused):
+        bigquery.analyze_script(render_nightly_load(make_config()))
+
+
+@pytest.mark.parametrize("name", TRAINING_TABLE)
+def test_nightly_load__table_column_of_a_wrong_type_is_refused(name: str) -> None:
+    wrong = "INT64" if TRAINING_TABLE[name] == "STRING" else "STRING"
+    bigquery = make_bigquery(table={**TRAINING_TABLE, name: wrong})
+    with pytest.raises(Refused):
+        bigquery.analyze_script(render_nightly_load(make_config()))
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("SELECT 1 FROM staged", "SELECT entity_id->>'name' FROM staged"),
+        ("SELECT entity_id,", "SELECT DISTINCT ON (entity_id) entity_id,"),
+        ("DATE_SUB(end_day, INTERVAL 90 DAY)", "end_day - INTERVAL '90 days'"),
+        ("DATE(@run_time)", "DATE(@runtime)"),
+        ("DATE(@run_time)", "@run_time"),
+        ("TIMESTAMP(window_start)", "TIMESTAMP(windowstart)"),
+        ("SET first_day = window_start", "SET first_day = TIMESTAMP(window_start)"),
+        ("FROM EXTERNAL_QUERY", "FROM EXTERNAL_TABLE"),
+        # Neither variables nor parameters are visible inside the text of EXECUTE IMMEDIATE.
+        ("\nFROM EXTERNAL_QUERY", ", first_day\nFROM EXTERNAL_QUERY"),
+        ("\nFROM EXTERNAL_QUERY", ", @run_time AS now\nFROM EXTERNAL_QUERY"),
+    ],
+)
+def test_nightly_load__what_bigquery_does_not_know_is_refused(text: str, instead: str) -> None:
+    script = render_nightly_load(make_config())
+    assert text in script
+    with pytest.raises(Refused):
+        make_bigquery().analyze_script(script.replace(text, instead))
+
+
+def test_data_summary__is_accepted_and_yields_one_number_or_day_a_column() -> None:
+    config = make_config()
+    bigquery = BigQuery(tables={config.table_id: TRAINING_TABLE}, parameters=SUMMARY_PARAMETERS)
+    columns = bigquery.analyze_statement(render_data_summary(config)).columns
+    assert set(columns.values()) == {"INT64", "DATE", "FLOAT64"}
+
+
+@pytest.mark.parametrize("name", ["entity_id", "mentioned_at", "risk_score"])
+def test_data_summary__renamed_column_is_refused(name: str) -> None:
+    config = make_config()
+    tables = {config.table_id: renamed(TRAINING_TABLE, name)}
+    with pytest.raises(Refused, match=name):
+        BigQuery(tables=tables, parameters=SUMMARY_PARAMETERS).analyze_statement(
+            render_data_summary(config)
+        )
+
+
+def test_connection_probe__is_accepted() -> None:
+    config = make_config()
+    probe = render_connection_probe(config)
+    analyzed = BigQuery(tables={}, external={"ok": "INT64"}).analyze_statement(probe)
+    assert analyzed.external_query == (config.connection_name, "SELECT 1 AS ok")
+
+
+@oracle_settings
+@given(st.text() | HOSTILE)
+@example("'")
+@example("\\")
+@example("\\'")
+@example("'''; DROP TABLE x; --")
+@example("\0\x7f\x85\u2028\ufeff\U0001f600")
+def test_quote_string__any_text_is_read_back_as_it_was(text: str) -> None:
+    assert read_literal(quote_string(text)) == text
+
+
+@oracle_settings
+@given(st.lists(st.from_regex("[A-Za-z0-9_.:-]{1,12}", fullmatch=True) | HOSTILE, min_size=1))
+def test_quote_path__any_parts_are_one_identifier_or_refused(parts: list[str]) -> None:
+    try:
+        path = quote_path(*parts)
+    except ValueError:
+        assert not all(re.fullmatch("[A-Za-z0-9_.:-]+", part) for part in parts)
+    else:
+        assert read_path(path) == [".".join(parts)]
+
+
+@given(st.sets(st.sampled_from("abcd")), st.sets(st.sampled_from("abcd")))
+def test_render__takes_exactly_the_names_of_the_template(
+    wanted: set[str], offered: set[str]
+) -> None:
+    template = "".join(f"<{{{{ {name} }}}}>" for name in sorted(wanted))
+    values = {name: f"{{{{ {name} }}}}\\1" for name in offered}
+    if wanted == offered:
+        expected = "".join(f"<{values[name]}>" for name in sorted(wanted))
+        assert render(template, **values) == f"{expected}\n"
+    else:
+        with pytest.raises(KeyError, match=", ".join(f"'{n}'" for n in sorted(wanted ^ offered))):
+            render(template, **values)
+
+
+@oracle_settings
+@given(
+    st.fixed_dictionaries(
+        {name: st.from_regex(form, fullmatch=True) for name, form in FORMS.items()}
+    )
+)
+def test_nightly_load__no_accepted_name_changes_its_statements(names: dict[str, str]) -> None:
+    script = render_nightly_load(make_config(**names))
+    assert statement_kinds(script) == statement_kinds(render_nightly_load(make_config()))
+
+
+@oracle_settings
+@given(st.sampled_from(sorted(FORMS)), HOSTILE)
+@example("project", "demo-project` WHERE TRUE; --")
+@example("dataset", "intelligence\n; DROP TABLE x")
+@example("connection_id", "x', 'SELECT 1'); --")
+@example("connection_id", 'x""" ')
+@example("table", "{{ table }}")
+def test_nightly_load__any_text_as_a_name_is_refused_or_changes_nothing(
+    field: str, text: str
+) -> None:
+    try:
+        config = make_config(**{field: text})
+    except SettingError:
+        return
+    kinds = statement_kinds(render_nightly_load(make_config()))
+    assert statement_kinds(render_nightly_load(config)) == kinds

@@ -1,0 +1,113 @@
+import pytest
+from django.core.management.color import Style, color_style, no_style
+
+from backend.forecasting.outcome import Mode
+from backend.forecasting.plan_text import describe_plans
+from backend.forecasting.provisioning.plan import Action, Change, Plan
+from backend.forecasting.tests.factories import change
+
+
+def plan(action: Action, *changes: Change, kind: str = "table", name: str = "p.d.t") -> Plan:
+    return Plan(kind=kind, name=name, action=action, changes=changes)
+
+
+def described(*plans: Plan, mode: Mode = Mode.DRY_RUN, style: Style | None = None) -> list[str]:
+    return describe_plans(plans, mode, style or no_style())
+
+
+def test_plan__mixed_case_whole() -> None:
+    lines = described(
+        plan(Action.UNCHANGED, kind="dataset", name="p.d"),
+        plan(
+            Action.UPDATE,
+            change("description", "by hand", "Risk"),
+            change("columns.political_risk", None, "FLOAT64 NULLABLE"),
+            change("expirationTime", "2026-04-01 00:00 UTC", None),
+        ),
+        plan(
+            Action.CREATE,
+            change("instance", None, "p:us-central1:main"),
+            change("credential", None, "U/versions/1, P/versions/2"),
+            kind="connection",
+            name="projects/p/locations/l/connections/c",
+        ),
+        plan(
+            Action.CONFLICT,
+            change("owner", "a@example.com", "b@example.com"),
+            kind="scheduled_query",
+            name="Nightly load of p.d.t",
+        ),
+    )
+    assert (
+        "\n".join(lines)
+        == """\
+= dataset p.d
+~ table p.d.t
+    description: by hand -> Risk
+    columns.political_risk: FLOAT64 NULLABLE
+    expirationTime: 2026-04-01 00:00 UTC -> none
++ connection projects/p/locations/l/connections/c
+    instance: p:us-central1:main
+    credential: U/versions/1, P/versions/2
+! scheduled_query Nightly load of p.d.t
+    owner: a@example.com -> b@example.com
+Plan: 1 to create, 1 to update, 1 unchanged, 1 in conflict. Nothing was changed."""
+    )
+
+
+def test_plan__new_script_is_its_length() -> None:
+    lines = described(plan(Action.CREATE, change("query", None, "SELECT 1;\nSELECT 2;\n")))
+    assert lines[1] == "    query: 2 lines (--print-sql shows them)"
+
+
+def test_plan__changed_script_is_its_changed_lines() -> None:
+    before, after = "-- a\nSELECT 1;\nSELECT 3;\n", "-- a\nSELECT 2;\nSELECT 3;\n"
+    lines = described(plan(Action.UPDATE, change("query", before, after)))
+    assert lines[1:-1] == ["    query:", "      -SELECT 1;", "      +SELECT 2;"]
+
+
+def test_plan__script_in_place_of_an_empty_one_is_its_length() -> None:
+    lines = described(plan(Action.UPDATE, change("query", "", "SELECT 1;\nSELECT 2;\n")))
+    assert lines[1] == "    query: 2 lines (--print-sql shows them)"
+
+
+def test_plan__changed_sql_comment_is_not_taken_for_a_file_header() -> None:
+    before, after = "-- old\nSELECT 1;\n", "-- new\nSELECT 1;\n"
+    lines = described(plan(Action.UPDATE, change("query", before, after)))
+    assert lines[2:-1] == ["      --- old", "      +-- new"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "ending"),
+    [
+        (Mode.APPLY, "Plan: 1 to create."),
+        (Mode.DRY_RUN, "Plan: 1 to create. Nothing was changed."),
+        (Mode.CHECK, "Plan: 1 to create. Nothing was changed."),
+    ],
+)
+def test_summary__says_that_nothing_was_changed_where_the_mode_writes_nothing(
+    mode: Mode, ending: str
+) -> None:
+    assert described(plan(Action.CREATE), mode=mode)[-1] == ending
+
+
+def test_summary__counts() -> None:
+    same = [plan(Action.UNCHANGED)] * 2
+    assert described(*same, mode=Mode.APPLY)[-1] == "Plan: 2 unchanged."
+
+
+def test_plan__is_coloured_by_what_is_done_and_only_in_its_first_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DJANGO_COLORS", "")
+    style = color_style(force_color=True)
+    lines = described(plan(Action.UPDATE, change("description", "a", "b")), style=style)
+    assert lines[0] == style.WARNING("~ table p.d.t")
+    assert "\x1b[" in lines[0]
+    assert not any("\x1b[" in line for line in lines[1:])
+
+
+def test_plan__unchanged_is_never_coloured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_COLORS", "")
+    lines = described(plan(Action.UNCHANGED), style=color_style(force_color=True))
+    assert lines[0] == "= table p.d.t"

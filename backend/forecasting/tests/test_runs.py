@@ -1,0 +1,328 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from google.cloud.bigquery_datatransfer_v1.types import (
+    StartManualTransferRunsResponse,
+    TransferRun,
+    TransferState,
+)
+
+from backend.forecasting.conf import Config
+from backend.forecasting.errors import ApiError
+from backend.forecasting.gcp import TIMEOUT
+from backend.forecasting.runs import (
+    RunResult,
+    likely_cause,
+    list_runs,
+    message_of,
+    result_of,
+    start_or_adopt_run,
+    state_of,
+    wait_for_run,
+)
+from backend.forecasting.tests.factories import (
+    PROJECT,
+    RUN_NAME,
+    TRANSFER_NAME,
+    Google,
+    google_error,
+    grpc_error,
+    make_run,
+    make_table,
+)
+
+BUSY = google_error(503, "busy")
+TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
+
+# Google's texts (facts: scheduling-queries, cloud-sql-federated-queries and public reports), and
+# what a likely cause has to name.
+FAILURES = (
+    (
+        "Error code 9 : Dataset specified in the query ('') is not consistent with Destination "
+        "dataset 'intelligence'.",
+        "run bq_setup_etl again to clear it",
+    ),
+    (
+        "Error code 5 : Authentication failure: User Id not found. Error code: INVALID_USERID.",
+        "FORECASTING_SERVICE_ACCOUNT",
+    ),
+    (
+        "Error 400: DTS service agent needs iam.serviceAccounts.getAccessToken permission or "
+        "[loader@demo-project.iam.gserviceaccount.com] doesn't exist.",
+        "roles/iam.serviceAccountTokenCreator",
+    ),
+    (
+        "P4 service account needs iam.serviceAccounts.getAccessToken permission.",
+        "roles/iam.serviceAccountTokenCreator",
+    ),
+    (
+        "Invalid table-valued function EXTERNAL_QUERY Connect to PostgreSQL server failed: server "
+        "closed the connection unexpectedly This probably means the server terminated abnormally "
+        "before or while processing the request.",
+        "roles/cloudsql.client",
+    ),
+    (
+        "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. "
+        'Error: FATAL: password authentication failed for user "reader".',
+        "put the right ones into Secret Manager",
+    ),
+    (
+        "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. "
+        'prepare statement failed. Error: ERROR: column "risk_dimensions" does not exist',
+        "manage.py migrate",
+    ),
+    (
+        "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. "
+        "prepare statement failed. Error: ERROR: permission denied for table events_event",
+        "grant it SELECT",
+    ),
+    (
+        "Access Denied: Connection projects/demo-project/locations/us-central1/connections/c: User "
+        "does not have bigquery.connections.use permission for connection c.",
+        "roles/bigquery.connectionUser",
+    ),
+    (
+        "Missing credentials on Cloud SQL connection: "
+        "projects/demo-project/locations/us-central1/connections/postgresql-conn",
+        "lost its credential",
+    ),
+    (
+        "Invalid table-valued function external_query Postgres type (OID = 2950) isn't supported "
+        "now at [1:15]",
+        "cast the column",
+    ),
+    (
+        "Not found: Connection projects/demo-project/locations/us-central1/connections/c",
+        "missing or in another location",
+    ),
+    (
+        "Not found: Table demo-project:intelligence.entity_risk_training_data was not found in "
+        "location us-central1",
+        "run bq_setup, then this again",
+    ),
+    (
+        "Could not serialize access to table demo-project:intelligence.t due to concurrent update",
+        "run it again",
+    ),
+    (
+        "Access Denied: Table demo-project:intelligence.t: User does not have permission to query "
+        "table demo-project:intelligence.t",
+        "roles/bigquery.dataEditor",
+    ),
+)
+
+
+def under_way(google: Google, *answers: Any) -> None:
+    """What each look for runs that are pending or running finds."""
+    google.transfers.list_transfer_runs.side_effect = list(answers)
+
+
+def started(run: TransferRun) -> StartManualTransferRunsResponse:
+    return StartManualTransferRunsResponse(runs=[run])
+
+
+# Start or adopt
+
+
+def test_start__asks_for_now_with_a_timeout(google: Google) -> None:
+    under_way(google, [])
+    google.transfers.start_manual_transfer_runs.return_value = started(make_run())
+    assert start_or_adopt_run(google, TRANSFER_NAME) == make_run()
+    call = google.transfers.start_manual_transfer_runs.call_args
+    request = call.args[0]
+    assert request.parent == TRANSFER_NAME
+    assert datetime.now(UTC) - request.requested_run_time < timedelta(minutes=1)
+    assert "requested_time_range" not in request
+    assert call.kwargs == {"retry": None, "timeout": TIMEOUT}
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+def test_start__adopts_a_run_under_way(google: Google, state: str) -> None:
+    run = make_run(state)
+    under_way(google, [run])
+    assert start_or_adopt_run(google, TRANSFER_NAME) is run
+    assert google.writes == []
+    call = google.transfers.list_transfer_runs.call_args
+    assert list(call.args[0].states) == [TransferState.PENDING, TransferState.RUNNING]
+    assert call.args[0].parent == TRANSFER_NAME
+    assert call.kwargs["timeout"] == TIMEOUT
+
+
+@pytest.mark.parametrize("error", [BUSY, grpc_error("DEADLINE_EXCEEDED", "slow")])
+def test_start__lost_reply_is_looked_for(google: Google, error: Exception) -> None:
+    run = make_run()
+    under_way(google, [], [run])
+    google.transfers.start_manual_transfer_runs.side_effect = error
+    assert start_or_adopt_run(google, TRANSFER_NAME) is run
+    assert google.transfers.start_manual_transfer_runs.call_count == 1
+
+
+def test_start__lost_reply_that_had_no_effect_is_an_error(google: Google) -> None:
+    under_way(google, [], [])
+    google.transfers.start_manual_transfer_runs.side_effect = BUSY
+    with pytest.raises(ApiError, match=r"^Starting a run failed: busy"):
+        start_or_adopt_run(google, TRANSFER_NAME)
+    assert google.transfers.start_manual_transfer_runs.call_count == 1
+
+
+def test_start__refusal_is_not_looked_for(google: Google) -> None:
+    under_way(google, [])
+    google.transfers.start_manual_transfer_runs.side_effect = google_error(
+        403, "no", reason="IAM_PERMISSION_DENIED", permission="bigquery.transfers.update"
+    )
+    with pytest.raises(ApiError, match=r"lack bigquery\.transfers\.update"):
+        start_or_adopt_run(google, TRANSFER_NAME)
+    assert google.transfers.list_transfer_runs.call_count == 1
+
+
+# Wait
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def wait(google: Google, run: TransferRun, timeout: float, clock: Clock) -> tuple[Any, list[str]]:
+    """The run at the end, and the states in which it was looked at."""
+    seen: list[str] = []
+    end = wait_for_run(
+        google,
+        run,
+        timeout=timeout,
+        on_look=lambda run: seen.append(state_of(run)),
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    return end, seen
+
+
+@pytest.mark.parametrize("end", ["SUCCEEDED", "FAILED", "CANCELLED"])
+def test_wait__until_the_run_has_ended(google: Google, end: str) -> None:
+    states = ["RUNNING", "RUNNING", end]
+    google.transfers.get_transfer_run.side_effect = [make_run(state) for state in states]
+    run, seen = wait(google, make_run(), 900, Clock())
+    assert state_of(run) == end
+    assert seen == ["PENDING", *states]
+    assert google.transfers.get_transfer_run.call_args.kwargs["name"] == RUN_NAME
+    assert google.transfers.get_transfer_run.call_args.kwargs["timeout"] == TIMEOUT
+
+
+def test_wait__of_a_run_that_has_ended_asks_nothing(google: Google) -> None:
+    clock = Clock()
+    run, seen = wait(google, make_run("SUCCEEDED"), 900, clock)
+    assert (state_of(run), seen, clock.slept) == ("SUCCEEDED", ["SUCCEEDED"], [])
+    assert google.calls == []
+
+
+def test_wait__not_at_all_shows_where_it_stands(google: Google) -> None:
+    clock = Clock()
+    run, seen = wait(google, make_run(), 0, clock)
+    assert (state_of(run), seen, clock.slept) == ("PENDING", ["PENDING"], [])
+    assert google.calls == []
+
+
+def test_wait__pauses_longer_and_longer_and_never_beyond_the_timeout(google: Google) -> None:
+    google.transfers.get_transfer_run.return_value = make_run("RUNNING")
+    clock = Clock()
+    run, _ = wait(google, make_run(), 60, clock)
+    assert state_of(run) == "RUNNING"
+    assert clock.now == 1060.0
+    assert clock.slept[:3] == [0.25, 0.375, 0.5625]
+    assert max(clock.slept) == 5.0
+
+
+def test_wait__failure_to_look_names_the_run(google: Google) -> None:
+    google.transfers.get_transfer_run.side_effect = google_error(404, "Not found")
+    with pytest.raises(ApiError, match=f"^Looking at run {RUN_NAME} failed: Not found"):
+        wait(google, make_run(), 60, Clock())
+
+
+# Result
+
+
+def test_result__of_a_run_that_succeeded_counts_the_rows(google: Google, config: Config) -> None:
+    google.bigquery.get_table.return_value = make_table(numRows="4200")
+    result = result_of(google, config, make_run("SUCCEEDED"))
+    assert result == RunResult(name=RUN_NAME, state="SUCCEEDED", rows=4200, seconds=42.5)
+    assert not result.failed
+    assert google.bigquery.get_table.call_args.args == (TABLE,)
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
+def test_result__of_a_run_that_did_not_succeed_has_googles_words(
+    google: Google, config: Config, state: str
+) -> None:
+    run = make_run(state, error_status={"code": 3, "message": "Syntax error at [1:1]"})
+    result = result_of(google, config, run)
+    assert result.failed
+    assert (result.rows, result.error) == (None, "Syntax error at [1:1]")
+    assert google.calls == []
+
+
+def test_result__shows_no_user_of_the_connection(google: Google, config: Config) -> None:
+    message = FAILURES[5][0]
+    run = make_run("FAILED", error_status={"code": 3, "message": message})
+    result = result_of(google, config, run)
+    assert result.error == message.replace("reader", "***")
+    assert likely_cause(result.error) == likely_cause(message)
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+def test_result__of_a_run_under_way_is_no_failure(
+    google: Google, config: Config, state: str
+) -> None:
+    result = result_of(google, config, make_run(state))
+    assert result == RunResult(name=RUN_NAME, state=state, rows=None, seconds=None)
+    assert not result.failed
+
+
+def test_run__that_succeeded_has_an_empty_status_though_it_is_truthy() -> None:
+    run = make_run("SUCCEEDED")
+    assert run.error_status is not None
+    assert message_of(run) == ""
+
+
+@pytest.mark.filterwarnings("ignore:Unrecognized TransferState")
+def test_state__that_this_client_does_not_know_is_a_number() -> None:
+    assert state_of(TransferRun(state=99)) == "99"
+
+
+@pytest.mark.parametrize(("text", "named"), FAILURES, ids=lambda text: text[:30])
+def test_cause__of_each_of_googles_texts(text: str, named: str) -> None:
+    assert named in likely_cause(text)
+
+
+@pytest.mark.parametrize("text", ["", "Syntax error: Unexpected identifier at [1:1]"])
+def test_cause__of_anything_else_is_not_guessed(text: str) -> None:
+    assert likely_cause(text) == ""
+
+
+# List
+
+
+def shuffled() -> Iterator[TransferRun]:
+    for day in (2, 4, 3):
+        yield make_run("SUCCEEDED", schedule_time=datetime(2026, 3, day, tzinfo=UTC))
+
+
+def test_list__is_newest_first(google: Google) -> None:
+    google.transfers.list_transfer_runs.return_value = shuffled()
+    days = [run.schedule_time.day for run in list_runs(google, TRANSFER_NAME)]  # type: ignore[attr-defined]
+    assert days == [4, 3, 2]
+    call = google.transfers.list_transfer_runs.call_args
+    assert call.args[0].parent == TRANSFER_NAME
+    assert list(call.args[0].states) == []
+    assert call.kwargs["timeout"] == TIMEOUT

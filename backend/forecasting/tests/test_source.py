@@ -1,0 +1,182 @@
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import pytest
+from django.db import connection, transaction
+
+from backend.forecasting import source
+from backend.forecasting.conf import Config
+from backend.forecasting.errors import ForecastingError, SourceDatabaseError
+from backend.forecasting.source import prepare_source_query, provisioning_lock
+from backend.forecasting.tests.factories import make_config
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def config(db: None) -> Config:
+    """Whose source database is the one that Django uses."""
+    return make_config(source_database=connection.settings_dict["NAME"])
+
+
+@pytest.fixture
+def other_session(config: Config) -> Iterator[Callable[[str], Any]]:
+    """Another run's session: a function that executes a statement there."""
+    parameters = connection.get_connection_params()
+    parameters.pop("cursor_factory", None)
+    parameters.pop("context", None)
+    with closing(psycopg2.connect(**parameters)) as session, session.cursor() as cursor:
+
+        def execute(statement: str) -> Any:
+            cursor.execute(statement)
+            return cursor.fetchone()
+
+        yield execute
+
+
+@pytest.fixture
+def no_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Django's database does not answer."""
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "HOST", "/nowhere")
+    yield
+    connection.close()
+
+
+def try_lock(config: Config) -> str:
+    return f"SELECT pg_try_advisory_xact_lock({zlib.crc32(config.table_id.encode())})"
+
+
+def statements(config: Config) -> list[str]:
+    """What the session was asked, the commands around transactions left out."""
+    asked: list[str] = []
+
+    def note(execute: Any, sql: str, *rest: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(note):
+        prepare_source_query(config)
+    return [sql for sql in asked if "SAVEPOINT" not in sql]
+
+
+# The source query
+
+
+@pytest.mark.parametrize("score_source", ["event", "entity"])
+def test_prepare__accepts_the_source_query(config: Config, score_source: str) -> None:
+    options = {"source_database": config.source_database, "score_source": score_source}
+    assert prepare_source_query(make_config(**options)) == ""
+
+
+def test_prepare__leaves_nothing_behind_and_reads_nothing(config: Config) -> None:
+    first, last = statements(config)
+    assert first.startswith("PREPARE forecasting_source_query AS ")
+    assert last == "DEALLOCATE forecasting_source_query"
+    assert prepare_source_query(config) == ""
+
+
+def test_prepare__table_that_is_missing_says_what_to_do(config: Config) -> None:
+    with pytest.raises(SourceDatabaseError) as raised, transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE events_event RENAME TO events_elsewhere")
+        prepare_source_query(config)
+    message = str(raised.value)
+    assert f"in database {config.source_database}: " in message
+    assert 'relation "events_event" does not exist' in message
+    assert "run `python manage.py migrate` there" in message
+    assert "\n" not in message
+
+
+def test_prepare__another_database_is_not_tried(config: Config) -> None:
+    name = config.source_database
+    assert prepare_source_query(make_config(source_database="elsewhere")) == (
+        f"source query not tried: Django's database is {name}, not elsewhere"
+    )
+
+
+def test_prepare__server_that_does_not_answer_is_not_tried(config: Config, no_server: None) -> None:
+    note = prepare_source_query(config)
+    assert note.startswith("source query not tried: Django's database does not answer (")
+    assert "\n" not in note
+
+
+def test_prepare__another_kind_of_database_is_not_tried(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "vendor", "sqlite")
+    assert prepare_source_query(config) == (
+        "source query not tried: Django's database is sqlite, not PostgreSQL"
+    )
+
+
+# The lock
+
+
+def test_lock__keeps_other_runs_of_the_same_table_out(
+    config: Config, other_session: Callable[[str], Any]
+) -> None:
+    with provisioning_lock(config):
+        assert other_session(try_lock(config)) == (False,)
+    assert other_session(try_lock(config)) == (True,)
+
+
+def test_lock__lets_runs_of_another_table_in(
+    config: Config, other_session: Callable[[str], Any]
+) -> None:
+    with provisioning_lock(config):
+        assert other_session(try_lock(make_config(table="another"))) == (True,)
+
+
+def test_lock__ends_with_an_error(config: Config, other_session: Callable[[str], Any]) -> None:
+    with pytest.raises(ForecastingError, match="from inside"), provisioning_lock(config):
+        raise ForecastingError("from inside")
+    assert other_session(try_lock(config)) == (True,)
+
+
+def test_lock__held_by_another_run_for_too_long_says_so(
+    config: Config, other_session: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "LOCK_TIMEOUT_SECONDS", 0.01)
+    assert other_session(try_lock(config)) == (True,)
+    entered = False
+    with pytest.raises(ForecastingError) as raised, provisioning_lock(config):
+        entered = True
+    assert not entered
+    assert str(raised.value).startswith(
+        f"Another run has been changing the resources of {config.table_id} for 0.01 seconds: "
+    )
+
+
+def test_lock__without_a_database_is_done_without(config: Config, no_server: None) -> None:
+    entered = False
+    with provisioning_lock(config):
+        entered = True
+    assert entered
+
+
+def test_lock__lost_with_the_database_leaves_what_was_done(
+    config: Config, other_session: Callable[[str], Any]
+) -> None:
+    entered = False
+    with provisioning_lock(config):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = cursor.fetchone()
+        assert other_session(f"SELECT pg_terminate_backend({pid}, 5000)") == (True,)
+        entered = True
+    assert entered
+
+
+def test_lock__an_error_inside_goes_through_though_the_database_went_away(
+    config: Config, other_session: Callable[[str], Any]
+) -> None:
+    with pytest.raises(ForecastingError, match="from inside"), provisioning_lock(config):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = cursor.fetchone()
+        other_session(f"SELECT pg_terminate_backend({pid}, 5000)")
+        raise ForecastingError("from inside")

@@ -1,0 +1,248 @@
+"""The charts of the report and of the status page: from figures to SVG, each with words for it.
+
+`T` is time in UTC: without `utc` in the time unit Vega would move days by the machine's zone.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+from backend.forecasting.training_table import DIMENSIONS, TARGET_COLUMN
+from backend.forecasting.verification.report_data import (
+    DayRows,
+    EntityHistory,
+    ReportData,
+    ScoreStep,
+)
+from backend.forecasting.verification.svg import (
+    BAR,
+    EMPTY,
+    HEAT,
+    LINE,
+    SIDE_LINE,
+    Chart,
+    to_svg,
+)
+
+HISTORIES = 6
+_DAY: Final = "utcyearmonthdate"
+_STEP = 5
+_MEASURES = {TARGET_COLUMN: "risk"} | {
+    column.name: (column.dimension or "").replace("_", " ") for column in DIMENSIONS
+}
+
+
+def draw_rows_per_day(days: Sequence[DayRows]) -> Chart:
+    import altair as alt
+
+    title = "Rows per day"
+    text = _describe_days(days)
+    values = [{"day": day.day.isoformat(), "rows": day.rows} for day in days]
+    chart = (
+        alt.Chart(alt.InlineData(values=values), width=400, height=170)
+        .mark_bar(color=BAR)
+        .encode(
+            x=alt.X("day:T", timeUnit=_DAY, title="day (UTC)", axis=_time_axis(days[0].day)),
+            y=alt.Y("rows:Q", title="rows (entities with a score)", axis=alt.Axis(tickCount=4)),
+        )
+    )
+    return Chart(title=title, text=text, wide=to_svg(chart, f"{title}. {text}"))
+
+
+def draw_scores(steps: Sequence[ScoreStep]) -> Chart:
+    import altair as alt
+
+    title = "Distribution of risk scores"
+    text = _describe_scores(steps)
+    values = [{"low": s.low, "high": s.low + _STEP, "rows": s.rows} for s in steps]
+    ends = [min([0.0, *(s.low for s in steps)]), max([100.0, *(s.low + _STEP for s in steps)])]
+    chart = (
+        alt.Chart(alt.InlineData(values=values), width=400, height=170)
+        .mark_bar(color=BAR)
+        .encode(
+            x=alt.X(
+                "low:Q",
+                bin="binned",
+                title="mean risk score of the day (0 to 100)",
+                scale=alt.Scale(domain=ends, nice=False),
+                axis=alt.Axis(values=list(range(0, 101, 20)), grid=False),
+            ),
+            x2="high:Q",
+            y=alt.Y("rows:Q", title="rows", axis=alt.Axis(tickCount=4)),
+        )
+    )
+    return Chart(title=title, text=text, wide=to_svg(chart, f"{title}. {text}"))
+
+
+def draw_coverage(data: ReportData) -> Chart:
+    title = "Which entities have a score on which days"
+    text = _describe_coverage(data)
+    label = f"{title}. {text}"
+    return Chart(
+        title=title,
+        text=text,
+        wide=to_svg(_coverage(data, width=840, label_width=190), label),
+        narrow=to_svg(_coverage(data, width=220, label_width=125), label),
+    )
+
+
+def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
+    import altair as alt
+
+    title = entity.name
+    text = _describe_history(entity)
+    order = list(_MEASURES.values())
+    chart = (
+        alt.Chart(alt.InlineData(values=_history_values(entity, data)), width=270, height=42)
+        .mark_line(point=alt.OverlayMarkDef(size=6), strokeWidth=1.5)
+        .encode(
+            x=alt.X("day:T", timeUnit=_DAY, title="day (UTC)", axis=_time_axis(data.entities_from)),
+            y=alt.Y(
+                "value:Q",
+                title=None,
+                scale=alt.Scale(domain=[0, 100], nice=False),
+                axis=alt.Axis(values=[0, 50, 100], labelOverlap=False),
+            ),
+            row=alt.Row(
+                "measure:N",
+                title="score, 0 to 100",
+                sort=order,
+                spacing=8,
+                header=alt.Header(labelAngle=0, labelAlign="left", labelPadding=4),
+            ),
+            color=alt.Color(
+                "measure:N",
+                legend=None,
+                scale=alt.Scale(domain=order, range=[LINE, *[SIDE_LINE] * len(DIMENSIONS)]),
+            ),
+        )
+    )
+    return Chart(title=title, text=text, wide=to_svg(chart, f"{title}. {text}"))
+
+
+def draw_histories(data: ReportData) -> list[Chart]:
+    return [draw_history(entity, data) for entity in data.entities[:HISTORIES]]
+
+
+def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:
+    import altair as alt
+
+    labels = [entity.label for entity in data.entities]
+    values = [
+        {"day": day.isoformat(), "entity": entity.label, "score": numbers[TARGET_COLUMN]}
+        for entity in data.entities
+        for day, numbers in entity.days.items()
+    ]
+    return (
+        alt.Chart(
+            alt.InlineData(values=values),
+            width=width,
+            height=alt.Step(14),
+            view=alt.ViewBackground(fill=EMPTY, strokeOpacity=0),
+        )
+        .mark_rect()
+        .encode(
+            x=alt.X(
+                "day:T",
+                timeUnit=_DAY,
+                title="day (UTC)",
+                axis=_time_axis(data.entities_from, count=width // 70),
+                scale=alt.Scale(domain=_ends(data.entities_from, data.window.end)),
+            ),
+            y=alt.Y(
+                "entity:N",
+                title=None,
+                sort=labels,
+                axis=alt.Axis(labelLimit=label_width, ticks=False, labelPadding=6),
+            ),
+            color=alt.Color(
+                "score:Q",
+                title="risk score",
+                scale=alt.Scale(type="threshold", domain=[20, 40, 60, 80], range=list(HEAT)),
+                legend=alt.Legend(orient="top", columns=5, titleOrient="top"),
+            ),
+        )
+    )
+
+
+def _time_axis(first: date, count: int = 5) -> Any:
+    import altair as alt
+
+    return alt.Axis(format="%b %d", tickCount=count, grid=False, labelOverlap=True, labelFlush=True)
+
+
+def _ends(first: date, end: date) -> list[str]:
+    return [first.isoformat(), end.isoformat()]
+
+
+def _history_values(entity: EntityHistory, data: ReportData) -> list[dict[str, Any]]:
+    """Every day and measure; a day without a row is null, which breaks the line."""
+    days = (data.window.end - data.entities_from).days
+    return [
+        {
+            "day": day.isoformat(),
+            "measure": label,
+            "value": _finite(entity.days.get(day, {}).get(name)),
+        }
+        for day in (data.entities_from + timedelta(days=number) for number in range(days))
+        for name, label in _MEASURES.items()
+    ]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _describe_days(days: Sequence[DayRows]) -> str:
+    filled = [day for day in days if day.rows]
+    total = sum(day.rows for day in filled)
+    text = f"{total:,} rows on {len(filled)} of {len(days)} days"
+    if not filled:
+        return f"{text}."
+    most, fewest = max(filled, key=lambda d: d.rows), min(filled, key=lambda d: d.rows)
+    return (
+        f"{text}; {total / len(filled):,.0f} a day on average, most on {most.day} ({most.rows:,}), "
+        f"fewest on {fewest.day} ({fewest.rows:,})."
+    )
+
+
+def _describe_scores(steps: Sequence[ScoreStep]) -> str:
+    total = sum(step.rows for step in steps)
+    if not total:
+        return "No rows."
+    top = max(steps, key=lambda step: step.rows)
+    low = sum(step.rows for step in steps if step.low < 50)
+    return (
+        f"{total:,} rows, {low / total:.0%} of them below 50; the most frequent scores are from "
+        f"{top.low:g} to {top.low + _STEP:g} ({top.rows / total:.0%})."
+    )
+
+
+def _describe_coverage(data: ReportData) -> str:
+    if not data.entities:
+        return "No entities."
+    days = (data.window.end - data.entities_from).days
+    cells = sum(len(entity.days) for entity in data.entities)
+    last = data.entities[-1]
+    return (
+        f"The {len(data.entities)} entities with most days, most first, over {days} days: "
+        f"{cells / (days * len(data.entities)):.0%} of these have a score. The first has "
+        f"{len(data.entities[0].days)} days, the last {len(last.days)}. Blank means not mentioned."
+    )
+
+
+def _describe_history(entity: EntityHistory) -> str:
+    scores = {
+        day: score
+        for day, numbers in entity.days.items()
+        if (score := _finite(numbers[TARGET_COLUMN])) is not None
+    }
+    if not scores:
+        return "No scores in the days shown."
+    last = max(scores)
+    return (
+        f"{len(scores)} days with a risk score, from {min(scores.values()):.0f} to "
+        f"{max(scores.values()):.0f}, {sum(scores.values()) / len(scores):.0f} on average; "
+        f"{scores[last]:.0f} on {last}."
+    )

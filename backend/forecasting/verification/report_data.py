@@ -1,0 +1,169 @@
+"""What the charts of the report show, read in one query and summed up in BigQuery."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.db import Error
+from google.cloud import bigquery
+
+from backend.entities.models import Entity
+from backend.forecasting.conf import Config
+from backend.forecasting.gcp import Clients
+from backend.forecasting.source import why_out_of_reach
+from backend.forecasting.sql import render_report_data
+from backend.forecasting.training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
+from backend.forecasting.verification.queries import run_query
+from backend.forecasting.verification.snapshot import Window
+from backend.forecasting.verification.svg import clean_text
+
+ENTITIES = 40
+ENTITY_DAYS = 120
+"""Days that are shown entity by entity: more would be too narrow to see, and make a heavy page."""
+
+NAME_LENGTH = 28
+_MEASURES = (TARGET_COLUMN, *(column.name for column in DIMENSIONS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayRows:
+    """One day of the window; `score` is the mean over its rows, None without any."""
+
+    day: date
+    rows: int
+    score: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreStep:
+    """The rows whose score is in [low, low + 5); below 0 and above 100 are a step each."""
+
+    low: float
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityHistory:
+    """An entity's last days: what the table holds, by day and by column."""
+
+    entity_id: str
+    name: str
+    label: str
+    day_count: int
+    days: dict[date, dict[str, float | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """`entities` are those with most days first; their days are those from `entities_from`."""
+
+    window: Window
+    entities_from: date
+    days: list[DayRows]
+    scores: list[ScoreStep]
+    entities: list[EntityHistory]
+    bytes_processed: int | None
+
+
+def read_report_data(config: Config, clients: Clients, window: Window) -> ReportData:
+    """The data of all charts. Raises what google-cloud-bigquery raises."""
+    entities_from = max(window.start, window.end - timedelta(days=ENTITY_DAYS))
+    parameters = [
+        bigquery.ScalarQueryParameter("window_start", "DATE", window.start),
+        bigquery.ScalarQueryParameter("end_day", "DATE", window.end),
+        bigquery.ScalarQueryParameter("entities_from", "DATE", entities_from),
+        bigquery.ScalarQueryParameter("entities", "INT64", ENTITIES),
+    ]
+    answer = run_query(clients, render_report_data(config), parameters)
+    kinds: dict[str, list[dict[str, Any]]] = {"day": [], "score": [], "entity": []}
+    for row in answer.rows:
+        kinds[row["kind"]].append(row)
+    return ReportData(
+        window=window,
+        entities_from=entities_from,
+        days=_days(window, kinds["day"]),
+        scores=_scores(kinds["score"]),
+        entities=_entities(config, kinds["entity"]),
+        bytes_processed=answer.bytes_processed,
+    )
+
+
+def _days(window: Window, rows: Iterable[dict[str, Any]]) -> list[DayRows]:
+    """Every day of the window, those without rows too: a gap has to be seen."""
+    found = {row["day"]: row for row in rows}
+    days = (window.start + timedelta(days=number) for number in range(window.days))
+    return [
+        DayRows(day=day, rows=found[day]["row_count"], score=found[day][TARGET_COLUMN])
+        if day in found
+        else DayRows(day=day, rows=0, score=None)
+        for day in days
+    ]
+
+
+def _scores(rows: Iterable[dict[str, Any]]) -> list[ScoreStep]:
+    """The steps from low to high; NaN is on no scale."""
+    steps = [
+        ScoreStep(low=row[TARGET_COLUMN], rows=row["row_count"])
+        for row in rows
+        if row[TARGET_COLUMN] == row[TARGET_COLUMN]
+    ]
+    return sorted(steps, key=lambda step: step.low)
+
+
+def _entities(config: Config, rows: Iterable[dict[str, Any]]) -> list[EntityHistory]:
+    days: dict[str, dict[date, dict[str, float | None]]] = {}
+    counts: dict[str, int] = {}
+    for row in rows:
+        entity_id = row[SERIES_COLUMN]
+        counts[entity_id] = row["day_count"]
+        numbers = {measure: row[measure] for measure in _MEASURES}
+        days.setdefault(entity_id, {})[row["day"]] = numbers
+    first = sorted(days, key=lambda entity_id: (-counts[entity_id], entity_id))
+    names = entity_names(config, first)
+    labels = label_entities(names)
+    return [
+        EntityHistory(
+            entity_id=entity_id,
+            name=names[entity_id],
+            label=labels[entity_id],
+            day_count=counts[entity_id],
+            days=dict(sorted(days[entity_id].items())),
+        )
+        for entity_id in first
+    ]
+
+
+def entity_names(config: Config, entity_ids: Iterable[str]) -> dict[str, str]:
+    """The names that PostgreSQL has for the ids; the id itself where it has none or is away."""
+    names = {entity_id: clean_text(entity_id) for entity_id in entity_ids}
+    if why_out_of_reach(config):
+        return names
+    keys = [key for key in names if _is_uuid(key)]
+    try:
+        found = dict(Entity.objects.filter(pk__in=keys).values_list("pk", "name"))
+    except Error:
+        return names
+    known = {str(key): clean_text(name) for key, name in found.items()}
+    return {key: known.get(key) or name for key, name in names.items()}
+
+
+def label_entities(names: dict[str, str]) -> dict[str, str]:
+    """Short labels, one for each id and no two alike: entities may share a name."""
+    labels: dict[str, str] = {}
+    for entity_id, name in names.items():
+        label = name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1].rstrip()}…"
+        if label in labels.values():
+            label = f"{label} ({entity_id[:8]})"
+        if label in labels.values():
+            label = f"{label} {len(labels) + 1}"
+        labels[entity_id] = label
+    return labels
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

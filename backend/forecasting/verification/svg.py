@@ -1,0 +1,80 @@
+"""Charts as SVG that a page takes in: without scripts, in the colours of the page.
+
+Colours are CSS variables, which `forecasting/chart_colours.css` sets for light and dark. The
+libraries are imported when a chart is drawn, and not by a command that draws none.
+"""
+
+import importlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString
+
+from backend.forecasting.errors import ForecastingError
+
+if TYPE_CHECKING:
+    import altair
+
+INK, GRID, EMPTY = "var(--chart-ink)", "var(--chart-grid)", "var(--chart-empty)"
+BAR, LINE, SIDE_LINE = "var(--chart-bar)", "var(--chart-line)", "var(--chart-side-line)"
+HEAT = tuple(f"var(--chart-heat-{step})" for step in range(1, 6))
+
+_FONT_SIZE = 11
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A chart with its title and what it says in words; `narrow` is for small screens, or empty."""
+
+    title: str
+    text: str
+    wide: SafeString
+    narrow: SafeString | str = ""
+
+
+def load_libraries() -> None:
+    """Raise ForecastingError where what draws the charts is not installed."""
+    for module in ("altair", "vl_convert"):
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ForecastingError(
+                "The report's charts need altair and vl-convert-python: run "
+                f"`pip install -r requirements.txt` ({error})."
+            ) from error
+
+
+def to_svg(chart: "altair.TopLevelMixin", label: str) -> SafeString:
+    """The chart as an `svg` element that screen readers announce as `label`.
+
+    Its text is escaped by Vega's serialiser. `clean_text` has to have been applied to it.
+    """
+    import altair
+    import vl_convert
+
+    version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+    svg = vl_convert.vegalite_to_svg(_themed(chart).to_dict(), vl_version=version)
+    head = f'<svg role="img" aria-label="{escape(clean_text(label))}" '
+    return SafeString(svg.replace("<svg ", head, 1))
+
+
+def clean_text(text: str) -> str:
+    """Text without what SVG cannot hold: the converter ends the process on control characters."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"  +", " ", printable).strip()
+
+
+def _themed(chart: Any) -> Any:
+    """The chart in the page's colours; Vega takes them as they are, into the attributes."""
+    labels = {"labelColor": INK, "titleColor": INK, "labelFontSize": _FONT_SIZE}
+    labels |= {"titleFontSize": _FONT_SIZE, "titleFontWeight": "normal"}
+    lines = {"domainColor": GRID, "tickColor": GRID, "gridColor": GRID}
+    return (
+        chart.configure(aria=False, background="transparent", padding=2)
+        .configure_axis(**labels, **lines)
+        .configure_legend(**labels)
+        .configure_header(**labels)
+        .configure_view(stroke=None)
+    )

@@ -1,0 +1,6 @@
+"""Numbers as the findings and the report say them."""
+
+
+def count_bytes(number: int | None) -> str:
+    """` (1,234 bytes read)`, to go after a message; nothing where Google did not say."""
+    return "" if number is None else f" ({number:,} bytes read)"
