@@ -1,0 +1,208 @@
+"""The whole pipeline on one machine: servers, settings, and the commands that a user would type."""
+
+import os
+import secrets
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from django.conf import settings
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+from backend.localcloud.environment import forget_settings, setting_names
+from backend.localcloud.keeper import KeptProcess, start_kept
+from backend.localcloud.postgres import (
+    RunningPostgres,
+    create_database,
+    create_role,
+    start_postgres,
+)
+
+PROJECT = "demo-project"
+INSTANCE = f"{PROJECT}:us-central1:main"
+DATABASE = "venezuelawatch"
+TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
+_OWNER, _READER = "backend", "bigquery"
+_READY = "Local Google Cloud ready on "
+_START_SECONDS = 120
+
+Write = Callable[[str], None]
+
+
+class DemoError(Exception):
+    """A step failed or a server did not start; `returncode` is what the demo exits with."""
+
+    def __init__(self, message: str, returncode: int = 1) -> None:
+        super().__init__(message)
+        self.returncode = returncode
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """What is loaded, and whether the servers stay when all is done."""
+
+    entities: int | None = None
+    events: Path | None = None
+    keep: bool = False
+
+    @property
+    def steps(self) -> list[list[str]]:
+        """The management commands of the demo, the last two to show that nothing changes."""
+        load = ["load_sample"]
+        if self.entities is not None:
+            load += ["--entities", str(self.entities)]
+        if self.events is not None:
+            load += ["--events", str(self.events)]
+        project = ["--project", PROJECT]
+        return [
+            ["migrate", "--verbosity", "0"],
+            load,
+            ["bq_setup", *project],
+            ["bq_setup_etl", *project, "--run-now"],
+            ["bq_verify", *project],
+            ["bq_setup", *project],
+            ["bq_setup_etl", *project],
+        ]
+
+
+def run_demo(options: DemoOptions, write: Write) -> None:
+    """Runs it from nothing and leaves nothing. Raises `DemoError`."""
+    began = time.monotonic()
+    with _terminated_like_interrupted(), _running_servers() as environment:
+        write("PostgreSQL and a stand-in for Google Cloud run on this machine, for these settings:")
+        for name in _changed_settings(environment):
+            write(f"  {name}={environment[name]}")
+        for step in options.steps:
+            _run_step(step, environment, write)
+        rows, seconds = _count_rows(environment), time.monotonic() - began
+        write(f"\n{rows:,} rows arrived in {TABLE}; the demo took {seconds:.0f} s.")
+        if options.keep:
+            _wait_for_interrupt(environment, write)
+
+
+@contextmanager
+def _running_servers() -> Iterator[dict[str, str]]:
+    """Yields the environment in which the commands find the two servers."""
+    passwords = {role: secrets.token_urlsafe(16) for role in (_OWNER, _READER)}
+    postgres = start_postgres()
+    try:
+        create_role(postgres, user=_OWNER, password=passwords[_OWNER])
+        # What BigQuery logs in as may read and nothing else, as it should be in production.
+        create_role(postgres, user=_READER, password=passwords[_READER], may_read_everything=True)
+        create_database(postgres, name=DATABASE, owner=_OWNER)
+        with _running_cloud(postgres, passwords[_READER]) as endpoint:
+            yield _clean_environment() | {
+                "DATABASE_URL": postgres.uri(
+                    user=_OWNER, password=passwords[_OWNER], database=DATABASE
+                ),
+                "GOOGLE_CLOUD_PROJECT": PROJECT,
+                "CLOUD_SQL_INSTANCE": INSTANCE,
+                "FORECASTING_SOURCE_DATABASE": DATABASE,
+                "FORECASTING_API_ENDPOINT": endpoint,
+            }
+    finally:
+        postgres.stop()
+
+
+@contextmanager
+def _running_cloud(postgres: RunningPostgres, password: str) -> Iterator[str]:
+    """Yields the address of a stand-in for Google Cloud with the reader's login as its secrets."""
+    cloud = start_kept(
+        [
+            *_manage("localcloud", "--port", "0"),
+            *("--sql-instance", f"{INSTANCE}={postgres.address}"),
+            *("--secret", "POSTGRES_USER", "--secret", "POSTGRES_PASSWORD"),
+        ],
+        # In the environment: arguments can be read by every process on the machine.
+        environment=_clean_environment()
+        | {"POSTGRES_USER": _READER, "POSTGRES_PASSWORD": password},
+    )
+    try:
+        yield _await_ready(cloud)
+    finally:
+        cloud.stop()
+
+
+def _await_ready(cloud: KeptProcess) -> str:
+    output = cloud.keeper.stdout
+    line = ""
+    if output and select.select([output], [], [], _START_SECONDS)[0]:
+        line = output.readline()
+    if not line.startswith(_READY):
+        raise DemoError(f"the stand-in for Google Cloud did not start: {cloud.log.strip()}")
+    return line.removeprefix(_READY).strip()
+
+
+def _run_step(command: list[str], environment: dict[str, str], write: Write) -> None:
+    shown = shlex.join(["python", "manage.py", *command])
+    write(f"\n$ {shown}")
+    # In a session of its own: Ctrl-C comes to this process, which then ends the step.
+    step = subprocess.Popen(  # noqa: S603 - the arguments are this module's own
+        _manage(*command), env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        status = step.wait()
+    except BaseException:
+        step.kill()
+        step.wait()
+        raise
+    if status:
+        code = status if status > 0 else 128 - status
+        raise DemoError(f"`{shown}` ended with exit status {code}; the demo stops there", code)
+
+
+def _manage(*arguments: str) -> list[str]:
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
+
+
+def _clean_environment() -> dict[str, str]:
+    environment = dict(os.environ)
+    forget_settings(environment)
+    return environment
+
+
+def _changed_settings(environment: dict[str, str]) -> list[str]:
+    return [name for name in setting_names() if environment[name]]
+
+
+def _count_rows(environment: dict[str, str]) -> int:
+    client = bigquery.Client(
+        project=PROJECT,
+        credentials=AnonymousCredentials(),
+        client_options={"api_endpoint": environment["FORECASTING_API_ENDPOINT"]},
+    )
+    (row,) = client.query_and_wait(f"SELECT COUNT(*) FROM `{TABLE}`")  # noqa: S608 - a constant
+    return int(row[0])
+
+
+def _wait_for_interrupt(environment: dict[str, str], write: Write) -> None:
+    write("\nBoth servers stay until Ctrl-C. To use them from another terminal:")
+    for name in ["DATABASE_URL", *_changed_settings(environment)]:
+        write(f"  export {name}={shlex.quote(environment[name])}")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        write("\nStopped.")
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Lets SIGTERM unwind the stack as Ctrl-C does, so that everything is stopped on the way."""
+
+    def leave(signum: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + signum)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,139 @@
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from backend.localcloud.demo import DemoOptions
+
+# Fewer give fewer rows than Vertex AI trains on, which bq_verify reports.
+ENTITIES = "60"
+STEPS = [
+    "migrate --verbosity 0",
+    "load_sample --entities 60",
+    "bq_setup --project demo-project",
+    "bq_setup_etl --project demo-project --run-now",
+    "bq_verify --project demo-project",
+    "bq_setup --project demo-project",
+    "bq_setup_etl --project demo-project",
+]
+
+Demo = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A temporary folder for the demo alone, where every user may write as in /tmp."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o1777)
+        yield Path(name)
+
+
+@pytest.fixture
+def demo(temporary: Path) -> Iterator[Demo]:
+    """Starts the demo as a user would."""
+    with ExitStack() as stack:
+
+        def start(*arguments: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", "demo", *arguments],
+                cwd=settings.BASE_DIR,
+                env={**os.environ, "TMPDIR": str(temporary)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def _read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What the demo has written up to the line that holds `text`."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            break
+    return "".join(lines)
+
+
+def _is_served(output: str) -> bool:
+    found = re.search(r"FORECASTING_API_ENDPOINT=http://127\.0\.0\.1:(\d+)", output)
+    assert found
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", int(found[1]))) == 0
+
+
+def test_steps__real_records_take_the_place_of_the_sample() -> None:
+    options = DemoOptions(events=Path("records of 2025.csv.gz"))
+    assert options.steps[1] == ["load_sample", "--events", "records of 2025.csv.gz"]
+
+
+def test_demo__shows_every_step_and_leaves_nothing(demo: Demo, temporary: Path) -> None:
+    process = demo("--entities", ENTITIES, "--keep")
+    output = _read_until(process, "Both servers stay until Ctrl-C")
+    assert _is_served(output)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert (process.returncode, errors) == (0, "")
+    assert output.count("Plan: 2 to create.") == output.count("Plan: 2 unchanged.") == 2
+    assert re.findall(r"^\$ python manage\.py (.*)$", output, re.MULTILINE) == STEPS
+    assert re.search(
+        r"^[1-9][\d,]* rows arrived in demo-project\.intelligence\.entity_risk_training_data; "
+        r"the demo took \d+ s\.$",
+        output,
+        re.MULTILINE,
+    )
+    assert not _is_served(output)
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_demo__interrupted_leaves_nothing(
+    demo: Demo, temporary: Path, number: signal.Signals, status: int
+) -> None:
+    process = demo("--entities", ENTITIES)
+    output = _read_until(process, "$ python manage.py bq_setup")
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert process.returncode == status
+    assert "Traceback" not in errors
+    assert not _is_served(output)
+    assert list(temporary.iterdir()) == []
+
+
+def test_demo__killed_leaves_nothing_after_a_moment(demo: Demo, temporary: Path) -> None:
+    process = demo("--entities", ENTITIES)
+    output = _read_until(process, "$ python manage.py migrate")
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while _is_served(output) or any(temporary.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_demo__failing_step_ends_it(demo: Demo, temporary: Path) -> None:
+    process = demo("--events", "missing.csv.gz")
+    output, errors = process.communicate()
+    assert process.returncode == 1
+    assert "bq_setup" not in output
+    assert errors.splitlines()[-1] == (
+        "CommandError: `python manage.py load_sample --events missing.csv.gz` ended with exit "
+        "status 1; the demo stops there"
+    )
+    assert list(temporary.iterdir()) == []
