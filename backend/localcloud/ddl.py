@@ -1,0 +1,100 @@
+"""What a DDL statement says, read from sqlglot's tree of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from backend.localcloud.errors import NotDone
+
+DAY_MS = 24 * 3600 * 1000
+TABLE_OPTIONS = {"description", "partition_expiration_days"}
+INGESTION_TIME = {"_PARTITIONDATE", "_PARTITIONTIME"}
+
+
+def parse(sql: str) -> exp.Expr | None:
+    """The tree of one GoogleSQL statement; None where sqlglot does not understand it."""
+    try:
+        return sqlglot.parse_one(sql, read="bigquery")
+    except SqlglotError:
+        return None
+
+
+def target(tree: exp.Expr, project: str) -> tuple[str, str, str] | None:
+    """The table that a statement creates or alters; None for a temporary one."""
+    table = tree.find(exp.Table)
+    if table is None or not table.db:
+        return None
+    return table.catalog or project, table.db, table.name
+
+
+def changes_schema(sql: str) -> bool:
+    """Whether a statement creates, alters or drops something that outlives its job."""
+    tree = parse(sql)
+    if isinstance(tree, exp.Create):
+        return not is_temporary(tree)
+    return isinstance(tree, exp.Alter | exp.Drop) and target(tree, "") is not None
+
+
+def is_temporary(tree: exp.Create) -> bool:
+    return any(isinstance(p, exp.TemporaryProperty) for p in _properties(tree))
+
+
+def schema_location(tree: exp.Create) -> str:
+    """The location that CREATE SCHEMA asks for, or ""."""
+    found = (p for p in _properties(tree) if isinstance(p, exp.LocationProperty))
+    return next((p.this.name for p in found), "")
+
+
+def partitioning(tree: exp.Create) -> dict[str, Any] | None:
+    """The time partitioning that CREATE TABLE asks for, as the API writes it."""
+    found = next((p for p in _properties(tree) if isinstance(p, exp.PartitionedByProperty)), None)
+    if found is None:
+        return None
+    by = found.this
+    column = by.name or by.this.name
+    unit = by.args.get("unit")
+    spec: dict[str, Any] = {"type": unit.name.upper() if unit else "DAY"}
+    if column.upper() not in INGESTION_TIME:
+        spec["field"] = column
+    days = options(tree).get("partition_expiration_days")
+    return spec | ({"expirationMs": str(int(float(days) * DAY_MS))} if days else {})
+
+
+def options(tree: exp.Create) -> dict[str, str]:
+    """The OPTIONS of CREATE TABLE; one that the stand-in makes nothing of is refused."""
+    given = {p.name: p.args["value"].name for p in _properties(tree) if type(p) is exp.Property}
+    if unknown := set(given) - TABLE_OPTIONS:
+        raise NotDone(f"the table option {min(unknown)}")
+    return given
+
+
+def columns(tree: exp.Create) -> dict[str, dict[str, Any]]:
+    """Mode and description of the columns that a CREATE TABLE lists, by lower-case name."""
+    if not isinstance(tree.this, exp.Schema):
+        return {}
+    return {
+        column.name.lower(): _column(column)
+        for column in tree.this.expressions
+        if isinstance(column, exp.ColumnDef)
+    }
+
+
+def _column(column: exp.ColumnDef) -> dict[str, Any]:
+    kinds = [constraint.kind for constraint in column.args.get("constraints") or []]
+    found: dict[str, Any] = {}
+    for kind in kinds:
+        if isinstance(kind, exp.NotNullColumnConstraint) and not kind.args.get("allow_null"):
+            found["mode"] = "REQUIRED"
+        if isinstance(kind, exp.Properties):
+            given = {p.name: p.args["value"].name for p in kind.expressions}
+            found |= {"description": given["description"]} if "description" in given else {}
+    return found
+
+
+def _properties(tree: exp.Create) -> list[exp.Expr]:
+    properties = tree.args.get("properties")
+    return properties.expressions if properties else []

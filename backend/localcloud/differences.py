@@ -1,0 +1,33 @@
+"""Where the stand-in knowingly differs from Google Cloud.
+
+Each entry has a test that states Google's behaviour and is expected to fail, strictly: when the
+difference goes away, the test says so. The other direction, refusing what Google takes, is the
+rule; an entry marked EASIER is one where something passes here that Google refuses.
+"""
+
+from __future__ import annotations
+
+DIFFERENCES = {
+    "legacy-sql": "Legacy SQL is not done.",
+    "destination-table": "A query's destination table is not done; CREATE TABLE and INSERT are.",
+    "view-insert": "Views cannot be made through tables.insert; CREATE VIEW can.",
+    "alter-set-options": "ALTER TABLE SET OPTIONS is not done; patching the table is.",
+    "scheduled-destination": "A scheduled SELECT with a destination dataset is not done.",
+    "external-bit": "EXTERNAL_QUERY does not read bit columns.",
+    "bignumeric-scale": "BIGNUMERIC from EXTERNAL_QUERY keeps 18 decimals, not 38.",
+    "format-t": "FORMAT knows neither %t nor %T.",
+    "duckdb-keywords": "A column named like a keyword of DuckDB, such as `at`, needs an alias.",
+    "cast-message": "A failed CAST says more than `Bad int64 value: x`.",
+    "division-message": "A division by zero says more than Google does.",
+    "query-cache": "No query is answered from a cache.",
+    "child-jobs": "The statements of a script are not jobs of their own.",
+    "jobs-view": "There is no INFORMATION_SCHEMA.JOBS.",
+    "time-travel-scripts": "FOR SYSTEM_TIME AS OF does not know states that a script made.",
+    "script-dry-run": "EASIER: the dry run of a script checks its syntax only.",
+    "merge-several-matches": "EASIER: a MERGE may match a target row with several source rows.",
+    "partition-expiration": "EASIER: partitions never expire, nor do tables.",
+    "partition-filter": "EASIER: requirePartitionFilter is kept but not enforced.",
+    "partition-limit": "EASIER: a job may write more than 4,000 partitions.",
+    "consent": "EASIER: a scheduled query without a service account needs no consent of its owner.",
+    "permissions": "EASIER: every caller may do everything; nothing is checked against a policy.",
+}

@@ -1,0 +1,169 @@
+"""Running query jobs: what is refused at once, where they run, and how they end."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from bqemulator.domain.errors import DomainError
+
+from backend.localcloud.catalog import error_of
+from backend.localcloud.emulator import Answer, error_of_domain
+from backend.localcloud.errors import (
+    AlreadyExists,
+    CloudError,
+    InvalidArgument,
+    InvalidQuery,
+    NotDone,
+)
+from backend.localcloud.jobs import Job, message, patched, script_dry_run, stopped
+from backend.localcloud.scripts import parameter_literal, substitute
+from backend.localcloud.statements import (
+    StatementHooks,
+    is_select,
+    only_reads,
+    refuse_dry_run,
+    script_references,
+    statement_count,
+)
+
+if TYPE_CHECKING:
+    from backend.localcloud.bigquery import BigQuery
+
+JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,1024}\Z")
+WORKERS = 8
+
+
+class JobRunner:
+    """The query jobs, by (project, id), each run in a thread."""
+
+    def __init__(self, bigquery: BigQuery) -> None:
+        self.bigquery = bigquery
+        self.jobs: dict[tuple[str, str], Job] = {}
+        self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="localcloud-job")
+
+    def start(self, project: str, configuration: dict[str, Any], reference: dict[str, Any]) -> Job:
+        """Start a query job in a worker thread."""
+        self.bigquery.projects.resolve(project)
+        identifier = reference.get("jobId") or f"job_{uuid.uuid4().hex}"
+        if not JOB_ID.match(identifier):
+            raise InvalidArgument(f'Invalid job ID "{identifier}".')
+        sql = self._sql(configuration["query"])
+        location = reference.get("location") or self._location(sql, project, configuration)
+        job = Job(project, identifier, location, configuration)
+        if self.jobs.setdefault((project, identifier), job) is not job:
+            raise AlreadyExists(f"Already Exists: Job {project}:{location}.{identifier}")
+        job.future = self.workers.submit(self._run, job, sql)
+        return job
+
+    def stop_jobs(self) -> None:
+        """Interrupt whatever runs, and wait for it to end."""
+        for job in list(self.jobs.values()):
+            self.end(job)
+
+    def end(self, job: Job) -> None:
+        """Interrupt a job, again and again, as it may just be between two statements."""
+        while not job.future.done():
+            self.bigquery.federation.cancel(job.id)
+            self.bigquery.emulator.interrupt(job.id)
+            time.sleep(0.01)
+
+    def only_reads(self, job: Job) -> bool:
+        try:
+            return only_reads(job.configuration["query"]["query"])
+        except (DomainError, CloudError):
+            return False
+
+    def _sql(self, query: dict[str, Any]) -> str:
+        """The text to run: parameters filled in, what the stand-in does not do refused."""
+        if query.get("useLegacySql", True):
+            raise NotDone("legacy SQL: send useLegacySql false")
+        if query.get("destinationTable"):
+            raise NotDone("queries with a destination table: use CREATE TABLE or INSERT")
+        if not query.get("query", "").strip():
+            raise InvalidArgument("Required parameter is missing: query")
+        given = query.get("queryParameters", [])
+        named = {p["name"]: parameter_literal(p) for p in given if p.get("name")}
+        unnamed = [parameter_literal(p) for p in given if not p.get("name")]
+        try:
+            return substitute(query["query"], named, unnamed)
+        except InvalidQuery as error:
+            raise InvalidArgument(error.message, reason="invalidQuery") from error
+
+    def _location(self, sql: str, project: str, configuration: dict[str, Any]) -> str:
+        """Where a job runs that does not say: where the first dataset that it names is, or US."""
+        default = configuration["query"].get("defaultDataset", {})
+        named = [(default.get("projectId", project), default.get("datasetId", ""))]
+        try:
+            named += [reference[:2] for reference in script_references(sql, project)]
+            for owner, dataset in named:
+                if location := self.bigquery.datasets.location(owner, dataset):
+                    return location
+        except (DomainError, CloudError):
+            pass  # The same error fails the job, with its message.
+        return "US"
+
+    def _run(self, job: Job, sql: str) -> dict[str, Any]:
+        """Run a job to its end and return its resource; a refused one leaves no trace."""
+        try:
+            return self._run_query(job, sql)
+        except CloudError as error:
+            self.jobs.pop((job.project, job.id), None)
+            error.message = message(error.message, job.location)
+            raise
+        except DomainError as error:
+            self.jobs.pop((job.project, job.id), None)
+            raise error_of_domain(error) from error
+
+    def _run_query(self, job: Job, sql: str) -> dict[str, Any]:
+        dry = bool(job.configuration.get("dryRun"))
+        limit = job.configuration["query"].get("maximumBytesBilled")
+        hooks = StatementHooks(
+            self.bigquery, job.id, job.project, job.location, dry, int(limit) if limit else None
+        )
+        if dry and statement_count(sql) > 1:
+            return self._finish(job, script_dry_run(job), hooks)
+        if dry and not is_select(sql):
+            refuse_dry_run(sql)
+            self.bigquery.emulator.explain(job.project, sql, before=hooks.before)
+        configuration = copy.deepcopy(job.configuration)
+        configuration["query"] |= {"query": sql, "useLegacySql": False}
+        configuration["query"].pop("queryParameters", None)
+        body = {"jobReference": job.reference(), "configuration": configuration}
+        answer = self._call(job, body, hooks)
+        if answer.status >= 300:
+            raise error_of(answer.body)
+        return self._finish(job, json.loads(answer.body), hooks)
+
+    def _call(self, job: Job, body: dict[str, Any], hooks: StatementHooks) -> Answer:
+        try:
+            return self.bigquery.emulator.call(
+                "POST",
+                f"/bigquery/v2/projects/{job.project}/jobs",
+                body=json.dumps(body).encode(),
+                job=job.id,
+                before=hooks.before,
+                finished=hooks.finished,
+            )
+        except Exception as error:  # A 500 would have clients retry for minutes.
+            raise NotDone(f"this query: bqemulator fails with {error!r}") from error
+
+    def _finish(self, job: Job, resource: dict[str, Any], hooks: StatementHooks) -> dict[str, Any]:
+        query = {"priority": "INTERACTIVE", **job.configuration["query"]}
+        resource["configuration"] = {**job.configuration, "jobType": "QUERY", "query": query}
+        statistics = resource.setdefault("statistics", {})
+        statistics["totalBytesProcessed"] = str(hooks.bytes)
+        statistics.setdefault("query", {})["totalBytesProcessed"] = str(hooks.bytes)
+        statistics["query"]["totalBytesBilled"] = str(hooks.bytes)
+        if job.cancelled:
+            stopped(resource)
+        return patched(resource, job.reference())
+
+    def stop(self) -> None:
+        self.stop_jobs()
+        self.workers.shutdown(wait=True, cancel_futures=True)

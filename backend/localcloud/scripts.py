@@ -1,0 +1,291 @@
+"""GoogleSQL text: tokens, literals, query parameters, and the calls in it.
+
+Only text goes in and out; nothing here runs SQL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from backend.localcloud.errors import InvalidArgument, InvalidQuery, NotDone
+
+if TYPE_CHECKING:
+    from sqlglot.tokenizer_core import Token
+
+ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+ESCAPES |= {mark: mark for mark in "\\?\"'`"}
+ESCAPE = re.compile(
+    r"\\(?:x(?P<hex>[0-9A-Fa-f]{2})|X(?P<HEX>[0-9A-Fa-f]{2})|u(?P<u4>[0-9A-Fa-f]{4})"
+    r"|U(?P<u8>[0-9A-Fa-f]{8})|(?P<octal>[0-3][0-7]{2})|(?P<other>.))",
+    re.DOTALL,
+)
+LITERAL = re.compile(r"(?P<raw>[rR]?)(?P<quote>'''|\"\"\"|'|\")(?P<body>.*)(?P=quote)\Z", re.DOTALL)
+
+
+def tokenize(sql: str) -> list[Token]:
+    """The tokens of GoogleSQL text, with their positions; comments are left out."""
+    from sqlglot.dialects.bigquery import BigQuery
+    from sqlglot.errors import TokenError
+
+    try:
+        return BigQuery().tokenize(sql)
+    except TokenError as error:
+        raise InvalidQuery(f"Syntax error: {error}", location="query") from error
+
+
+def position(sql: str, offset: int) -> str:
+    """Where `offset` is, as Google puts it at the end of a message: `[line:column]`."""
+    line = sql.count("\n", 0, offset) + 1
+    return f"[{line}:{offset - sql.rfind(chr(10), 0, offset)}]"
+
+
+def string_value(literal: str) -> str:
+    """The text that a string literal stands for; an escape GoogleSQL lacks is an error."""
+    match = LITERAL.match(literal)
+    if match is None:
+        raise InvalidQuery(f"Syntax error: Unexpected string literal {literal}", location="query")
+    if match["raw"]:
+        return match["body"]
+    return ESCAPE.sub(_unescape, match["body"])
+
+
+def _unescape(match: re.Match[str]) -> str:
+    if code := match["hex"] or match["HEX"] or match["u4"] or match["u8"]:
+        return chr(int(code, 16))
+    if match["octal"]:
+        return chr(int(match["octal"], 8))
+    if match["other"] not in ESCAPES:
+        raise InvalidQuery(f"Syntax error: Illegal escape sequence: {match[0]}", location="query")
+    return ESCAPES[match["other"]]
+
+
+def quote(text: str) -> str:
+    """`text` as a GoogleSQL string literal."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return "'" + escaped.replace("\n", "\\n").replace("\r", "\\r") + "'"
+
+
+def literal(value: Any) -> str:
+    """A Python value as a typed GoogleSQL literal; what has no literal is refused."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"CAST('{value!r}' AS FLOAT64)"
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(literal(item) for item in value) + "]"
+    return _typed_literal(value)
+
+
+def _typed_literal(value: Any) -> str:
+    if isinstance(value, datetime):
+        kind = "TIMESTAMP" if value.tzinfo else "DATETIME"
+        return f"{kind} '{value.isoformat(sep=' ')}'"
+    if isinstance(value, date | time):
+        return f"{'DATE' if isinstance(value, date) else 'TIME'} '{value.isoformat()}'"
+    if isinstance(value, Decimal):
+        return f"NUMERIC '{value}'"
+    if isinstance(value, bytes):
+        return "b'" + "".join(f"\\x{byte:02x}" for byte in value) + "'"
+    raise NotDone(f"query parameters of type {type(value).__name__}")
+
+
+def parameter_literal(parameter: dict[str, Any]) -> str:
+    """A query parameter of the API as a typed GoogleSQL literal."""
+    kind = parameter.get("parameterType", {})
+    value = parameter.get("parameterValue", {})
+    return _parameter_value(kind, value)
+
+
+def _parameter_value(kind: dict[str, Any], value: dict[str, Any]) -> str:
+    name = str(kind.get("type", "")).upper()
+    if name == "ARRAY":
+        items = [_parameter_value(kind["arrayType"], v) for v in value.get("arrayValues", [])]
+        return f"ARRAY<{kind['arrayType']['type']}>[{', '.join(items)}]"
+    if name == "STRUCT":
+        raise NotDone("query parameters of type STRUCT")
+    if not name:
+        raise InvalidArgument("Query parameter has no type")
+    if value.get("value") is None:
+        return f"CAST(NULL AS {name})"
+    return _scalar_literal(name, str(value["value"]))
+
+
+def _scalar_literal(name: str, text: str) -> str:
+    if name == "STRING":
+        return quote(text)
+    if name in ("DATE", "DATETIME", "TIME", "TIMESTAMP", "NUMERIC", "BIGNUMERIC", "JSON"):
+        return f"{name} {quote(text)}"
+    if name == "BYTES":
+        return f"FROM_BASE64({quote(text)})"
+    if name in ("INT64", "INTEGER", "FLOAT64", "FLOAT", "BOOL", "BOOLEAN"):
+        return f"CAST({quote(text)} AS {CANONICAL.get(name, name)})"
+    raise NotDone(f"query parameters of type {name}")
+
+
+CANONICAL = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+
+
+def substitute(sql: str, named: Mapping[str, str], positional: list[str] | None = None) -> str:
+    """`sql` with its parameters replaced by literals: never in a string or a comment.
+
+    A parameter without a value is refused with Google's words.
+    """
+    values = iter(positional or [])
+    pieces: list[str] = []
+    end = 0
+    lowered = {name.lower(): value for name, value in named.items()}
+    for start, stop, name in _parameters(sql):
+        value = lowered.get(name.lower()) if name else next(values, None)
+        if value is None:
+            what = f"Query parameter '{name}' not found" if name else "Query parameter is missing"
+            raise InvalidQuery(f"{what} at {position(sql, start)}", location="query")
+        pieces += [sql[end:start], value]
+        end = stop
+    return "".join([*pieces, sql[end:]])
+
+
+def _parameters(sql: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and name ("" when positional) of each parameter; not of `@@variables`."""
+    from sqlglot.tokenizer_core import TokenType
+
+    if "@" not in sql and "?" not in sql:
+        return
+    tokens = tokenize(sql)
+    for index, token in enumerate(tokens):
+        if token.token_type == TokenType.PLACEHOLDER:
+            yield token.start, token.end + 1, ""
+        elif token.token_type == TokenType.PARAMETER and index + 1 < len(tokens):
+            name = tokens[index + 1]
+            before = tokens[index - 1].token_type if index else None
+            if TokenType.PARAMETER not in (before, name.token_type):
+                yield token.start, name.end + 1, name.text
+
+
+def replace_system_variables(sql: str, values: Mapping[str, str]) -> str:
+    """`sql` with its `@@variables` replaced; one that is not in `values` is refused."""
+    from sqlglot.tokenizer_core import TokenType
+
+    if "@@" not in sql:
+        return sql
+    tokens = tokenize(sql)
+    pieces, end = [], 0
+    for index, token in enumerate(tokens[:-2]):
+        if (token.token_type, tokens[index + 1].token_type) != (TokenType.PARAMETER,) * 2:
+            continue
+        name, last = _dotted_name(tokens, index + 2)
+        if name not in values:
+            raise InvalidQuery(f"Unrecognized name: @@{name} at {position(sql, token.start)}")
+        pieces += [sql[end : token.start], values[name]]
+        end = last.end + 1
+    return "".join([*pieces, sql[end:]])
+
+
+def _dotted_name(tokens: list[Token], index: int) -> tuple[str, Token]:
+    name, last = tokens[index].text.lower(), tokens[index]
+    while index + 2 < len(tokens) and tokens[index + 1].text == ".":
+        index += 2
+        name, last = f"{name}.{tokens[index].text.lower()}", tokens[index]
+    return name, last
+
+
+@dataclass(frozen=True)
+class TableCall:
+    """One EXTERNAL_QUERY call in a text: where it is, and its arguments as written."""
+
+    start: int
+    end: int
+    arguments: list[str]
+
+
+def external_queries(sql: str) -> list[TableCall]:
+    """Each EXTERNAL_QUERY(...) of `sql`, in order; none in strings and comments."""
+    from sqlglot.tokenizer_core import TokenType
+
+    if "external_query" not in sql.lower():
+        return []
+    tokens = tokenize(sql)
+    return [
+        _call_at(sql, tokens, index)
+        for index, token in enumerate(tokens[:-1])
+        if token.text.upper() == "EXTERNAL_QUERY"
+        and token.token_type == TokenType.VAR
+        and tokens[index + 1].token_type == TokenType.L_PAREN
+    ]
+
+
+def _call_at(sql: str, tokens: list[Token], index: int) -> TableCall:
+    """The call whose name is token `index`, its arguments split at the top-level commas."""
+    arguments: list[str] = []
+    depth, begin = 0, tokens[index + 1].end + 1
+    for token in tokens[index + 1 :]:
+        if token.text in ("(", "[") and len(sql[token.start : token.end + 1]) == 1:
+            depth += 1
+        elif token.text in (")", "]") and len(sql[token.start : token.end + 1]) == 1:
+            depth -= 1
+        if depth == 0 or (depth == 1 and token.text == "," and sql[token.start] == ","):
+            arguments.append(sql[begin : token.start].strip())
+            begin = token.end + 1
+        if depth == 0:
+            return TableCall(tokens[index].start, token.end + 1, arguments)
+    raise InvalidQuery('Syntax error: Expected ")" but got end of script', location="query")
+
+
+def argument_text(argument: str) -> str:
+    """The text of an EXTERNAL_QUERY argument, which has to be one string literal."""
+    from sqlglot.tokenizer_core import TokenType
+
+    tokens = tokenize(argument)
+    kinds = (TokenType.STRING, TokenType.RAW_STRING)
+    if len(tokens) != 1 or tokens[0].token_type not in kinds:
+        raise InvalidQuery(
+            "Invalid table-valued function EXTERNAL_QUERY Table-valued function EXTERNAL_QUERY "
+            f"only accepts string literals and query parameters, not {argument}",
+            location="query",
+        )
+    return string_value(argument[tokens[0].start : tokens[0].end + 1])
+
+
+def split_assertion(sql: str) -> tuple[str, str | None]:
+    """`ASSERT condition [AS 'text']` as the condition and the text."""
+    from sqlglot.tokenizer_core import TokenType
+
+    tokens = tokenize(sql)
+    start = tokens[0].end + 1
+    if len(tokens) > 2 and tokens[-2].token_type == TokenType.ALIAS:
+        if tokens[-1].token_type not in (TokenType.STRING, TokenType.RAW_STRING):
+            raise InvalidQuery(
+                "Syntax error: Expected string literal but got "
+                f"{tokens[-1].text} at {position(sql, tokens[-1].start)}",
+                location="query",
+            )
+        return sql[start : tokens[-2].start], string_value(sql[tokens[-1].start :].strip())
+    return sql[start:], None
+
+
+def using_name(expression: str) -> tuple[str, str]:
+    """`expr AS name` of EXECUTE IMMEDIATE ... USING as the expression and the name, or ""."""
+    from sqlglot.tokenizer_core import TokenType
+
+    tokens = tokenize(expression)
+    if len(tokens) > 2 and tokens[-2].token_type == TokenType.ALIAS:
+        return expression[: tokens[-2].start], tokens[-1].text
+    return expression, ""
+
+
+def first_word(sql: str) -> str:
+    """The first word of a statement, in capitals, past comments and parentheses."""
+    for token in tokenize(sql):
+        if token.text != "(":
+            return token.text.upper()
+    return ""

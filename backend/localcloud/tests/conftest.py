@@ -1,0 +1,171 @@
+"""Google's own clients against the stand-in, and a database that stands for Cloud SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+import pytest
+import requests
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.bigquery import Client, Dataset, QueryJobConfig, SchemaField, Table
+from google.cloud.bigquery import TimePartitioning as Partitioning
+from google.cloud.bigquery_connection_v1 import ConnectionServiceClient
+from google.cloud.bigquery_connection_v1.types import (
+    CloudSqlCredential,
+    CloudSqlProperties,
+    Connection,
+)
+from google.cloud.bigquery_datatransfer_v1 import DataTransferServiceClient
+from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
+from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+
+from backend.conftest import OWNER, PASSWORDS, READER, SQL_INSTANCE
+from backend.localcloud.postgres import RunningPostgres, create_database
+from backend.localcloud.server import LocalCloud
+
+PROJECT = "demo-project"
+LOCATION = "us-central1"
+PARENT = f"projects/{PROJECT}/locations/{LOCATION}"
+DATABASE = "localcloud_source"
+SEED = """
+CREATE TABLE score (id text, day date, value float8);
+INSERT INTO score SELECT 'e' || n % 10, date '2026-01-01' + n / 10, n FROM generate_series(0, 99) n;
+CREATE TYPE mood AS ENUM ('sad');
+CREATE SEQUENCE counter;
+"""
+
+
+@dataclass(frozen=True)
+class GoogleClients:
+    """The four clients, as the product makes them."""
+
+    bigquery: Client
+    connection: ConnectionServiceClient
+    transfer: DataTransferServiceClient
+    secret: SecretManagerServiceClient
+
+
+@pytest.fixture
+def google(cloud: LocalCloud) -> Iterator[GoogleClients]:
+    options: dict[str, Any] = {
+        "credentials": AnonymousCredentials(),
+        "client_options": {"api_endpoint": cloud.endpoint},
+    }
+    made = GoogleClients(
+        Client(PROJECT, location=LOCATION, **options),
+        ConnectionServiceClient(transport="rest", **options),
+        DataTransferServiceClient(transport="rest", **options),
+        SecretManagerServiceClient(transport="rest", **options),
+    )
+    yield made
+    made.bigquery.close()
+    for client in (made.connection, made.transfer, made.secret):
+        client.transport.close()  # type: ignore[no-untyped-call]
+
+
+Query = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def query(google: GoogleClients) -> Query:
+    """Run SQL through the client and return its rows; a failed query's error is raised."""
+
+    def run(sql: str, **config: Any) -> list[dict[str, Any]]:
+        location = config.pop("location", LOCATION)
+        job = google.bigquery.query(sql, location=location, job_config=QueryJobConfig(**config))
+        return [dict(row) for row in job.result(timeout=60)]
+
+    return run
+
+
+@pytest.fixture
+def dataset(google: GoogleClients) -> Dataset:
+    wanted = Dataset(f"{PROJECT}.intelligence")
+    wanted.location = LOCATION
+    return google.bigquery.create_dataset(wanted)
+
+
+@pytest.fixture
+def table(google: GoogleClients, dataset: Dataset) -> Table:
+    """A partitioned table with a REQUIRED key, day and score."""
+    schema = [
+        SchemaField("id", "STRING", "REQUIRED"),
+        SchemaField("day", "TIMESTAMP", "REQUIRED"),
+        SchemaField("score", "FLOAT64"),
+    ]
+    wanted = Table(dataset.table("risk"), schema=schema)
+    wanted.time_partitioning = Partitioning(field="day")
+    wanted.description = "risk by day"
+    return google.bigquery.create_table(wanted)
+
+
+@pytest.fixture(scope="session")
+def source(postgres: RunningPostgres) -> str:
+    """A database with a few scores in it; its name."""
+    create_database(postgres, name=DATABASE, owner=OWNER)
+    uri = postgres.uri(user=OWNER, password=PASSWORDS[OWNER], database=DATABASE)
+    session = psycopg2.connect(uri)
+    try:
+        with session, session.cursor() as cursor:
+            cursor.execute(SEED)
+    finally:
+        session.close()
+    return DATABASE
+
+
+ConnectionFactory = Callable[..., Connection]
+
+
+@pytest.fixture
+def make_connection(google: GoogleClients, source: str) -> ConnectionFactory:
+    """Create a connection to the source database; keywords change what it says."""
+
+    def make(identifier: str = "pg", *, location: str = LOCATION, **changes: Any) -> Connection:
+        values = {"instance_id": SQL_INSTANCE, "database": source, "type_": "POSTGRES"}
+        credential = CloudSqlCredential(username=READER, password=PASSWORDS[READER])
+        properties = CloudSqlProperties(**{**values, "credential": credential, **changes})
+        return google.connection.create_connection(
+            parent=f"projects/{PROJECT}/locations/{location}",
+            connection_id=identifier,
+            connection=Connection(cloud_sql=properties),
+        )
+
+    return make
+
+
+@pytest.fixture
+def connection(make_connection: ConnectionFactory) -> Connection:
+    return make_connection()
+
+
+ConfigFactory = Callable[..., TransferConfig]
+
+
+@pytest.fixture
+def make_config(google: GoogleClients) -> ConfigFactory:
+    """Create a scheduled query; keywords change what it says."""
+
+    def make(query: str = "SELECT 1 AS one", **changes: Any) -> TransferConfig:
+        values: dict[str, Any] = {"display_name": "nightly", "data_source_id": "scheduled_query"}
+        values |= {"schedule": "every day 02:00", "params": {"query": query}}
+        config = TransferConfig(**{**values, **changes})
+        return google.transfer.create_transfer_config(parent=PARENT, transfer_config=config)
+
+    return make
+
+
+Send = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def send(cloud: LocalCloud) -> Iterator[Send]:
+    """Send a request that no client would: method, path and what requests takes."""
+    with requests.Session() as session:
+
+        def request(method: str, path: str, **options: Any) -> requests.Response:
+            return session.request(method, cloud.endpoint + path, timeout=30, **options)
+
+        yield request

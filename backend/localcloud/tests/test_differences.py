@@ -1,0 +1,206 @@
+"""What Google does and the stand-in does not: each test is expected to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from google.api_core.exceptions import BadRequest, GoogleAPICallError
+from google.cloud.bigquery import QueryJobConfig, Table
+from google.cloud.bigquery_connection_v1.types import Connection
+from google.iam.v1 import iam_policy_pb2  # type: ignore[import-untyped]
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from backend.localcloud.differences import DIFFERENCES
+from backend.localcloud.server import LocalCloud
+from backend.localcloud.tests.conftest import ConfigFactory, GoogleClients, Query
+
+INSERT = "INSERT INTO intelligence.risk (id, day, score) VALUES ('a', TIMESTAMP '2026-01-01', 1)"
+COUNT = "SELECT COUNT(*) AS n FROM intelligence.risk"
+TESTED: set[str] = set()
+
+
+def differs(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Mark the test of a difference."""
+    TESTED.add(name)
+    return pytest.mark.xfail(
+        strict=True,
+        reason=DIFFERENCES[name],
+        raises=(AssertionError, GoogleAPICallError, pytest.fail.Exception),
+    )
+
+
+def test_differences__each_has_a_test() -> None:
+    assert set(DIFFERENCES) == TESTED
+
+
+@differs("legacy-sql")
+def test_legacy_sql__is_run(query: Query) -> None:
+    assert query("SELECT 1 AS a", use_legacy_sql=True) == [{"a": 1}]
+
+
+@differs("destination-table")
+def test_destination_table__is_written(query: Query, table: Table) -> None:
+    query("SELECT 1 AS a", destination="demo-project.intelligence.copy")
+    assert query("SELECT a FROM intelligence.copy") == [{"a": 1}]
+
+
+@differs("view-insert")
+def test_view__is_made_through_the_api(google: GoogleClients, query: Query, table: Table) -> None:
+    view = Table("demo-project.intelligence.view")
+    view.view_query = "SELECT 1 AS a"
+    google.bigquery.create_table(view)
+    assert query("SELECT a FROM intelligence.view") == [{"a": 1}]
+
+
+@differs("alter-set-options")
+def test_alter__sets_options(google: GoogleClients, query: Query, table: Table) -> None:
+    query("ALTER TABLE intelligence.risk SET OPTIONS (description = 'new')")
+    assert google.bigquery.get_table(table).description == "new"
+
+
+@differs("scheduled-destination")
+def test_scheduled_select__fills_its_destination(
+    cloud: LocalCloud,
+    google: GoogleClients,
+    query: Query,
+    table: Table,
+    make_config: ConfigFactory,
+) -> None:
+    parameters = {"query": "SELECT 1 AS a", "destination_table_name_template": "made"}
+    parameters["write_disposition"] = "WRITE_TRUNCATE"
+    config = make_config(params=parameters, destination_dataset_id="intelligence")
+    moment = Timestamp(seconds=1_767_225_600)
+    request: dict[str, Any] = {"parent": config.name, "requested_run_time": moment}
+    google.transfer.start_manual_transfer_runs(request, timeout=10)
+    cloud.wait_for_runs(30)
+    assert query("SELECT a FROM intelligence.made") == [{"a": 1}]
+
+
+def external(sql: str, options: str = "{}") -> str:
+    return f"SELECT * FROM EXTERNAL_QUERY('us-central1.pg', '''{sql}''', '{options}')"
+
+
+@differs("external-bit")
+def test_external_query__reads_bits_as_bytes(query: Query, connection: Connection) -> None:
+    assert isinstance(query(external("SELECT b\\'1\\' AS v"))[0]["v"], bytes)
+
+
+@differs("bignumeric-scale")
+def test_external_query__keeps_38_decimals(query: Query, connection: Connection) -> None:
+    option = '{"default_type_for_decimal_columns": "bignumeric"}'
+    rows = query(external("SELECT 1e-30::numeric AS v", option))
+    assert rows == [{"v": Decimal("1e-30")}]
+
+
+@differs("format-t")
+def test_format__any_type(query: Query) -> None:
+    assert query("SELECT FORMAT('%t', 5) AS v") == [{"v": "5"}]
+
+
+@differs("duckdb-keywords")
+def test_column__named_at(query: Query) -> None:
+    assert query("SELECT MIN(at) AS v FROM (SELECT 1 AS at)") == [{"v": 1}]
+
+
+@differs("cast-message")
+def test_cast__says_what_is_bad(query: Query) -> None:
+    with pytest.raises(BadRequest, match=r"^400 Bad int64 value: x"):
+        query("SELECT CAST('x' AS INT64)")
+
+
+@differs("division-message")
+def test_division__by_zero(query: Query) -> None:
+    with pytest.raises(BadRequest, match=r"^400 division by zero: 1 / 0;"):
+        query("SELECT 1 / 0")
+
+
+@differs("query-cache")
+def test_query__comes_from_the_cache(google: GoogleClients, table: Table) -> None:
+    for _ in range(2):
+        job = google.bigquery.query("SELECT * FROM intelligence.risk")
+        job.result()
+    assert job.cache_hit is True
+
+
+@differs("child-jobs")
+def test_script__has_child_jobs(google: GoogleClients) -> None:
+    job = google.bigquery.query("SELECT 1; SELECT 2")
+    job.result()
+    assert len(list(google.bigquery.list_jobs(parent_job=job))) == 2
+
+
+@differs("jobs-view")
+def test_information_schema__has_jobs(query: Query) -> None:
+    assert query("SELECT COUNT(*) AS n FROM `region-us-central1`.INFORMATION_SCHEMA.JOBS")
+
+
+@differs("time-travel-scripts")
+def test_time_travel__to_what_a_script_wrote(query: Query, table: Table) -> None:
+    query(f"SELECT 1; {INSERT}")
+    (row,) = query("SELECT CURRENT_TIMESTAMP() AS t")
+    query("DELETE FROM intelligence.risk WHERE TRUE")
+    moment = row["t"].isoformat()
+    assert query(f"{COUNT} FOR SYSTEM_TIME AS OF TIMESTAMP '{moment}'") == [{"n": 1}]
+
+
+@differs("script-dry-run")
+def test_dry_run__checks_the_dml_of_a_script(google: GoogleClients, table: Table) -> None:
+    config = QueryJobConfig(dry_run=True)
+    with pytest.raises(BadRequest):
+        google.bigquery.query(
+            "INSERT INTO intelligence.risk (nope) VALUES (1); SELECT 1", job_config=config
+        )
+
+
+@differs("merge-several-matches")
+def test_merge__refuses_several_matches(query: Query, table: Table) -> None:
+    query(INSERT)
+    with pytest.raises(BadRequest, match="must match at most one source row"):
+        query("""
+            MERGE intelligence.risk T USING (SELECT 'a' AS id, n FROM UNNEST([1, 2]) AS n) S
+            ON T.id = S.id WHEN MATCHED THEN UPDATE SET score = n
+        """)
+
+
+@differs("partition-expiration")
+def test_partitions__expire(query: Query, table: Table) -> None:
+    query(
+        "CREATE TABLE intelligence.short (day DATE) PARTITION BY day "
+        "OPTIONS (partition_expiration_days = 1); "
+        "INSERT INTO intelligence.short VALUES (DATE '2020-01-01')"
+    )
+    assert query("SELECT COUNT(*) AS n FROM intelligence.short") == [{"n": 0}]
+
+
+@differs("partition-filter")
+def test_partition_filter__is_required(google: GoogleClients, query: Query, table: Table) -> None:
+    table.require_partition_filter = True
+    google.bigquery.update_table(table, ["require_partition_filter"])
+    with pytest.raises(BadRequest, match="without a filter"):
+        query(COUNT)
+
+
+@differs("partition-limit")
+def test_partitions__4000_a_job(query: Query, table: Table) -> None:
+    with pytest.raises(BadRequest, match="Too many partitions produced by query"):
+        query(
+            "INSERT INTO intelligence.risk (id, day) SELECT 'a', TIMESTAMP(day) "
+            "FROM UNNEST(GENERATE_DATE_ARRAY('2000-01-01', '2012-01-01')) AS day"
+        )
+
+
+@differs("consent")
+def test_transfer_config__needs_consent(make_config: ConfigFactory) -> None:
+    with pytest.raises(BadRequest, match="Failed to find a valid credential"):
+        make_config()
+
+
+@differs("permissions")
+def test_permissions__follow_the_policy(google: GoogleClients, connection: Connection) -> None:
+    request = iam_policy_pb2.TestIamPermissionsRequest(
+        resource=connection.name, permissions=["bigquery.connections.delete"]
+    )
+    assert not google.connection.test_iam_permissions(request).permissions

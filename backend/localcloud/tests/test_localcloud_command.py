@@ -1,0 +1,111 @@
+"""manage.py localcloud, as a process of its own and in this one."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from backend.localcloud.server import LocalCloud
+
+READY = "Local Google Cloud ready on "
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start the command on a free port with an empty home; killed if it is left running."""
+    running: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-W", "error", "manage.py", "localcloud", "--port", "0"]
+        process = subprocess.Popen(
+            [*command, *arguments],
+            cwd=settings.BASE_DIR,
+            env={**os.environ, "HOME": str(tmp_path / "none"), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def ready(process: subprocess.Popen[str]) -> str:
+    """The address in the line that says it is ready."""
+    assert process.stdout is not None
+    assert select.select([process.stdout], [], [], 60)[0], "not ready within a minute"
+    line = process.stdout.readline()
+    if not line.startswith(READY):
+        pytest.fail(line + process.communicate(timeout=10)[1])
+    return line.removeprefix(READY).strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_command__serves_until_it_is_told_to_end(start: Start, number: signal.Signals) -> None:
+    process = start("--secret", "A=b=c", "--secret", "FROM_ENVIRONMENT", FROM_ENVIRONMENT="d")
+    address = ready(process)
+    for name, data in (("A", "Yj1j"), ("FROM_ENVIRONMENT", "ZA==")):
+        path = f"/v1/projects/p/secrets/{name}/versions/latest:access"
+        assert requests.get(address + path, timeout=10).json()["payload"]["data"] == data
+    begin = time.monotonic()
+    process.send_signal(number)
+    assert process.communicate(timeout=10) == ("", "")
+    assert (process.returncode, time.monotonic() - begin < 5) == (0, True)
+
+
+def test_command__a_port_in_use(cloud: LocalCloud) -> None:
+    with pytest.raises(CommandError, match=rf"Port {cloud.port} cannot be used: .* in use\."):
+        call_command("localcloud", port=cloud.port)
+
+
+@pytest.mark.parametrize("port", [70000, -1])
+def test_command__a_port_that_is_none(port: int) -> None:
+    with pytest.raises(CommandError, match=f"Port {port} cannot be used"):
+        call_command("localcloud", port=port)
+
+
+@pytest.mark.parametrize(
+    "instance", ["nope", "p:r=postgresql://h", "p:r:n=mysql://h", "p:r:n=", "=postgresql://h"]
+)
+def test_command__a_malformed_instance(instance: str) -> None:
+    with pytest.raises(CommandError, match="--sql-instance takes PROJECT:REGION:NAME="):
+        call_command("localcloud", port=0, sql_instance=[instance])
+
+
+def test_command__a_secret_without_a_value() -> None:
+    with pytest.raises(CommandError, match="no environment variable NOT_SET_ANYWHERE"):
+        call_command("localcloud", port=0, secret=["NOT_SET_ANYWHERE"])
+    with pytest.raises(CommandError, match="takes NAME=VALUE"):
+        call_command("localcloud", port=0, secret=["=value"])
+
+
+def test_command__without_the_local_requirements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "structlog", None)
+    with pytest.raises(CommandError, match=r"pip install -r requirements-local\.txt"):
+        call_command("localcloud", port=0)
+
+
+def test_import__needs_no_local_requirement() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('bqemulator', 'duckdb', 'sqlglot', 'uvicorn', "
+        "'structlog', 'pyarrow', 'googleapiclient')))\n"
+        "import backend.localcloud.management.commands.localcloud"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=settings.BASE_DIR, timeout=60)

@@ -1,0 +1,284 @@
+"""BigQuery Data Transfer Service v1: scheduled queries.
+
+https://cloud.google.com/bigquery/docs/reference/datatransfer/rest
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from backend.localcloud import schedules
+from backend.localcloud.bigquery import BigQuery
+from backend.localcloud.clock import Clock, timestamp
+from backend.localcloud.connections import page
+from backend.localcloud.errors import (
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+)
+from backend.localcloud.names import Place, Projects, split_name
+from backend.localcloud.protojson import REQUEST_FIELDS, camel, patch
+from backend.localcloud.runs import Run, Runner, Scheduler
+from backend.localcloud.transfer_rules import (
+    CALLER,
+    DATA_SOURCE,
+    PARAMETERS,
+    check_fields,
+    moment,
+    on_demand,
+    owner,
+    schedule_of,
+)
+from backend.localcloud.transfer_runs import TransferRuns
+
+OUTPUT_ONLY = (
+    "name",
+    "updateTime",
+    "nextRunTime",
+    "state",
+    "userId",
+    "datasetRegion",
+    "ownerInfo",
+    "error",
+)
+RESTRICTED = ("params", "destination_dataset_id")
+
+
+@dataclass
+class TransferConfig:
+    """A config as Google keeps it: `resource` is Google's JSON without what is output only.
+
+    `owner` is who its runs run as; a test may make that somebody else. `next_run` is when the
+    scheduler starts it, None for never.
+    """
+
+    place: Place
+    id: str
+    resource: dict[str, Any]
+    created: datetime
+    updated: datetime
+    owner: str = CALLER
+    taken_by: str = CALLER
+    user_id: str = "1234567890"
+    next_run: datetime | None = None
+    runs: dict[str, Run] = field(default_factory=dict)
+
+
+class Transfers:
+    """All transfer configs, by (place, id), and their runs."""
+
+    def __init__(self, bigquery: BigQuery, projects: Projects, clock: Clock) -> None:
+        self.bigquery = bigquery
+        self.projects = projects
+        self.clock = clock
+        self.items: dict[tuple[Place, str], TransferConfig] = {}
+        self.runner = Runner(bigquery, clock)
+        self.runs = TransferRuns(self)
+        self.scheduler = Scheduler(clock, self._next_due, self._start_due)
+        self._seen = clock.now()
+        clock.on_change = self._clock_changed
+
+    def start(self) -> None:
+        self.scheduler.start()
+
+    def stop(self) -> None:
+        """Start nothing more, and end what runs."""
+        self.scheduler.stop()
+        self.runner.stop()
+
+    def reset(self) -> None:
+        with self.runner.changed:
+            self.items.clear()
+        self.runner.end_runs()
+        self.scheduler.wake.set()
+
+    def wait_for_runs(self, seconds: float) -> None:
+        """Block until no run is unfinished."""
+        self.runner.wait(seconds, lambda: any(run.unfinished for run in self._all_runs()))
+
+    def create(self, request: dict[str, Any]) -> dict[str, Any]:
+        place, _ = split_name(request["parent"], self.projects)
+        resource = request.get("transferConfig", {})
+        for name in OUTPUT_ONLY:
+            resource.pop(name, None)
+        now = self.clock.now()
+        account = owner(request)
+        config = TransferConfig(place, self.clock.uuid(), resource, now, now, account, account)
+        if not resource.get("schedule") and "scheduleOptionsV2" not in resource:
+            resource["schedule"] = schedules.DEFAULT
+        self._check(config)
+        with self.runner.changed:
+            self._plan(config)
+            self.items[place, config.id] = config
+        self.scheduler.wake.set()
+        return self.to_json(config)
+
+    def get(self, request: dict[str, Any]) -> dict[str, Any]:
+        config = self.find(request["name"])
+        return self.to_json(config) | {"ownerInfo": {"email": config.owner}}
+
+    def list_configs(self, request: dict[str, Any]) -> dict[str, Any]:
+        place, _ = split_name(request["parent"], self.projects)
+        wanted = request.get("dataSourceIds", [])
+        found = [
+            self.to_json(config)
+            for (at, _), config in list(self.items.items())
+            if at == place and (not wanted or config.resource["dataSourceId"] in wanted)
+        ]
+        size = min(request.get("pageSize") or 1000, 1000)
+        return page(found, "transferConfigs", size, request.get("pageToken", ""))
+
+    def patch(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Apply the masked fields; what identifies the config cannot change."""
+        sent = request.get("transferConfig", {})
+        paths = request.get("updateMask") or []
+        if not paths:
+            raise InvalidArgument("update_mask is required")
+        config = self.find(sent.get("name", ""))
+        self._check_owner(config, paths)
+        changed = copy.copy(config)
+        changed.resource = copy.deepcopy(config.resource)
+        if "service_account_name" in paths:
+            changed.owner = changed.taken_by = owner(request, required=True)
+        fields = [p for p in paths if camel(p) not in OUTPUT_ONLY and p not in REQUEST_FIELDS]
+        patch(changed.resource, sent, fields)
+        if changed.resource.get("dataSourceId") != DATA_SOURCE:
+            raise InvalidArgument("The data source of a transfer config cannot be changed")
+        self._check(changed)
+        changed.updated = self.clock.now()
+        with self.runner.changed:
+            self._plan(changed)
+            self.items[config.place, config.id] = changed
+        self.scheduler.wake.set()
+        return self.to_json(changed)
+
+    def delete(self, request: dict[str, Any]) -> dict[str, Any]:
+        config = self.find(request["name"])
+        with self.runner.changed:
+            del self.items[config.place, config.id]
+        return {}
+
+    def list_sources(self, request: dict[str, Any]) -> dict[str, Any]:
+        place, _ = split_name(request["parent"], self.projects)
+        return {"dataSources": [self._source(place)]}
+
+    def get_source(self, request: dict[str, Any]) -> dict[str, Any]:
+        place, rest = split_name(request["name"], self.projects)
+        if rest[1] != DATA_SOURCE:
+            raise NotFound(f"Data source {rest[1]} not found")
+        return self._source(place)
+
+    def check_credentials(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.get_source(request)
+        return {"hasValidCreds": True}
+
+    def find(self, name: str) -> TransferConfig:
+        place, rest = split_name(name, self.projects)
+        config = self.items.get((place, rest[1])) if len(rest) > 1 else None
+        if config is None:
+            raise NotFound(f"Requested entity was not found: {name}")
+        return config
+
+    def name_of(self, config: TransferConfig) -> str:
+        place = config.place
+        number = self.projects.number(place.project)
+        return f"projects/{number}/locations/{place.location}/transferConfigs/{config.id}"
+
+    def to_json(self, config: TransferConfig) -> dict[str, Any]:
+        """The config as Google shows it."""
+        body = {"name": self.name_of(config), **copy.deepcopy(config.resource)}
+        body |= {"updateTime": timestamp(config.updated), "userId": config.user_id}
+        body["datasetRegion"] = config.place.location
+        if config.next_run:
+            body["nextRunTime"] = timestamp(config.next_run)
+        runs = sorted(config.runs.values(), key=lambda run: str(run.resource["updateTime"]))
+        body["state"] = runs[-1].resource["state"] if runs else "PENDING"
+        return body
+
+    def _all_runs(self) -> list[Run]:
+        return [run for config in list(self.items.values()) for run in list(config.runs.values())]
+
+    def _source(self, place: Place) -> dict[str, Any]:
+        prefix = f"projects/{self.projects.number(place.project)}/locations/{place.location}"
+        return {
+            "name": f"{prefix}/dataSources/{DATA_SOURCE}",
+            "dataSourceId": DATA_SOURCE,
+            "displayName": "Scheduled Queries",
+            "supportsCustomSchedule": True,
+            "defaultSchedule": schedules.DEFAULT,
+            "minimumScheduleInterval": "300s",
+            "parameters": [{"paramId": name, "type": "STRING"} for name in PARAMETERS],
+        }
+
+    def _check(self, config: TransferConfig) -> None:
+        check_fields(config.resource)
+        self._check_destination(config, config.resource.get("destinationDatasetId", ""))
+
+    def _check_destination(self, config: TransferConfig, dataset: str) -> None:
+        if not dataset:
+            return
+        project = config.place.project
+        location = self.bigquery.datasets.location(project, dataset)
+        if location is None:
+            raise NotFound(f"Not found: Dataset {project}:{dataset}")
+        if location.lower() != config.place.location:
+            raise InvalidArgument(
+                f"Cannot create a transfer in {config.place.location} when destination dataset "
+                f"is located in {location}"
+            )
+
+    def _check_owner(self, config: TransferConfig, paths: list[str]) -> None:
+        """Whoever does not own a config may not change what it runs."""
+        others = config.owner != config.taken_by and "service_account_name" not in paths
+        if others and any(path.split(".")[0] in RESTRICTED for path in paths):
+            raise PermissionDenied(
+                "Cannot modify restricted parameters without taking ownership of the transfer "
+                "configuration."
+            )
+
+    def _plan(self, config: TransferConfig) -> None:
+        """Work out when the config runs next."""
+        config.next_run = None
+        if config.resource.get("disabled") or on_demand(config.resource):
+            return
+        text, options = schedule_of(config.resource)
+        now = self.clock.now()
+        begin = max(now, moment(options["startTime"])) if options.get("startTime") else now
+        following = schedules.parse(text).after(begin, config.created)
+        if not options.get("endTime") or following < moment(options["endTime"]):
+            config.next_run = following
+
+    def _next_due(self) -> datetime | None:
+        with self.runner.changed:
+            moments = [config.next_run for config in self.items.values() if config.next_run]
+        return min(moments, default=None)
+
+    def _start_due(self) -> None:
+        with self.runner.changed:
+            now = self.clock.now()
+            for config in self.items.values():
+                if config.next_run and config.next_run <= now:
+                    due = _latest_due(config, config.next_run, now)
+                    self.runner.start(config, due, scheduled=True)
+                    self._plan(config)
+
+    def _clock_changed(self) -> None:
+        with self.runner.changed:
+            if self.clock.now() < self._seen:  # Set back: what was planned is too far ahead.
+                for config in self.items.values():
+                    self._plan(config)
+            self._seen = self.clock.now()
+            self._start_due()
+        self.scheduler.wake.set()
+
+
+def _latest_due(config: TransferConfig, due: datetime, now: datetime) -> datetime:
+    """The last of the times that have passed: one run makes up for all that were missed."""
+    schedule = schedules.parse(schedule_of(config.resource)[0])
+    following = due
+    while following <= now:
+        due, following = following, schedule.after(following, config.created)
+    return due
