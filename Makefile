@@ -3,10 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.bench-installed
 RUN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo localcloud test lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
@@ -24,13 +25,28 @@ $(STAMP): requirements.txt requirements-local.txt
 demo: setup ## run the whole pipeline on this machine; EVENTS=FILE.csv.gz loads real event records
 	$(RUN)/python manage.py demo $(if $(EVENTS),--events '$(EVENTS)')
 
+localcloud: setup ## the same, and leave it running with the status page to look at, until Ctrl-C
+	$(RUN)/python manage.py demo --keep $(if $(EVENTS),--events '$(EVENTS)')
+
 test: setup ## run the tests; ARGS='-k name' are for pytest
 	$(RUN)/python -m pytest $(ARGS)
+
+bench: $(BENCH_STAMP) ## measure the nightly load and write docs/benchmarks.md; ARGS='--mentions 200000'
+	$(RUN)/python -m bench $(ARGS)
+
+# All at once, so that the versions fit together; where that fails, whatever installs by itself.
+$(BENCH_STAMP): requirements-bench.txt $(STAMP)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt || \
+	  sed -e '/^#/d' -e '/^-r/d' -e '/^$$/d' requirements-bench.txt | while read -r line; do \
+	    $(RUN)/python -m pip install --quiet --disable-pip-version-check "$$line" || \
+	      echo "not installed, the benchmark goes on without: $$line"; \
+	  done
+	@touch $@
 
 lint: setup ## check style, types and migrations
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/mypy backend manage.py
+	$(RUN)/mypy backend bench manage.py
 	@# Needs no database, but warns that it found none.
 	DATABASE_URL=postgresql://127.0.0.1:1/none \
 	  $(RUN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run

@@ -5,6 +5,7 @@ defaults and checks them, so that a malformed value is one clear sentence of the
 needs it and not a traceback of every command.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from django.core.management.utils import get_random_secret_key
@@ -34,6 +35,8 @@ INSTALLED_APPS = [
     # Only commands for development and tests; imports nothing until one of them runs.
     "backend.localcloud",
 ]
+if find_spec("health_check"):
+    INSTALLED_APPS.append("health_check")
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

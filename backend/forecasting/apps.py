@@ -1,6 +1,13 @@
 from django.apps import AppConfig
+from django.core.checks import register
+
+from backend.forecasting.checks import check_deployment, check_settings
 
 
 class ForecastingConfig(AppConfig):
     name = "backend.forecasting"
     label = "forecasting"
+
+    def ready(self) -> None:
+        register(check_settings)
+        register(check_deployment, deploy=True)

@@ -15,11 +15,12 @@ from enum import StrEnum
 from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
+from backend.forecasting.causes import likely_cause
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import RunFailed, SettingError
 from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
 from backend.forecasting.google_errors import google_errors, text_of
-from backend.forecasting.runs import RunResult, likely_cause
+from backend.forecasting.runs import RunResult
 from backend.forecasting.sql import render_nightly_load
 from backend.forecasting.verification.day_sums import BothSides, sum_up_through_connection
 

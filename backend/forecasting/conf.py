@@ -16,10 +16,11 @@ from backend.forecasting.errors import SettingError
 MAX_WINDOW_DAYS = 3650
 """Ten years of daily partitions; one BigQuery job may modify 4,000 (bigquery/quotas)."""
 
-_PROJECT = r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]"
+_PROJECT = r"(?:[a-z0-9.-]{1,253}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]"
 _REGION = r"[a-z]+-[a-z]+[0-9]{1,2}"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _DAY = r"(?:(?:mon|fri|sun)(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|sat(?:urday)?)"
+_SHOWN = 260
 _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
@@ -88,6 +89,14 @@ def _schedule(text: str) -> str:
 
 def _loopback_url(text: str) -> str:
     return _matching(r"http://(?:127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}")(text.rstrip("/"))
+
+
+def shown(text: str) -> str:
+    """A value as a message quotes it: on one line, escaped where it does not print, not long."""
+    escaped = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: _SHOWN + 1]
+    )
+    return escaped if len(escaped) <= _SHOWN else f"{escaped[:_SHOWN]}..."
 
 
 SETTINGS = (
@@ -229,7 +238,7 @@ SETTINGS = (
         setting="FORECASTING_SERVICE_ACCOUNT",
         flag="--service-account",
         optional=True,
-        parse=_matching(r"[^@\s]{1,100}@[a-z0-9.-]{1,100}\.gserviceaccount\.com"),
+        parse=_matching(r"[A-Za-z0-9._-]{1,100}@[a-z0-9.-]{1,100}\.gserviceaccount\.com"),
         expected="the e-mail address of a service account",
         help="service account that the load runs as (default: whoever runs this command)",
     ),
@@ -336,7 +345,7 @@ def _value(setting: Setting, flag_value: Any, optional: set[str]) -> Any:
     try:
         return setting.parse(text)
     except ValueError:
-        raise SettingError(f'{source} is "{text}": expected {setting.expected}.') from None
+        raise SettingError(f'{source} is "{shown(text)}": expected {setting.expected}.') from None
 
 
 def _check_together(config: Config) -> None:

@@ -82,16 +82,23 @@ def _text(payload: SecretPayload, version: str, project: str) -> str:
         raise MissingPrerequisiteError(
             f"Secret version {version} arrived damaged (its CRC32C differs): run the command again."
         )
-    try:
-        text = data.decode("utf-8").removesuffix("\n")
-    except UnicodeDecodeError:
-        # Not `from error`: that exception carries the payload.
-        raise _unusable(version, "is not UTF-8 text", project) from None
+    text = _decode(data)
+    if text is None:
+        raise _unusable(version, "is not UTF-8 text", project)
+    text = text.removesuffix("\n")
     if not text.strip():
         raise _unusable(version, "is empty", project)
     if "\0" in text:
         raise _unusable(version, "holds a NUL character", project)
     return text
+
+
+def _decode(data: bytes) -> str | None:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        # Not raised from here: that exception carries the payload, and would stay the context.
+        return None
 
 
 def _unusable(version: str, what: str, project: str) -> MissingPrerequisiteError:

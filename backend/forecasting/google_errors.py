@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 import requests
 from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
+from google.protobuf import json_format, message
 
+from backend.forecasting.causes import likely_cause
 from backend.forecasting.errors import ApiError, ForecastingError, UnreachableError
 from backend.forecasting.gcp import Clients
 
@@ -27,6 +29,18 @@ GOOGLE_ERRORS = (
     TimeoutError,
 )
 """All that Google's clients raise for a refusal, missing credentials or a failing network."""
+
+UNREADABLE = (
+    json_format.Error,
+    message.Error,
+    AttributeError,
+    LookupError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+"""What Google's clients raise for a reply that is not as documented, be it a proxy's: they trust
+it, so it is whatever Python happens to meet, often only when a field is looked at."""
 
 _API_TITLES = {
     "bigquery.googleapis.com": "BigQuery API",
@@ -63,7 +77,7 @@ def google_errors(doing: str, clients: Clients) -> Iterator[None]:
     """Turn what Google's clients raise within the block into an ApiError that says `doing`."""
     try:
         yield
-    except GOOGLE_ERRORS as error:
+    except (*GOOGLE_ERRORS, *UNREADABLE) as error:
         raise explain(error, doing, clients) from error
 
 
@@ -97,6 +111,12 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
         return explain(error.cause, doing, clients)
     if isinstance(error, TimeoutError):
         return ApiError(f"{doing} took too long and was not waited for any longer: run it again.")
+    if isinstance(error, UNREADABLE) and not isinstance(error, GOOGLE_ERRORS):
+        what = f"{type(error).__name__}: {text_of(error)}"
+        return ApiError(
+            f"{doing} failed: the reply is not as Google documents it ({what}); run it again, and "
+            "with --traceback if it stays so."
+        )
     if not isinstance(error, exceptions.GoogleAPICallError):
         return _explain_network(error, doing, clients)
     service = _disabled_service(error)
@@ -104,7 +124,11 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
         return _explain_disabled(error, service, clients)
     if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
         return _explain_refusal(error, doing, clients)
-    return ApiError(f"{doing} failed: {text_of(error)} (HTTP {_code(error)}).")
+    cause = likely_cause(str(error))
+    return ApiError(
+        f"{doing} failed: {text_of(error)} (HTTP {_code(error)})."
+        + (f"\nLikely cause: {cause}." if cause else "")
+    )
 
 
 def text_of(error: Exception) -> str:

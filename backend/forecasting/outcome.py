@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from backend.forecasting.causes import likely_cause
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ConflictError, DriftFound, ForecastingError, RunFailed
 from backend.forecasting.provisioning.engine import describe_conflict
 from backend.forecasting.provisioning.plan import Action, Plan
-from backend.forecasting.runs import RunResult, likely_cause
+from backend.forecasting.runs import RunResult
 
 
 class Mode(StrEnum):
@@ -35,7 +36,6 @@ class Outcome:
     config: Config
     mode: Mode
     plans: tuple[Plan, ...]
-    hints: tuple[str, ...] = ()
     run: RunResult | None = None
 
     @property
@@ -60,6 +60,11 @@ class Outcome:
             )
         if self.run and self.run.failed:
             return RunFailed(_run_failure(self.run))
+        if self.run and self.run.outlasted:
+            return ForecastingError(
+                f"The run has not ended within {self.run.waited_seconds:g} seconds and goes on: "
+                "`python manage.py bq_verify` tells how it ended."
+            )
         return None
 
     def as_json(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.status import Status
 
 from backend.forecasting.backfill import SliceOutcome
-from backend.forecasting.runs import UNDER_WAY, RunResult, state_of
+from backend.forecasting.runs import ENDED, RunResult, state_of
 
 
 class RunProgress:
@@ -38,7 +38,7 @@ class RunProgress:
     def show(self, run: TransferRun) -> None:
         state = state_of(run)
         if self._out.isatty():
-            self._spin(state, over=run.state not in UNDER_WAY)
+            self._spin(state, over=run.state in ENDED)
         elif state != self._state:
             self._out.write(f"Run {_short(run.name)}: {state}", style_func=str)
         self._state = state
@@ -74,7 +74,8 @@ def describe_run(run: RunResult) -> str:
     """One line on how the run ended, or where it stands when it was not waited for any longer."""
     if run.state == "SUCCEEDED":
         took = "" if run.seconds is None else f" in {run.seconds:g} s"
-        return f"Run succeeded{took}: the training table holds {run.rows:,} rows."
+        rows = "an unknown number of" if run.rows is None else f"{run.rows:,}"
+        return f"Run succeeded{took}: the training table holds {rows} rows."
     if run.failed:
         return f"Run {_short(run.name)} {run.state.lower()}."
     return (

@@ -14,81 +14,18 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 )
 
 from backend.forecasting.conf import Config
+from backend.forecasting.credentials import without_debug_logs
 from backend.forecasting.gcp import RETRY, TIMEOUT, Clients, is_transient
-from backend.forecasting.google_errors import GOOGLE_ERRORS, google_errors, without_login
+from backend.forecasting.google_errors import (
+    GOOGLE_ERRORS,
+    UNREADABLE,
+    google_errors,
+    without_login,
+)
 
 UNDER_WAY = (TransferState.PENDING, TransferState.RUNNING)
-
-# Likely causes by a stable fragment of Google's text, which may be reworded at any time
-# (procedural-language, @@error.message). First match wins.
-_CAUSES = (
-    (
-        "password authentication failed",
-        "the connection's user or password is wrong: put the right ones into Secret Manager and "
-        "run bq_setup_etl again",
-    ),
-    (
-        "Missing credentials",
-        "the connection has lost its credential: run bq_setup_etl again",
-    ),
-    (
-        "Connect to PostgreSQL server failed",
-        "BigQuery cannot reach the instance: grant roles/cloudsql.client to the connection's "
-        "service account, check the instance's name and that it runs, and with private IP enable "
-        "its private path for Google Cloud services",
-    ),
-    (
-        "connections.use",
-        "the account that the load runs as lacks roles/bigquery.connectionUser on the connection",
-    ),
-    (
-        "permission denied for",
-        "the connection's PostgreSQL user may not read a table of the source query: grant it "
-        "SELECT",
-    ),
-    (
-        "OID =",
-        "the source query returns a PostgreSQL type that BigQuery refuses: cast the column in "
-        "source_query.sql",
-    ),
-    (
-        "prepare statement failed",
-        "the source query does not fit the source database: run `python manage.py migrate` there "
-        "and check FORECASTING_SOURCE_DATABASE",
-    ),
-    (
-        "is not consistent with Destination dataset",
-        "a destination dataset was set on the scheduled query: run bq_setup_etl again to clear it",
-    ),
-    (
-        "Not found: Connection",
-        "the connection is missing or in another location: run bq_setup_etl again",
-    ),
-    (
-        "Not found: Table",
-        "the training table is missing: run bq_setup, then this again",
-    ),
-    (
-        "User Id not found",
-        "the user who owned the scheduled query is gone: set FORECASTING_SERVICE_ACCOUNT and run "
-        "bq_setup_etl again",
-    ),
-    (
-        "getAccessToken",
-        "Google's transfer agent may not act as the service account: grant it "
-        "roles/iam.serviceAccountTokenCreator on that account",
-    ),
-    (
-        "Could not serialize access",
-        "another job changed the training table at the same time: run it again",
-    ),
-    (
-        "Access Denied",
-        "the account that the load runs as lacks a permission: it needs roles/bigquery.jobUser, "
-        "roles/bigquery.dataEditor on the dataset and roles/bigquery.connectionUser on the "
-        "connection",
-    ),
-)
+ENDED = (TransferState.SUCCEEDED, TransferState.FAILED, TransferState.CANCELLED)
+"""A state that is neither is one that this client does not know: it is waited for, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,37 +37,52 @@ class RunResult:
     rows: int | None
     seconds: float | None
     error: str = ""
+    waited_seconds: float = 0
 
     @property
     def failed(self) -> bool:
         return self.state in ("FAILED", "CANCELLED")
 
+    @property
+    def outlasted(self) -> bool:
+        """Whether the run was waited for and has not ended."""
+        return self.waited_seconds > 0 and not self.failed and self.state != "SUCCEEDED"
 
-def start_or_adopt_run(clients: Clients, config_name: str) -> TransferRun:
-    """A run that is already pending or running, else a new one for now.
+
+def start_or_adopt_run(clients: Clients, config_name: str) -> tuple[TransferRun, bool]:
+    """A run that is already pending or running (then True), else a new one for now.
 
     A start whose reply is lost is looked for before another one is started.
     """
-    with google_errors("Starting a run", clients):
+    with google_errors("Starting a run", clients), without_debug_logs():
         found = _run_under_way(clients, config_name)
         if found is not None:
-            return found
+            return found, True
         try:
-            return _start(clients, config_name)
-        except GOOGLE_ERRORS as error:
-            found = _run_under_way(clients, config_name) if is_transient(error) else None
+            return _start(clients, config_name), False
+        except (*GOOGLE_ERRORS, *UNREADABLE) as error:
+            unknown = is_transient(error) or isinstance(error, UNREADABLE)
+            found = _run_under_way(clients, config_name) if unknown else None
             if found is None:
                 raise
-            return found
+            return found, False
 
 
 def list_runs(clients: Clients, config_name: str) -> list[TransferRun]:
     """The runs that Google remembers (90 days), newest first."""
     request = ListTransferRunsRequest(parent=config_name, page_size=200)
-    runs: Iterable[TransferRun] = clients.transfers.list_transfer_runs(
-        request, retry=RETRY, timeout=TIMEOUT
-    )
-    return sorted(runs, key=lambda run: (run.schedule_time, run.run_time), reverse=True)
+    # How a login failed is part of a run, and names the user.
+    with without_debug_logs():
+        runs: Iterable[TransferRun] = clients.transfers.list_transfer_runs(
+            request, retry=RETRY, timeout=TIMEOUT
+        )
+        return sorted(runs, key=_when, reverse=True)
+
+
+def _when(run: TransferRun) -> tuple[float, float]:
+    """When a run was scheduled and for which time, as seconds; 0 where Google does not say."""
+    times = (run.schedule_time, run.run_time)
+    return tuple(t.timestamp() if t else 0.0 for t in cast(Any, times))  # type: ignore[return-value]
 
 
 def wait_for_run(
@@ -149,11 +101,11 @@ def wait_for_run(
     deadline, pause = clock() + timeout, 0.25
     while True:
         on_look(run)
-        if run.state not in UNDER_WAY or clock() >= deadline:
+        if run.state in ENDED or clock() >= deadline:
             return run
         sleep(min(pause, max(deadline - clock(), 0)))
         pause = min(pause * 1.5, 5.0)
-        with google_errors(f"Looking at run {run.name}", clients):
+        with google_errors(f"Looking at run {run.name}", clients), without_debug_logs():
             run = clients.transfers.get_transfer_run(name=run.name, retry=RETRY, timeout=TIMEOUT)
 
 
@@ -190,11 +142,6 @@ def seconds_of(run: TransferRun) -> float | None:
 def message_of(run: TransferRun) -> str:
     """Google's own words on how the run ended; empty for a run that did not fail."""
     return without_login(run.error_status.message)
-
-
-def likely_cause(message: str) -> str:
-    """What usually stands behind such a failure and what to do; empty for an unknown one."""
-    return next((cause for fragment, cause in _CAUSES if fragment in message), "")
 
 
 def _run_under_way(clients: Clients, config_name: str) -> TransferRun | None:

@@ -144,12 +144,16 @@ def _carry_out(
         return outcome, steps
     done = apply(steps, clients)
     tell.applied(plans)
-    return replace(outcome, hints=tuple(hints_after(done, config))), done
+    for hint in hints_after(done, config):
+        tell.note(hint)
+    return outcome, done
 
 
 def _run(
     config: Config, clients: Clients, config_name: str, timeout: float, tell: Listeners
 ) -> RunResult:
-    run = start_or_adopt_run(clients, config_name)
+    run, adopted = start_or_adopt_run(clients, config_name)
+    if adopted:
+        tell.note("A run is already under way: it is taken for this one.")
     run = wait_for_run(clients, run, timeout=timeout, on_look=tell.run)
-    return result_of(clients, config, run)
+    return replace(result_of(clients, config, run), waited_seconds=timeout)

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from typing import Any
 
@@ -43,15 +43,17 @@ def prepare_source_query(config: Config) -> str:
 def read_source(config: Config, query: str) -> list[tuple[Any, ...]]:
     """The rows of a query on the source database, in a transaction of its own that cannot write.
 
-    Raises SourceOutOfReachError where Django's database is not the source, and
-    SourceDatabaseError where PostgreSQL refuses the query or takes too long.
+    On a connection of its own too, so that whatever transaction the caller is in goes on. Raises
+    SourceOutOfReachError where Django's database is not the source, and SourceDatabaseError where
+    PostgreSQL refuses the query or takes too long.
     """
     reason = why_out_of_reach(config)
     if reason:
         raise SourceOutOfReachError(reason)
+    own = connection.copy()
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        with closing(own), own.cursor() as cursor:
+            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             cursor.execute(f"SET LOCAL statement_timeout = '{READ_TIMEOUT_SECONDS}s'")
             cursor.execute(query)
             return list(cursor.fetchall())
@@ -92,10 +94,18 @@ def _acquire(config: Config) -> None:
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
     except OperationalError as error:
+        if getattr(error.__cause__, "pgcode", "") != _LOCK_NOT_AVAILABLE:
+            raise ForecastingError(
+                "Django's database was lost while this waited for other runs to end "
+                f"({' '.join(str(error).split())}): run it again."
+            ) from error
         raise ForecastingError(
             f"Another run has been changing the resources of {config.table_id} for "
             f"{LOCK_TIMEOUT_SECONDS} seconds: wait for it to end, or end it, and run this again."
         ) from error
+
+
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 def why_out_of_reach(config: Config) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -26,6 +26,7 @@ from backend.localcloud.postgres import (
     create_role,
     start_postgres,
 )
+from backend.localcloud.site import Site, SiteError, new_login, running_site
 
 PROJECT = "demo-project"
 INSTANCE = f"{PROJECT}:us-central1:main"
@@ -48,7 +49,7 @@ class DemoError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions:
-    """What is loaded, and whether the servers stay when all is done."""
+    """What is loaded, and whether the servers stay, and the admin with them, when all is done."""
 
     entities: int | None = None
     events: Path | None = None
@@ -86,7 +87,7 @@ def run_demo(options: DemoOptions, write: Write) -> None:
         rows, seconds = _count_rows(environment), time.monotonic() - began
         write(f"\n{rows:,} rows arrived in {TABLE}; the demo took {seconds:.0f} s.")
         if options.keep:
-            _wait_for_interrupt(environment, write)
+            _explore(environment, write)
 
 
 @contextmanager
@@ -184,14 +185,37 @@ def _count_rows(environment: dict[str, str]) -> int:
     return int(row[0])
 
 
-def _wait_for_interrupt(environment: dict[str, str], write: Write) -> None:
-    write("\nBoth servers stay until Ctrl-C. To use them from another terminal:")
-    for name in ["DATABASE_URL", *_changed_settings(environment)]:
-        write(f"  export {name}={shlex.quote(environment[name])}")
+def _explore(environment: dict[str, str], write: Write) -> None:
+    """Serves the admin too, and stays until Ctrl-C."""
+    login = new_login()
+    create = ["createsuperuser", "--no-input", "--verbosity", "0"]
+    _run_step(create, environment | login, write)
     try:
-        signal.pause()
-    except KeyboardInterrupt:
-        write("\nStopped.")
+        with running_site(_manage(), environment, login) as site, suppress(KeyboardInterrupt):
+            for line in _describe_exploring(environment, site):
+                write(line)
+            signal.pause()
+    except SiteError as error:
+        raise DemoError(str(error)) from error
+    write("\nStopped.")
+
+
+def _describe_exploring(environment: dict[str, str], site: Site) -> Iterator[str]:
+    """What to paste."""
+    endpoint = environment["FORECASTING_API_ENDPOINT"]
+    yield "\nAll servers stay until Ctrl-C. To use them from another terminal:"
+    for name in ["DATABASE_URL", *_changed_settings(environment)]:
+        yield f"  export {name}={shlex.quote(environment[name])}"
+    yield "The three commands:"
+    for command in ("bq_setup --check", "bq_setup_etl --run-now", "bq_verify --report report.html"):
+        yield f"  {shlex.quote(sys.executable)} manage.py {command}"
+    yield "Google's own tool, where it is installed, with a token that nobody checks:"
+    yield "  export CLOUDSDK_AUTH_ACCESS_TOKEN_FILE=$(mktemp)"
+    yield '  echo any > "$CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"'
+    yield f"  bq --api {endpoint} --project_id {PROJECT} show {TABLE.replace('.', ':', 1)}"
+    yield "The status page, on this machine only:"
+    yield f"  {site.url}"
+    yield f"  user {site.user}, password {site.password}"
 
 
 @contextmanager

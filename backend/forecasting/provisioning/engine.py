@@ -9,7 +9,13 @@ from google.api_core import exceptions
 
 from backend.forecasting.errors import ConflictError
 from backend.forecasting.gcp import Clients, is_transient
-from backend.forecasting.google_errors import GOOGLE_ERRORS, explain, gather, google_errors
+from backend.forecasting.google_errors import (
+    GOOGLE_ERRORS,
+    UNREADABLE,
+    explain,
+    gather,
+    google_errors,
+)
 from backend.forecasting.provisioning.plan import Action, Plan, Resource
 
 Observed = TypeVar("Observed")
@@ -56,7 +62,8 @@ def look(resource: Resource[Observed], clients: Clients) -> Step[Observed]:
     """The resource as it is, and what is to be done about it."""
     with google_errors(f"Looking at {resource.kind} {resource.name}", clients):
         observed = resource.observe(clients)
-    return Step(resource, observed, resource.plan(observed))
+        # A reply that is not as documented often shows only when a field is looked at.
+        return Step(resource, observed, resource.plan(observed))
 
 
 def _apply_step(step: Step[Observed], clients: Clients) -> Step[Observed]:
@@ -72,7 +79,7 @@ def _apply_step(step: Step[Observed], clients: Clients) -> Step[Observed]:
             break
         try:
             return Step(current.resource, _write(current, clients), step.plan)
-        except GOOGLE_ERRORS as error:
+        except (*GOOGLE_ERRORS, *UNREADABLE) as error:
             if attempt == _ATTEMPTS or not _look_again(error):
                 doing = f"{_VERBS[current.plan.action]} {step.resource.kind} {step.resource.name}"
                 raise explain(error, doing, clients) from error
@@ -92,4 +99,5 @@ def _write(step: Step[Observed], clients: Clients) -> Observed:
 def _look_again(error: Exception) -> bool:
     if isinstance(error, exceptions.RetryError) and error.cause:
         return is_transient(error.cause)
-    return isinstance(error, _LOST_RACES) or is_transient(error)
+    # What a write did whose reply cannot be read is as unknown as with a lost one.
+    return isinstance(error, (*_LOST_RACES, *UNREADABLE)) or is_transient(error)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from google.api_core.exceptions import RetryError
+from google.api_core.exceptions import Conflict, RetryError
 from google.api_core.retry import Retry, if_exception_type
 from google.cloud.bigquery_datatransfer_v1.types import (
     CreateTransferConfigRequest,
@@ -126,7 +126,8 @@ class ScheduledQuerySpec:
         if first.name == created.name:
             return (created,)
         clients.transfers.delete_transfer_config(name=created.name, retry=RETRY, timeout=TIMEOUT)
-        return (first,)
+        # What Google would answer if names were unique; `engine` then compares the earlier one.
+        raise Conflict(f"scheduled query {first.name} was created a moment before")
 
     def update(
         self, clients: Clients, observed: Sequence[TransferConfig], plan: Plan

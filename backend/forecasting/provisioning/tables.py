@@ -202,7 +202,7 @@ def _partitioning(table: bigquery.Table) -> str:
 
 def _expirations(table: bigquery.Table) -> list[Change]:
     """Expirations by which BigQuery would delete the table, or its days, by itself."""
-    partitions = table.time_partitioning.expiration_ms
+    partitions = table.time_partitioning and table.time_partitioning.expiration_ms
     return differences(
         ("expirationTime", table.expires and f"{table.expires:%Y-%m-%d %H:%M} UTC", None),
         ("timePartitioning.expirationMs", partitions and f"{partitions} ms", None),

@@ -3,9 +3,8 @@
 --
 -- Takes two dates, which the nightly load puts in at run time: @first_day and @end_day.
 -- uuid and jsonb end here: BigQuery's federation refuses both.
-WITH mention AS (
-    -- An event counts once for an entity and day, however often it mentions the entity.
-    SELECT DISTINCT
+WITH mention AS NOT MATERIALIZED (
+    SELECT
         entity_id,
         event_id,
         (mentioned_at AT TIME ZONE 'UTC')::date AS day
@@ -28,14 +27,23 @@ event AS MATERIALIZED (
         END
     ) AS dimension ({{ dimension_keys }})
     WHERE event.id IN (SELECT event_id FROM mention)
+),
+counted AS (
+    -- An event counts once for an entity and day, however often it mentions the entity. The sort
+    -- that this takes serves the grouping below as well.
+    SELECT DISTINCT ON (mention.entity_id, mention.day, event.id)
+        mention.entity_id,
+        mention.day,
+        event.*
+    FROM mention
+    JOIN event ON event.id = mention.event_id
 )
 SELECT
-    mention.entity_id::text AS {{ series_column }},
-    mention.day::timestamp AT TIME ZONE 'UTC' AS {{ time_column }},
-    avg({{ score }}) AS {{ target_column }},
+    counted.entity_id::text AS {{ series_column }},
+    counted.day::timestamp AT TIME ZONE 'UTC' AS {{ time_column }},
+    {{ target }} AS {{ target_column }},
     {{ dimension_means }}
-FROM mention
-JOIN event ON event.id = mention.event_id
+FROM counted
 {{ entity_join }}
-GROUP BY mention.entity_id, mention.day
-HAVING count({{ score }}) > 0
+GROUP BY counted.entity_id, counted.day
+HAVING {{ target }} IS NOT NULL

@@ -1,13 +1,25 @@
 """Fixtures of the forecasting tests: settings and Google's clients, mocked."""
 
+import logging
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from backend.forecasting.conf import Config
-from backend.forecasting.tests.factories import Google, make_config, make_google, provision
+from backend.forecasting.tests.commands import MAKE_CLIENTS, Run, call
+from backend.forecasting.tests.factories import (
+    INSTANCE,
+    PROJECT,
+    Google,
+    make_config,
+    make_google,
+    provision,
+)
+from backend.forecasting.tests.healthy import Healthy, provision_healthy
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
@@ -38,3 +50,49 @@ def pipeline(cloud: "LocalCloud", settings: Settings) -> "LocalCloud":
     settings.FORECASTING_SOURCE_DATABASE = connection.settings_dict["NAME"]
     settings.FORECASTING_API_ENDPOINT = cloud.endpoint
     return cloud
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """What has been logged so far, at DEBUG and by Google's clients too, with all that it holds.
+
+    Google's clients keep whole messages beside the text of a record, and do not propagate.
+    """
+    monkeypatch.setattr(logging.getLogger("google"), "propagate", True)
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "google")
+    return lambda: "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+
+
+@pytest.fixture(scope="module")
+def healthy_pipeline(
+    cloud_server: "LocalCloud", django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Healthy]:
+    """A pipeline that passes every check, made once for a module: ask for `healthy` instead."""
+    cloud_server.reset()
+    with django_db_blocker.unblock(), provision_healthy(cloud_server) as healthy:
+        yield healthy
+
+
+@pytest.fixture
+def healthy(healthy_pipeline: Healthy) -> Iterator[Healthy]:
+    """A pipeline that passes every check, to tamper with."""
+    yield healthy_pipeline
+    healthy_pipeline.restore()
+
+
+@pytest.fixture
+def run(provisioned: Google, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Calls a command with clients that find everything as it should be."""
+    settings.GOOGLE_CLOUD_PROJECT = PROJECT
+    settings.CLOUD_SQL_INSTANCE = INSTANCE
+    monkeypatch.setattr(MAKE_CLIENTS, lambda config: provisioned)
+    return call
+
+
+@pytest.fixture
+def no_clients(run: Run, monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """In place of `make_clients`, and never to be called."""
+    mock = Mock()
+    monkeypatch.setattr(MAKE_CLIENTS, mock)
+    return mock

@@ -13,6 +13,7 @@ import google_crc32c
 import grpc
 import requests
 from google.api_core import exceptions
+from google.api_core.client_options import ClientOptions
 from google.auth import exceptions as auth_exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery, bigquery_connection_v1, bigquery_datatransfer_v1
@@ -114,6 +115,12 @@ def lose_everything(google: Google) -> Google:
     return google
 
 
+def assert_no_secret(text: str) -> None:
+    """Neither the user nor the password, however the text escapes it."""
+    assert USER not in text
+    assert PASSWORD.split("'")[0] not in text
+
+
 # BigQuery --------------------------------------------------------------------------------------
 
 
@@ -188,6 +195,33 @@ def make_wire(reply: Mapping[str, Any]) -> Wire:
         project=PROJECT, location="us-central1", credentials=credentials, _http=session
     )
     return Wire(clients, session)
+
+
+@dataclass(frozen=True)
+class RestConnections(Clients):
+    """Google's real connection client over REST, with a mocked HTTP session."""
+
+    @cached_property
+    def connections(self) -> bigquery_connection_v1.ConnectionServiceClient:
+        client = bigquery_connection_v1.ConnectionServiceClient(
+            credentials=self.credentials,
+            transport="rest",
+            client_options=ClientOptions(api_endpoint=self.endpoint),
+        )
+        reply = http_response(200, json.loads(Connection.to_json(make_connection())))
+        for method in ("post", "patch"):
+            mock = create_autospec(getattr(_session_of(client), method), return_value=reply)
+            setattr(_session_of(client), method, mock)
+        return client
+
+    def sent(self, method: str) -> Any:
+        """The body of the last request by an HTTP method."""
+        call = getattr(_session_of(self.connections), method).call_args
+        return json.loads(call.kwargs["data"])
+
+
+def _session_of(client: Any) -> Any:
+    return client.transport._session
 
 
 # Connection, Data Transfer, Secret Manager -----------------------------------------------------

@@ -272,7 +272,9 @@ def test_failure__keeps_googles_words_without_the_request_line(google: Google) -
 def test_failure__over_grpc(google: Google) -> None:
     error = grpc_error("INVALID_ARGUMENT", "Failed to find a valid credential.")
     assert explained(google, error) == (
-        f"{DOING} failed: Failed to find a valid credential (HTTP 400)."
+        f"{DOING} failed: Failed to find a valid credential (HTTP 400).\nLikely cause: a scheduled "
+        "query of a person needs that person's consent: set FORECASTING_SERVICE_ACCOUNT to a "
+        "service account and run this again."
     )
 
 

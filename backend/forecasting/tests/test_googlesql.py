@@ -17,7 +17,9 @@ from backend.forecasting.sql import (
     render_connection_probe,
     render_data_summary,
     render_nightly_load,
+    render_report_data,
     render_source_query,
+    render_table_by_day,
     with_days,
 )
 from backend.forecasting.tests.googlesql import (
@@ -66,6 +68,11 @@ FORMS = {
 HOSTILE = st.text("aA0_-.:;,'\"`\\/*#@{}()$% \n\r\t\0é\u2028", min_size=1, max_size=30) | st.text(
     min_size=1
 )
+
+WINDOW_PARAMETERS: dict[str, datetime | date | int] = {
+    "window_start": date(2026, 1, 1),
+    "end_day": date(2026, 4, 1),
+}
 
 oracle_settings = settings(deadline=None, derandomize=True, max_examples=40)
 
@@ -199,6 +206,33 @@ def test_data_summary__renamed_column_is_refused(name: str) -> None:
         BigQuery(tables=tables, parameters=SUMMARY_PARAMETERS).analyze_statement(
             render_data_summary(config)
         )
+
+
+def test_table_by_day__is_accepted_and_sums_keys_exactly() -> None:
+    config = make_config()
+    bigquery = BigQuery(tables={config.table_id: TRAINING_TABLE}, parameters=WINDOW_PARAMETERS)
+    assert bigquery.analyze_statement(render_table_by_day(config)).columns == {
+        "day": "DATE",
+        "row_count": "INT64",
+        "key_sum": "INT64",
+        "score_sum": "FLOAT64",
+        "value_sum": "FLOAT64",
+    }
+
+
+def test_report_data__is_accepted() -> None:
+    config = make_config()
+    parameters = {**WINDOW_PARAMETERS, "entities_from": date(2026, 2, 1), "entities": 40}
+    bigquery = BigQuery(tables={config.table_id: TRAINING_TABLE}, parameters=parameters)
+    columns = bigquery.analyze_statement(render_report_data(config)).columns
+    assert list(columns.items())[:6] == [
+        ("kind", "STRING"),
+        ("entity_id", "STRING"),
+        ("day", "DATE"),
+        ("row_count", "INT64"),
+        ("day_count", "INT64"),
+        ("risk_score", "FLOAT64"),
+    ]
 
 
 def test_connection_probe__is_accepted() -> None:

@@ -135,18 +135,18 @@ def test_load__infinite_scores_never_arrive(loaded: "LocalCloud", entity: Entity
 FAULTS = {
     "duplicate": (
         (
-            "FROM mention\n",
-            "FROM (SELECT * FROM mention UNION ALL SELECT * FROM mention) mention\n",
+            "FROM counted\n",
+            "FROM (SELECT * FROM counted UNION ALL SELECT * FROM counted) counted\n",
         ),
         (
-            "GROUP BY mention.entity_id, mention.day",
-            "GROUP BY mention.entity_id, mention.day, random()",
+            "GROUP BY counted.entity_id, counted.day",
+            "GROUP BY counted.entity_id, counted.day, random()",
         ),
     ),
-    "null": (("avg(event.risk_score) AS", "NULL::float8 AS"),),
-    "nan": (("avg(event.risk_score) AS", "'NaN'::float8 AS"),),
-    "outside": (("mention.day::timestamp", "(mention.day + 1)::timestamp"),),
-    "off midnight": (("mention.day::timestamp", "(mention.day::timestamp + '1 s')"),),
+    "null": (("avg(counted.risk_score) AS", "NULL::float8 AS"),),
+    "nan": (("avg(counted.risk_score) AS", "'NaN'::float8 AS"),),
+    "outside": (("counted.day::timestamp", "(counted.day + 1)::timestamp"),),
+    "off midnight": (("counted.day::timestamp", "(counted.day::timestamp + '1 s')"),),
 }
 MESSAGES = {
     "duplicate": "an entity and day twice",

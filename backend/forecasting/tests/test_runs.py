@@ -9,12 +9,12 @@ from google.cloud.bigquery_datatransfer_v1.types import (
     TransferState,
 )
 
+from backend.forecasting.causes import likely_cause
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ApiError
 from backend.forecasting.gcp import TIMEOUT
 from backend.forecasting.runs import (
     RunResult,
-    likely_cause,
     list_runs,
     message_of,
     result_of,
@@ -129,7 +129,7 @@ def started(run: TransferRun) -> StartManualTransferRunsResponse:
 def test_start__asks_for_now_with_a_timeout(google: Google) -> None:
     under_way(google, [])
     google.transfers.start_manual_transfer_runs.return_value = started(make_run())
-    assert start_or_adopt_run(google, TRANSFER_NAME) == make_run()
+    assert start_or_adopt_run(google, TRANSFER_NAME) == (make_run(), False)
     call = google.transfers.start_manual_transfer_runs.call_args
     request = call.args[0]
     assert request.parent == TRANSFER_NAME
@@ -142,7 +142,7 @@ def test_start__asks_for_now_with_a_timeout(google: Google) -> None:
 def test_start__adopts_a_run_under_way(google: Google, state: str) -> None:
     run = make_run(state)
     under_way(google, [run])
-    assert start_or_adopt_run(google, TRANSFER_NAME) is run
+    assert start_or_adopt_run(google, TRANSFER_NAME) == (run, True)
     assert google.writes == []
     call = google.transfers.list_transfer_runs.call_args
     assert list(call.args[0].states) == [TransferState.PENDING, TransferState.RUNNING]
@@ -155,7 +155,7 @@ def test_start__lost_reply_is_looked_for(google: Google, error: Exception) -> No
     run = make_run()
     under_way(google, [], [run])
     google.transfers.start_manual_transfer_runs.side_effect = error
-    assert start_or_adopt_run(google, TRANSFER_NAME) is run
+    assert start_or_adopt_run(google, TRANSFER_NAME) == (run, False)
     assert google.transfers.start_manual_transfer_runs.call_count == 1
 
 

@@ -1,8 +1,9 @@
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from google.api_core.exceptions import RetryError
+from google.api_core.exceptions import Conflict, RetryError
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from backend.forecasting.conf import Config
@@ -117,7 +118,8 @@ def test_create__takes_its_own_back_where_another_came_first(
     google.transfers.list_transfer_configs.return_value = (
         [ours, theirs] if listed_first else [theirs, ours]
     )
-    assert spec.create(google) == (theirs,)
+    with pytest.raises(Conflict, match=theirs.name):
+        spec.create(google)
     assert google.transfers.delete_transfer_config.call_args.kwargs["name"] == ours.name
     assert google.transfers.delete_transfer_config.call_count == 1
 
@@ -140,7 +142,8 @@ def test_create__at_the_same_moment_both_runs_keep_the_same_one(
     both = [named(config, 1), named(config, 2)]
     google.transfers.create_transfer_config.return_value = both[number - 1]
     google.transfers.list_transfer_configs.return_value = both
-    assert spec.create(google) == (both[0],)
+    with nullcontext() if stays else pytest.raises(Conflict):
+        spec.create(google)
     assert google.transfers.delete_transfer_config.called is not stays
 
 

@@ -62,7 +62,7 @@ def _cursor() -> Iterator[Any]:
         yield cursor
 
 
-def execute(statement: str, *parameters: object) -> None:
+def execute(statement: str, *parameters: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters or None)
 
@@ -176,13 +176,6 @@ def test_day__has_24_hours_when_the_server_changes_to_or_from_summer_time(
     assert (row["mentioned_at"], row["risk_score"]) == (start, sum(range(24)) / 24)
 
 
-@pytest.mark.parametrize("setting", ["DateStyle = 'SQL, DMY'", "IntervalStyle = 'sql_standard'"])
-def test_day__is_read_alike_whatever_the_server_calls_a_date(entity: Entity, setting: str) -> None:
-    mention(entity, make_event(), "2026-02-03T12:00Z")
-    execute(f"SET LOCAL {setting}")
-    assert read_row(date(2026, 2, 3))["risk_score"] == 50
-
-
 # Scores ---------------------------------------------------------------------------------------
 
 
@@ -243,14 +236,17 @@ def test_entity_score__is_the_present_score_on_every_day() -> None:
         ('"5."', 5),
         ('"1.2E+1"', 12),
         ('"-3e-2"', -0.03),
-        ("999999999999999", 999999999999999),
+        ("1e20", 1e20),
+        ("9" * 40, 1e40),
+        (f'"{"9" * 37}e99"', 1e136),
+        (f'".{"0" * 33}1e-99"', 1e-133),
     ],
 )
 def test_dimension__number_or_a_text_that_plainly_is_one_counts(
     entity: Entity, value: str, number: float
 ) -> None:
     mention(entity, make_event(50, f'{{"economic": {value}}}'))
-    assert read_row()["economic_risk"] == pytest.approx(number, rel=1e-15)
+    assert read_row()["economic_risk"] == pytest.approx(number, rel=1e-15, abs=0)
 
 
 @pytest.mark.parametrize(
@@ -262,6 +258,7 @@ def test_dimension__number_or_a_text_that_plainly_is_one_counts(
         *('"NaN"', '"Infinity"', '"-inf"', '"\\u0661\\u0662"', '"\\uff15"'),
         # Numbers that float8 refuses or that no mean can be taken of.
         *("1e400", "-1e400", "1e-400", "1e308", '"1e400"', '"1e999"', '"1e-999"', '"1e99999999"'),
+        *("9" * 41, f'"{"9" * 41}"', f'"{" " * 40}5"', f"0.{'3' * 40}"),
         *("9" * 400, f'"{"9" * 400}"', f"0.{'0' * 400}1", f'"0.{"0" * 400}1"'),
     ],
     ids=lambda value: value[:12],
@@ -307,8 +304,10 @@ def test_columns__are_those_of_the_training_table_in_types_that_bigquery_takes(
 
 def test_query__runs_in_a_read_only_transaction(entity: Entity) -> None:
     mention(entity, make_event())
-    execute("SET TRANSACTION READ ONLY")
-    assert read_row()["risk_score"] == 50
+    with transaction.atomic():
+        execute("SET TRANSACTION READ ONLY")
+        assert read_row()["risk_score"] == 50
+        transaction.set_rollback(True)
 
 
 def test_query__takes_a_hypertable_whose_key_holds_the_time_too(entity: Entity) -> None:
@@ -352,7 +351,7 @@ FIRST_DAY = date(2026, 3, 7)  # a night of the change to summer time follows
 FIRST_MOMENT = datetime(2026, 3, 7, tzinfo=UTC)
 REAL_RECORDS = settings.BASE_DIR.parent / "shared" / "data" / "gdelt-events.csv.gz"
 SCORES = st.none() | st.floats(0, 100) | st.floats() | st.sampled_from([math.nan, 1e99, -1e100])
-DIGITS = st.text("0123456789", max_size=20) | st.text("09", min_size=95, max_size=105)
+DIGITS = st.text("0123456789", max_size=20) | st.text("09", min_size=30, max_size=45)
 NUMBER_TEXTS = st.builds(
     "".join,
     st.tuples(
@@ -368,7 +367,9 @@ JSON_NUMBERS = (
     st.floats(0, 100).map(repr)
     | st.floats(allow_nan=False, allow_infinity=False).map(repr)
     | st.integers().map(str)
-    | st.sampled_from(["1e400", "-1E-400", "0e300", "-0.0", "1.50", "1e14", "1e15", "1.5e-99"])
+    | st.sampled_from(
+        ["1e400", "-1E-400", "0e300", "-0.0", "1.50", "1e39", "1e40", "1e-38", "1e-39"]
+    )
 )
 JSON_VALUES = (
     JSON_NUMBERS
@@ -393,7 +394,7 @@ DATABASES = st.builds(
 )
 
 
-@hypothesis_settings(deadline=None, derandomize=True, max_examples=100)
+@hypothesis_settings(deadline=None, derandomize=True, max_examples=300)
 @given(
     database=DATABASES,
     days=st.integers(0, 4),
@@ -454,11 +455,17 @@ def _insert(database: Database) -> list[UUID]:
     events = [uuid4() for _ in database.events]
     _insert_rows(
         "entities_entity (id, name, entity_type, risk_score)",
-        [(pk, "e", "company", score) for pk, score in zip(entities, database.entity_scores)],
+        [
+            (pk, "e", "company", score)
+            for pk, score in zip(entities, database.entity_scores, strict=True)
+        ],
     )
     _insert_rows(
         "events_event (id, occurred_at, source, title, risk_score, risk_dimensions)",
-        [(pk, FIRST_MOMENT, "s", "t", *event) for pk, event in zip(events, database.events)],
+        [
+            (pk, FIRST_MOMENT, "s", "t", *event)
+            for pk, event in zip(events, database.events, strict=True)
+        ],
     )
     _insert_rows(
         "entities_entitymention (id, entity_id, event_id, mentioned_at)",
@@ -510,14 +517,14 @@ def _numbers(key: str, texts: Iterable[str | None]) -> Iterator[float]:
 
 
 def _plain_number(text: str) -> float | None:
-    """Up to 15 digits before the point, 100 after it and two of an exponent; spaces around it."""
+    """Up to 40 characters, of which spaces may surround the number; two digits of an exponent."""
     unsigned = _without_sign(text.strip(" "))
     mantissa, e, exponent = unsigned.replace("E", "e").partition("e")
     whole, _, fraction = mantissa.partition(".")
     parts = [whole + fraction, _without_sign(exponent) if e else "0"]
     if not all(part.isascii() and part.isdigit() for part in parts):
         return None
-    if len(whole) > 15 or len(fraction) > 100 or len(parts[1]) > 2:
+    if len(text) > 40 or len(parts[1]) > 2:
         return None
     return float(Fraction(text.strip(" ")))
 

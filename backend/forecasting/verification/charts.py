@@ -1,6 +1,7 @@
 """The charts of the report and of the status page: from figures to SVG, each with words for it.
 
-`T` is time in UTC: without `utc` in the time unit Vega would move days by the machine's zone.
+Days are UTC days, whatever zone the machine is in, hence `utc` in the time unit.
+A chart is one expression, however long: that is how Vega-Lite describes one.
 """
 
 import math
@@ -28,8 +29,8 @@ from backend.forecasting.verification.svg import (
 HISTORIES = 6
 _DAY: Final = "utcyearmonthdate"
 _STEP = 5
-_MEASURES = {TARGET_COLUMN: "risk"} | {
-    column.name: (column.dimension or "").replace("_", " ") for column in DIMENSIONS
+_MEASURES = {TARGET_COLUMN: "risk score"} | {
+    column.name: column.dimension.replace("_", " ") for column in DIMENSIONS
 }
 
 
@@ -82,8 +83,8 @@ def draw_coverage(data: ReportData) -> Chart:
     return Chart(
         title=title,
         text=text,
-        wide=to_svg(_coverage(data, width=840, label_width=190), label),
-        narrow=to_svg(_coverage(data, width=220, label_width=125), label),
+        wide=to_svg(_coverage(data, width=820, label_width=170), label),
+        narrow=to_svg(_coverage(data, width=225, label_width=100), label),
     )
 
 
@@ -94,22 +95,23 @@ def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
     text = _describe_history(entity)
     order = list(_MEASURES.values())
     chart = (
-        alt.Chart(alt.InlineData(values=_history_values(entity, data)), width=270, height=42)
-        .mark_line(point=alt.OverlayMarkDef(size=6), strokeWidth=1.5)
+        alt.Chart(alt.InlineData(values=_history_values(entity, data)), width=290, height=38)
+        # With round caps a day between two gaps is a dot: no marks of their own are needed.
+        .mark_line(strokeCap="round", strokeJoin="round", strokeWidth=1.75)
         .encode(
             x=alt.X("day:T", timeUnit=_DAY, title="day (UTC)", axis=_time_axis(data.entities_from)),
             y=alt.Y(
                 "value:Q",
                 title=None,
                 scale=alt.Scale(domain=[0, 100], nice=False),
-                axis=alt.Axis(values=[0, 50, 100], labelOverlap=False),
+                axis=alt.Axis(values=[0, 50, 100], labelOverlap=True, tickSize=0),
             ),
             row=alt.Row(
                 "measure:N",
-                title="score, 0 to 100",
+                title="mean of the day (0 to 100)",
                 sort=order,
-                spacing=8,
-                header=alt.Header(labelAngle=0, labelAlign="left", labelPadding=4),
+                spacing=4,
+                header=alt.Header(labelOrient="top", labelAnchor="start", labelPadding=3),
             ),
             color=alt.Color(
                 "measure:N",
@@ -154,7 +156,13 @@ def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:
                 "entity:N",
                 title=None,
                 sort=labels,
-                axis=alt.Axis(labelLimit=label_width, ticks=False, labelPadding=6),
+                # The page's font may be wider than the one that the converter measures with.
+                axis=alt.Axis(
+                    labelLimit=label_width,
+                    minExtent=label_width * 1.25,
+                    ticks=False,
+                    labelPadding=6,
+                ),
             ),
             color=alt.Color(
                 "score:Q",

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from backend.forecasting.runs import UNDER_WAY, likely_cause, message_of, state_of
+from backend.forecasting.causes import likely_cause
+from backend.forecasting.runs import ENDED, message_of, state_of
 from backend.forecasting.verification.findings import (
     Finding,
     failed,
@@ -33,8 +34,7 @@ def check_runs(snapshot: Snapshot) -> Iterator[Finding]:
 def check_data(snapshot: Snapshot) -> Iterator[Finding]:
     data = snapshot.data
     if data is None or isinstance(data, Unseen):
-        why = "no table to read" if data is None else f"could not read the table: {data.reason}"
-        yield from (skipped(f"data.{name}", why) for name in _DATA)
+        yield from (skipped(f"data.{name}", snapshot.why_no_data) for name in _DATA)
         return
     again = "load the days again: " + _RUN_NOW
     yield _check_rows(snapshot, data)
@@ -72,11 +72,11 @@ def check_data(snapshot: Snapshot) -> Iterator[Finding]:
 
 def _check_last_run(snapshot: Snapshot) -> Finding:
     runs = [] if isinstance(snapshot.runs, Unseen) else snapshot.runs
-    ended = [run for run in runs if run.state not in UNDER_WAY]
+    ended = [run for run in runs if run.state in ENDED]
     if not ended:
         return failed("run.succeeded", "no run has ended yet", _RUN_NOW)
     last, state = ended[0], state_of(ended[0])
-    day = f"{last.run_time:%Y-%m-%d}"
+    day = f"{last.run_time:%Y-%m-%d}" if "run_time" in last else "an unknown day"
     if state == "SUCCEEDED":
         return passed("run.succeeded", f"the last run, for {day}, succeeded", state)
     message = message_of(last)

@@ -32,7 +32,7 @@ def check_source(snapshot: Snapshot) -> Iterator[Finding]:
     elif sides is not None:
         yield _compare(snapshot, sides)
     elif snapshot.reconcile:
-        yield skipped(CHECK, "no table to compare with PostgreSQL")
+        yield skipped(CHECK, snapshot.why_no_data)
 
 
 def reread_from(snapshot: Snapshot) -> date:

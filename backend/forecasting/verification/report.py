@@ -13,10 +13,11 @@ from django.template.loader import render_to_string
 from google.cloud import bigquery
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun, TransferState
 
+from backend.forecasting.conf import shown
 from backend.forecasting.errors import ForecastingError
 from backend.forecasting.findings_text import summarize_findings
 from backend.forecasting.gcp import Clients
-from backend.forecasting.runs import UNDER_WAY, seconds_of, state_of
+from backend.forecasting.runs import UNDER_WAY, message_of, seconds_of, state_of
 from backend.forecasting.verification.charts import (
     draw_coverage,
     draw_histories,
@@ -28,7 +29,7 @@ from backend.forecasting.verification.report_data import ReportData, read_report
 from backend.forecasting.verification.snapshot import Snapshot, Unseen, see, succeeded_runs
 from backend.forecasting.verification.svg import load_libraries
 from backend.forecasting.verification.verify import Verification
-from backend.forecasting.verification.words import count_bytes
+from backend.forecasting.verification.words import count_bytes, count_things
 
 SHOWN_RUNS = 15
 
@@ -37,7 +38,7 @@ SHOWN_RUNS = 15
 class RunLine:
     """One run in the table of runs; `rows` is None where nobody knows."""
 
-    day: datetime
+    day: datetime | None
     state: str
     mood: str
     started: datetime | None
@@ -49,13 +50,19 @@ class RunLine:
 def check_report_path(path: Path) -> None:
     """Raise ForecastingError where the report could not be written or drawn, before any look."""
     load_libraries()
-    if path.is_dir():
-        raise ForecastingError(f"--report is {path}, a directory: name a file to write.")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise ForecastingError(f"--report is {path}, and there is no directory {folder}.")
-    if not os.access(folder, os.W_OK):
-        raise ForecastingError(f"--report is {path}, and {folder} may not be written to.")
+    said, folder = f"--report is {shown(str(path))}", path.absolute().parent
+    try:
+        if "\0" in path.name:
+            raise ForecastingError(f"{said}: a name cannot hold a NUL character.")
+        if path.is_dir():
+            raise ForecastingError(f"{said}, a directory: name a file to write.")
+        if not folder.is_dir():
+            raise ForecastingError(f"{said}, and there is no directory {shown(str(folder))}.")
+        if not os.access(folder, os.W_OK):
+            raise ForecastingError(f"{said}, and {shown(str(folder))} may not be written to.")
+    except OSError as error:
+        # A name that is too long, for one.
+        raise ForecastingError(f"{said}: no such file can be ({error.strerror}).") from error
 
 
 def write_report(path: Path, result: Verification, clients: Clients) -> str:
@@ -80,9 +87,9 @@ def render_report(result: Verification, data: ReportData | str) -> str:
 
 
 def _look(snapshot: Snapshot, clients: Clients) -> ReportData | str:
-    if isinstance(snapshot.data, Unseen):
-        return snapshot.data.reason
-    if not snapshot.data or not snapshot.data["rows_in_window"]:
+    if not isinstance(snapshot.data, dict):
+        return snapshot.why_no_data
+    if not snapshot.data["rows_in_window"]:
         return "the training table holds no rows of these days"
     look = partial(read_report_data, snapshot.config, clients, snapshot.window)
     data = see(clients, "Reading what the report shows", look)
@@ -100,16 +107,7 @@ def _draw(data: ReportData) -> dict[str, Any]:
 
 def _describe_result(result: Verification) -> dict[str, Any]:
     snapshot, findings = result.snapshot, result.findings
-    failures = count_findings(findings, FindingStatus.FAILED)
-    if result.ok:
-        warned = count_findings(findings, FindingStatus.WARNED)
-        verdict, mood = "It is all there and right", "warned" if warned else "good"
-    elif failures:
-        verdict, mood = f"{failures} of {len(findings)} checks failed", "bad"
-    elif snapshot.unseen:
-        verdict, mood = "Not everything could be looked at", "bad"
-    else:
-        verdict, mood = "There are warnings", "warned"
+    verdict, mood = _judge(result)
     return {
         "verdict": verdict,
         "mood": mood,
@@ -118,9 +116,23 @@ def _describe_result(result: Verification) -> dict[str, Any]:
         "window": snapshot.window,
         "last_day": snapshot.window.end - timedelta(days=1),
         "figures": _figures(snapshot),
+        "attention": [f for f in findings if f.status is not FindingStatus.PASSED],
         "findings": findings,
         "summary": summarize_findings(findings),
     }
+
+
+def _judge(result: Verification) -> tuple[str, str]:
+    """The page's first line, and how it is to be taken."""
+    failures = count_findings(result.findings, FindingStatus.FAILED)
+    warnings = count_findings(result.findings, FindingStatus.WARNED)
+    if failures:
+        return f"{failures} of {len(result.findings)} checks failed", "bad"
+    if result.snapshot.unseen:
+        return "Not everything could be looked at", "bad"
+    if warnings:
+        return f"All there and right, with {count_things(warnings, 'warning')}", "warned"
+    return "All there and right", "good"
 
 
 def _figures(snapshot: Snapshot) -> list[tuple[str, str]]:
@@ -158,13 +170,13 @@ def _line(run: TransferRun, rows: str | None) -> RunLine:
     mood = "pass" if good else "warn" if run.state in UNDER_WAY else "fail"
     return RunLine(
         # The stubs say Timestamp; proto-plus gives datetimes.
-        day=cast(datetime, run.run_time),
+        day=cast(datetime | None, run.run_time),
         state=state_of(run),
         mood=mood,
         started=cast(datetime, run.start_time) if "start_time" in run else None,
         seconds=seconds_of(run),
         rows=rows,
-        message="" if good else run.error_status.message,
+        message="" if good else message_of(run),
     )
 
 

@@ -6,11 +6,11 @@ from google.cloud import bigquery
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
+from backend.forecasting.causes import likely_cause
 from backend.forecasting.provisioning.connections import POSTGRES, connection_kind
 from backend.forecasting.provisioning.plan import Change
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
 from backend.forecasting.provisioning.tables import TableSpec
-from backend.forecasting.runs import likely_cause
 from backend.forecasting.verification.findings import (
     Finding,
     compared,
@@ -120,7 +120,10 @@ def _usable(probe: Probe | Unseen | None) -> Finding:
     if probe is None:
         return skipped(check, "no credential to try")
     if probe.error:
-        return failed(check, f"a query through it fails: {probe.error}", likely_cause(probe.error))
+        hint = likely_cause(probe.error) or (
+            f"correct the instance, the database or the secrets, then {_RUN_ETL}"
+        )
+        return failed(check, f"a query through it fails: {probe.error}", hint)
     return passed(check, "a query through it reaches PostgreSQL")
 
 

@@ -21,10 +21,14 @@ from backend.forecasting.provisioning.scheduled_queries import observe_scheduled
 from backend.forecasting.provisioning.tables import TableSpec
 from backend.forecasting.runs import list_runs
 from backend.forecasting.sql import load_name, render_connection_probe, render_data_summary
+from backend.forecasting.training_table import COLUMNS
 from backend.forecasting.verification.day_sums import BothSides, sum_up_both_sides
 from backend.forecasting.verification.queries import Answer, run_query
 
 T = TypeVar("T")
+
+HORIZON_DAYS = 30
+"""How far ahead the model is assumed to forecast."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,21 @@ class Snapshot:
     sides: BothSides | Unseen | None = None
 
     @property
+    def readable(self) -> bool:
+        """Whether there is a table with all the columns that the queries name."""
+        if not isinstance(self.table, bigquery.Table):
+            return False
+        return {column.name for column in COLUMNS} <= {f.name for f in self.table.schema}
+
+    @property
+    def why_no_data(self) -> str:
+        if isinstance(self.data, Unseen):
+            return f"could not read the table: {self.data.reason}"
+        if isinstance(self.table, bigquery.Table) and not self.readable:
+            return "the table lacks columns to read"
+        return "no table to read"
+
+    @property
     def unseen(self) -> list[Unseen]:
         parts = (
             self.dataset,
@@ -104,19 +123,20 @@ def take_snapshot(
     Raises UnreachableError where nothing can be asked at all.
     """
     seen = look_at_resources(config, clients, now, horizon_days)
-    answer = _see_data(seen, clients)
-    return replace(
-        seen,
-        probe=_see_probe(config, clients, seen.connection),
-        data=answer.rows[0] if isinstance(answer, Answer) else answer,
-        bytes_processed=answer.bytes_processed if isinstance(answer, Answer) else None,
-        reconcile=reconcile,
-        sides=_see_sides(seen, clients) if reconcile else None,
-    )
+    with google_errors("Reading what Google answered", clients):
+        answer = _see_data(seen, clients)
+        return replace(
+            seen,
+            probe=_see_probe(config, clients, seen.connection),
+            data=answer.rows[0] if isinstance(answer, Answer) else answer,
+            bytes_processed=answer.bytes_processed if isinstance(answer, Answer) else None,
+            reconcile=reconcile,
+            sides=_see_sides(seen, clients) if reconcile else None,
+        )
 
 
 def look_at_resources(
-    config: Config, clients: Clients, now: datetime, horizon_days: int
+    config: Config, clients: Clients, now: datetime, horizon_days: int = HORIZON_DAYS
 ) -> Snapshot:
     """The part of the snapshot that needs no query and so costs nothing: resources and runs."""
     name = load_name(config.table_id)
@@ -128,6 +148,8 @@ def look_at_resources(
         partial(observe_scheduled_queries, clients, config.parent, name),
     )
     runs = _see_runs(clients, schedules)
+    with google_errors("Reading what Google answered", clients):
+        window = expected_window(config, runs, now)
     return Snapshot(
         config=config,
         horizon_days=horizon_days,
@@ -137,7 +159,7 @@ def look_at_resources(
         connection=see(clients, "Looking at the connection", connection),
         schedules=schedules,
         runs=runs,
-        window=expected_window(config, runs, now),
+        window=window,
     )
 
 
@@ -149,9 +171,11 @@ def expected_window(config: Config, runs: Sequence[TransferRun] | Unseen, now: d
 
 
 def succeeded_runs(runs: Sequence[TransferRun] | Unseen) -> list[TransferRun]:
+    """The good runs; one that does not say for which day, or when it ended, is none to count on."""
     if isinstance(runs, Unseen):
         return []
-    return [run for run in runs if run.state == TransferState.SUCCEEDED]
+    good = [run for run in runs if run.state == TransferState.SUCCEEDED]
+    return [run for run in good if "run_time" in run and "end_time" in run]
 
 
 def see(clients: Clients, doing: str, look: Callable[[], T]) -> T | Unseen:
@@ -194,7 +218,7 @@ def _probe(config: Config, clients: Clients) -> Probe:
 
 
 def _see_data(seen: Snapshot, clients: Clients) -> Answer | Unseen | None:
-    if not isinstance(seen.table, bigquery.Table):
+    if not seen.readable:
         return None
     parameters = [
         bigquery.ScalarQueryParameter("window_start", "DATE", seen.window.start),
@@ -206,7 +230,7 @@ def _see_data(seen: Snapshot, clients: Clients) -> Answer | Unseen | None:
 
 
 def _see_sides(seen: Snapshot, clients: Clients) -> BothSides | Unseen | None:
-    if not isinstance(seen.table, bigquery.Table):
+    if not seen.readable:
         return None
     window = seen.window
     look = partial(sum_up_both_sides, seen.config, clients, window.start, window.end)

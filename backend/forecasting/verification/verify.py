@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from backend.forecasting.conf import Config
-from backend.forecasting.errors import ForecastingError, VerificationFailed
+from backend.forecasting.errors import ApiError, ForecastingError, VerificationFailed
 from backend.forecasting.gcp import Clients
+from backend.forecasting.google_errors import UNREADABLE, text_of
 from backend.forecasting.verification.data_checks import check_data, check_runs
 from backend.forecasting.verification.findings import Finding, FindingStatus, count_findings
 from backend.forecasting.verification.reconciliation import check_source
@@ -18,6 +19,7 @@ from backend.forecasting.verification.resource_checks import (
 )
 from backend.forecasting.verification.snapshot import Snapshot, take_snapshot
 from backend.forecasting.verification.vertex_checks import check_vertex
+from backend.forecasting.verification.words import count_things
 
 _CHECKS = (
     check_dataset,
@@ -58,7 +60,9 @@ class Verification:
             return None
         failures = count_findings(self.findings, FindingStatus.FAILED)
         return VerificationFailed(
-            f"{failures} checks failed." if failures else "A warning fails under --strict."
+            f"{count_things(failures, 'check')} failed."
+            if failures
+            else "A warning fails under --strict."
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -82,5 +86,21 @@ def verify(
 ) -> Verification:
     """Look at everything and check it. Raises UnreachableError where nothing can be asked."""
     snapshot = take_snapshot(config, clients, now, horizon_days, reconcile=reconcile)
-    findings = tuple(finding for check in _CHECKS for finding in check(snapshot))
+    findings = check_snapshot(snapshot)
     return Verification(config=config, snapshot=snapshot, findings=findings, strict=strict)
+
+
+def check_snapshot(snapshot: Snapshot) -> tuple[Finding, ...]:
+    """The findings of all checks; those of what was not looked at are skipped.
+
+    Raises ApiError where a reply that was read turns out not to be as documented.
+    """
+    try:
+        return tuple(finding for check in _CHECKS for finding in check(snapshot))
+    except UNREADABLE as error:
+        # Some fields of a reply are read only when they are looked at.
+        raise ApiError(
+            "Checking failed: a reply is not as Google documents it "
+            f"({type(error).__name__}: {text_of(error)}); run it again, and with --traceback if it "
+            "stays so."
+        ) from error

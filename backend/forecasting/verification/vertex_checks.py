@@ -39,13 +39,11 @@ def check_vertex(snapshot: Snapshot) -> Iterator[Finding]:
         yield from _check_table(table)
     if isinstance(data, dict):
         yield from _check_series(snapshot, data)
-    yield from _skip(table, _TABLE if not isinstance(table, bigquery.Table) else ())
-    yield from _skip(data, _DATA if not isinstance(data, dict) else ())
-
-
-def _skip(seen: object, names: tuple[str, ...]) -> Iterator[Finding]:
-    why = f"could not look: {seen.reason}" if isinstance(seen, Unseen) else "no table to look at"
-    yield from (skipped(f"vertex.{name}", why) for name in names)
+    if not isinstance(table, bigquery.Table):
+        why = f"could not look: {table.reason}" if isinstance(table, Unseen) else "no table to read"
+        yield from (skipped(f"vertex.{name}", why) for name in _TABLE)
+    if not isinstance(data, dict):
+        yield from (skipped(f"vertex.{name}", snapshot.why_no_data) for name in _DATA)
 
 
 def _check_rows(data: dict[str, Any]) -> Finding:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import requests
 from django.conf import settings
 
 from backend.localcloud.demo import DemoOptions
@@ -78,6 +79,20 @@ def _is_served(output: str) -> bool:
         return client.connect_ex(("127.0.0.1", int(found[1]))) == 0
 
 
+def _log_in(output: str) -> tuple[requests.Response, str]:
+    """The status page, and the password, with which the demo says how to come to it."""
+    found = re.search(
+        r"^  (http://127\.0\.0\.1:\d+/admin/\S+)\n  user demo, password (\S+)$", output, re.M
+    )
+    assert found
+    with requests.Session() as session:
+        session.get(found[1], timeout=30)
+        data = {"username": "demo", "password": found[2], "next": "/admin/forecasting/pipeline/"}
+        data["csrfmiddlewaretoken"] = session.cookies["csrftoken"]
+        login = found[1].replace("forecasting/pipeline/", "login/")
+        return session.post(login, data=data, timeout=60), found[2]
+
+
 def test_steps__real_records_take_the_place_of_the_sample() -> None:
     options = DemoOptions(events=Path("records of 2025.csv.gz"))
     assert options.steps[1] == ["load_sample", "--events", "records of 2025.csv.gz"]
@@ -85,13 +100,20 @@ def test_steps__real_records_take_the_place_of_the_sample() -> None:
 
 def test_demo__shows_every_step_and_leaves_nothing(demo: Demo, temporary: Path) -> None:
     process = demo("--entities", ENTITIES, "--keep")
-    output = _read_until(process, "Both servers stay until Ctrl-C")
+    output = _read_until(process, "user demo, password")
     assert _is_served(output)
+    site, password = _log_in(output)
+    assert site.ok
+    assert "Nightly load" in site.text
+    assert output.count(password) == 1
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
     assert output.count("Plan: 2 to create.") == output.count("Plan: 2 unchanged.") == 2
-    assert re.findall(r"^\$ python manage\.py (.*)$", output, re.MULTILINE) == STEPS
+    assert re.findall(r"^\$ python manage\.py (.*)$", output, re.MULTILINE) == [
+        *STEPS,
+        "createsuperuser --no-input --verbosity 0",
+    ]
     assert re.search(
         r"^[1-9][\d,]* rows arrived in demo-project\.intelligence\.entity_risk_training_data; "
         r"the demo took \d+ s\.$",
@@ -99,6 +121,8 @@ def test_demo__shows_every_step_and_leaves_nothing(demo: Demo, temporary: Path) 
         re.MULTILINE,
     )
     assert not _is_served(output)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(site.url, timeout=5)
     assert list(temporary.iterdir()) == []
 
 

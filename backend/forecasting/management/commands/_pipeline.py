@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
-from backend.forecasting.conf import MAX_WINDOW_DAYS, SETTINGS, Config, load_config
+from backend.forecasting.conf import MAX_WINDOW_DAYS, SETTINGS, Config, load_config, shown
 from backend.forecasting.errors import ForecastingError, SettingError
 from backend.forecasting.gcp import Clients, make_clients
 from backend.forecasting.google_errors import explain_credentials
@@ -104,8 +104,6 @@ class PipelineCommand(BaseCommand):
 
     def finish(self, outcome: Outcome) -> None:
         """Print what is left to print of the outcome, and raise its failure if it has one."""
-        for hint in outcome.hints:
-            self.say(hint)
         if self.as_json:
             self.stdout.write(json.dumps(outcome.as_json(), indent=2))
         if outcome.failure:
@@ -138,15 +136,18 @@ def _argument(field: str) -> dict[str, Any]:
 
 def whole_days(flag: str, text: str) -> int:
     """A flag's number of days. Raises SettingError for anything but a whole number in range."""
+    text = str(text)  # call_command passes numbers on as they are
     if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MAX_WINDOW_DAYS:
         raise SettingError(
-            f'{flag} is "{text}": expected a whole number of days from 1 to {MAX_WINDOW_DAYS}.'
+            f'{flag} is "{shown(text)}": expected a whole number of days from 1 to '
+            f"{MAX_WINDOW_DAYS}."
         )
     return int(text)
 
 
 def seconds(flag: str, text: str) -> float:
     """A flag's number of seconds. Raises SettingError for anything but a number above 0."""
+    text = str(text)
     if not re.fullmatch(r"[0-9]{1,6}([.][0-9]{1,3})?", text) or float(text) == 0:
-        raise SettingError(f'{flag} is "{text}": expected a number of seconds above 0.')
+        raise SettingError(f'{flag} is "{shown(text)}": expected a number of seconds above 0.')
     return float(text)

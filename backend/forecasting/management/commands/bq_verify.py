@@ -9,6 +9,7 @@ from backend.forecasting.findings_text import describe_findings
 from backend.forecasting.gcp import Clients
 from backend.forecasting.management.commands._pipeline import PipelineCommand, whole_days
 from backend.forecasting.verification.report import check_report_path, write_report
+from backend.forecasting.verification.snapshot import HORIZON_DAYS
 from backend.forecasting.verification.verify import Verification, verify
 
 
@@ -21,8 +22,8 @@ class Command(PipelineCommand):
         parser.add_argument(
             "--horizon-days",
             metavar="DAYS",
-            default="30",
-            help="how far ahead the model will forecast (default: 30)",
+            default=str(HORIZON_DAYS),
+            help=f"how far ahead the model will forecast (default: {HORIZON_DAYS})",
         )
         parser.add_argument(
             "--strict", action="store_true", help="fail on warnings too (exit status 2)"

@@ -23,7 +23,9 @@ class Command(BaseCommand):
             "--events", type=Path, metavar="FILE.csv.gz", help="load these event records instead"
         )
         parser.add_argument(
-            "--keep", action="store_true", help="leave the servers running until Ctrl-C"
+            "--keep",
+            action="store_true",
+            help="leave the servers running until Ctrl-C, with the admin's status page",
         )
 
     def handle(

@@ -1,0 +1,151 @@
+"""What `manage.py check` says of the pipeline's settings, without network or database.
+
+The rules are those of `conf`, which the commands use too; here every setting is looked at, and not
+only the first one that is wrong. A project or instance that is not set is no error: a command may
+be given it as a flag. Under `--deploy` it is a warning.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+
+from backend.forecasting.conf import SETTINGS, Config, Setting, load_config, shown
+from backend.forecasting.errors import SettingError
+
+_NEEDED = ("project", "instance")
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """Settings that are malformed, at odds with each other, or bound to disappoint."""
+    malformed = [*_check_forms()]
+    if malformed:
+        return malformed
+    try:
+        config = load_config(optional=_NEEDED)
+    except SettingError as error:
+        return [_at_odds(error)]
+    return [*_check_sense(config), *_check_database()]
+
+
+def check_deployment(**kwargs: Any) -> list[CheckMessage]:
+    """What is fine for development and not for production; for `check --deploy` only."""
+    try:
+        config = load_config(optional=_NEEDED)
+    except SettingError:
+        # `check_settings` has said so.
+        return []
+    return [*_check_needed(config), *_check_production(config)]
+
+
+def _check_forms() -> Iterator[CheckMessage]:
+    for setting in SETTINGS:
+        text = str(getattr(settings, setting.setting, "") or "").strip()
+        if text and not _parses(setting, text):
+            yield Error(
+                f'{setting.setting} is "{shown(text)}".',
+                hint=f"Expected {setting.expected}.",
+                id="forecasting.E001",
+            )
+
+
+def _parses(setting: Setting, text: str) -> bool:
+    try:
+        setting.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _at_odds(error: SettingError) -> CheckMessage:
+    problem, _, remedy = str(error).partition(": ")
+    return Error(f"{problem}.", hint=remedy[:1].upper() + remedy[1:], id="forecasting.E002")
+
+
+def _check_sense(config: Config) -> Iterator[CheckMessage]:
+    if config.score_source == "entity":
+        yield Warning(
+            'FORECASTING_SCORE_SOURCE is "entity": the present score, the same for every day.',
+            hint="A forecast can learn nothing from it: set it to event.",
+            id="forecasting.W002",
+        )
+    gap = _longest_gap_hours(config.schedule)
+    if config.max_age_hours < gap:
+        yield Warning(
+            f"FORECASTING_MAX_AGE_HOURS is {config.max_age_hours:g}, and between two runs of "
+            f'"{config.schedule}" are up to {gap} hours.',
+            hint="bq_verify would fail although nothing is wrong: set it to a little more than "
+            f"{gap}.",
+            id="forecasting.W003",
+        )
+
+
+def _check_database() -> Iterator[CheckMessage]:
+    engine = settings.DATABASES["default"]["ENGINE"].rsplit(".", 1)[-1]
+    if not engine.startswith("post"):
+        yield Warning(
+            f"Django's database is {engine}, not PostgreSQL.",
+            hint="The load reads PostgreSQL (Cloud SQL): set DATABASE_URL to postgresql://... "
+            "Without it bq_setup_etl cannot try the source query.",
+            id="forecasting.W004",
+        )
+
+
+def _check_needed(config: Config) -> Iterator[CheckMessage]:
+    for setting in SETTINGS:
+        if setting.field in _NEEDED and not getattr(config, setting.field):
+            yield Warning(
+                f"{setting.setting} is not set.",
+                hint=f"Expected {setting.expected}; set it in the environment or .env, or give "
+                f"{setting.flag} each time.",
+                id="forecasting.W001",
+            )
+
+
+def _check_production(config: Config) -> Iterator[CheckMessage]:
+    if config.api_endpoint:
+        yield Error(
+            f"FORECASTING_API_ENDPOINT is {config.api_endpoint}, the local stand-in.",
+            hint="Nothing would reach Google Cloud: unset it.",
+            id="forecasting.E003",
+        )
+    if not config.service_account:
+        yield Warning(
+            "FORECASTING_SERVICE_ACCOUNT is not set.",
+            hint="The load would run as whoever runs bq_setup_etl first, and end with that "
+            "account: name a service account.",
+            id="forecasting.W005",
+        )
+    yield from _check_span(config)
+
+
+def _check_span(config: Config) -> Iterator[CheckMessage]:
+    # Imported late, as it brings Google's libraries, which no other command should wait for.
+    from backend.forecasting.verification.snapshot import HORIZON_DAYS
+    from backend.forecasting.verification.vertex_checks import TEST_SHARE
+
+    needed = round(HORIZON_DAYS / TEST_SHARE)
+    if config.window_days < needed and not config.keep_history:
+        yield Warning(
+            f"FORECASTING_WINDOW_DAYS is {config.window_days}, short for a forecast of "
+            f"{HORIZON_DAYS} days.",
+            hint=f"Vertex AI's default split needs about {needed} days (inferred): set "
+            "FORECASTING_KEEP_HISTORY=on, or widen the window.",
+            id="forecasting.W006",
+        )
+
+
+def _longest_gap_hours(schedule: str) -> int:
+    """The most hours between two runs; a schedule has one of the forms that `conf` takes."""
+    hours = re.fullmatch(r"every (\d+) hours", schedule)
+    if hours:
+        return int(hours.group(1))
+    named = schedule.split()[1].split(",")
+    days = sorted({_DAYS.index(name[:3]) for name in named if name != "day"})
+    if not days:
+        return 24
+    following = [*days[1:], days[0] + len(_DAYS)]
+    return 24 * max(after - day for day, after in zip(days, following, strict=True))

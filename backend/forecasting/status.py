@@ -1,0 +1,263 @@
+"""The pipeline as the status page shows it: all that it asks of Google, as values.
+
+A look costs a few requests and two small queries. It is remembered for FRESH_SECONDS, so that a
+page that many open costs what one costs, and answers at once.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from django.core.cache import cache
+from google.auth.exceptions import GoogleAuthError
+from google.cloud.bigquery_datatransfer_v1.types import TransferRun
+
+from backend.forecasting.causes import likely_cause
+from backend.forecasting.conf import Config, load_config
+from backend.forecasting.credentials import without_debug_logs
+from backend.forecasting.errors import ForecastingError, MissingPrerequisiteError
+from backend.forecasting.gcp import RETRY, TIMEOUT, Clients, make_clients
+from backend.forecasting.google_errors import explain_credentials, google_errors
+from backend.forecasting.provisioning.scheduled_queries import observe_scheduled_queries
+from backend.forecasting.remembered import KEPT_SECONDS, Patience, Remembered, Seen, run_within
+from backend.forecasting.run_text import describe_run
+from backend.forecasting.runs import UNDER_WAY, result_of, start_or_adopt_run, state_of
+from backend.forecasting.sql import load_name
+from backend.forecasting.verification.charts import draw_coverage, draw_rows_per_day
+from backend.forecasting.verification.findings import Finding
+from backend.forecasting.verification.report import (
+    RunLine,
+    _describe_result,
+    _describe_runs,
+    _look,
+)
+from backend.forecasting.verification.report_data import ReportData
+from backend.forecasting.verification.snapshot import HORIZON_DAYS, Snapshot, Unseen
+from backend.forecasting.verification.svg import Chart, load_libraries
+from backend.forecasting.verification.verify import verify
+
+FRESH_SECONDS = 60
+RUN_FRESH_SECONDS = 2
+
+PATIENCE = Patience(recent=0.7, recent_seconds=600, without=5.0)
+"""Figures of the last ten minutes are shown rather than waited for; older ones are not."""
+
+START_PATIENCE = 10.0
+
+_WATCHED = "forecasting.status.watched"
+_WATCHED_SECONDS = 24 * 3600
+_ENDED_SECONDS = 600
+"""How long the end of a run that was watched stays on the page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineStatus:
+    """The findings of a verification, the runs and the charts, as the report has them."""
+
+    table: str
+    verdict: str
+    mood: str
+    summary: str
+    figures: tuple[tuple[str, str], ...]
+    attention: tuple[Finding, ...]
+    findings: tuple[Finding, ...]
+    runs: tuple[RunLine, ...]
+    why_no_runs: str
+    next_run: datetime | None
+    charts: tuple[Chart, ...]
+    why_no_charts: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """A run that is watched; `seconds` since its start, `message` and `cause` of its failure."""
+
+    name: str
+    state: str
+    under_way: bool
+    sentence: str
+    seconds: int | None = None
+    message: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartedRun:
+    """The run that was started, or was under way and `adopted`; or why there is none."""
+
+    name: str = ""
+    adopted: bool = False
+    problem: str = ""
+
+
+def see_pipeline() -> Seen[PipelineStatus]:
+    """The pipeline as it was at most a minute ago, or as it was when Google last answered."""
+    return _PIPELINE.see(PATIENCE)
+
+
+def see_run() -> Seen[RunStatus]:
+    """The run that is under way or has just ended; no value where there is none."""
+    if not cache.get(_WATCHED):
+        return Seen()
+    seen = _RUN.recall()
+    if seen.value and not seen.value.under_way:
+        return seen
+    return _RUN.see(PATIENCE)
+
+
+def start_run() -> StartedRun:
+    """Start a run, or adopt the one under way, and watch it."""
+    began: list[StartedRun] = []
+    run_within(START_PATIENCE, lambda: began.append(_start()))
+    if began:
+        return began[0]
+    return StartedRun(
+        problem=f"Google has not answered for {START_PATIENCE:.0f} seconds. Look here again before "
+        "you start another run: this one may have begun."
+    )
+
+
+def _start() -> StartedRun:
+    try:
+        config = load_config()
+        clients = _clients(config)
+        run, adopted = start_or_adopt_run(clients, _scheduled_query(config, clients))
+    except ForecastingError as error:
+        return StartedRun(problem=str(error))
+    _watch(run.name)
+    return StartedRun(name=run.name, adopted=adopted)
+
+
+def _scheduled_query(config: Config, clients: Clients) -> str:
+    with google_errors("Looking at the scheduled queries", clients):
+        found = observe_scheduled_queries(clients, config.parent, load_name(config.table_id))
+    if not found:
+        raise MissingPrerequisiteError(
+            "There is no scheduled query to run: run `python manage.py bq_setup_etl`."
+        )
+    return found[0].name
+
+
+def _watch(name: str) -> None:
+    """Follow this run, unless it is followed already."""
+    if cache.get(_WATCHED) != name:
+        cache.delete(_RUN.key)
+        cache.set(_WATCHED, name, _WATCHED_SECONDS)
+
+
+def _clients(config: Config) -> Clients:
+    try:
+        return make_clients(config)
+    except GoogleAuthError as error:
+        raise explain_credentials(error) from error
+
+
+def _look_at_pipeline() -> PipelineStatus:
+    config = load_config()
+    clients = _clients(config)
+    now = datetime.now(UTC)
+    result = verify(config, clients, now, horizon_days=HORIZON_DAYS, strict=False)
+    _watch_any(result.snapshot.runs)
+    charts, why_no_charts = _draw(result.snapshot, clients)
+    described, runs = _describe_result(result), _describe_runs(result.snapshot)
+    return PipelineStatus(
+        table=config.table_id,
+        verdict=described["verdict"],
+        mood=described["mood"],
+        summary=described["summary"],
+        figures=tuple(described["figures"]),
+        attention=tuple(described["attention"]),
+        findings=result.findings,
+        runs=tuple(runs.get("runs", ())),
+        why_no_runs=runs["why_no_runs"],
+        next_run=_next_run(result.snapshot),
+        charts=charts,
+        why_no_charts=why_no_charts,
+    )
+
+
+def _watch_any(runs: Iterable[TransferRun] | Unseen) -> None:
+    """Follow a run that somebody else, or the schedule, has started."""
+    if isinstance(runs, Unseen):
+        return
+    under_way = next((run for run in runs if run.state in UNDER_WAY), None)
+    if under_way is not None:
+        _watch(under_way.name)
+
+
+def _draw(snapshot: Snapshot, clients: Clients) -> tuple[tuple[Chart, ...], str]:
+    """The charts, or why there are none: without them the page is still of use."""
+    try:
+        load_libraries()
+        data = _look(snapshot, clients)
+    except ForecastingError as error:
+        return (), str(error)
+    if isinstance(data, str):
+        return (), data
+    return _draw_once(data), ""
+
+
+def _draw_once(data: ReportData) -> tuple[Chart, ...]:
+    """The charts of these figures: to draw them takes a second, and they change once a night."""
+    digest = hashlib.sha256(repr(data).encode()).hexdigest()
+    key = f"forecasting.status.charts.{digest}"
+    charts: tuple[Chart, ...] | None = cache.get(key)
+    if charts is None:
+        charts = (draw_rows_per_day(data.days), draw_coverage(data))
+        cache.set(key, charts, KEPT_SECONDS)
+    return charts
+
+
+def _next_run(snapshot: Snapshot) -> datetime | None:
+    schedules = snapshot.schedules
+    if isinstance(schedules, Unseen) or not schedules or schedules[0].disabled:
+        return None
+    if "next_run_time" not in schedules[0]:
+        return None
+    return cast(datetime, schedules[0].next_run_time)
+
+
+def _look_at_run() -> RunStatus:
+    name = str(cache.get(_WATCHED) or "")
+    config = load_config()
+    clients = _clients(config)
+    with google_errors("Looking at the run", clients), without_debug_logs():
+        run = clients.transfers.get_transfer_run(name=name, retry=RETRY, timeout=TIMEOUT)
+    if run.state in UNDER_WAY:
+        return _describe_progress(run)
+    result = result_of(clients, config, run)
+    cache.set(_WATCHED, name, _ENDED_SECONDS)
+    _PIPELINE.outdate()
+    return RunStatus(
+        name=name,
+        state=result.state,
+        under_way=False,
+        sentence=describe_run(result),
+        message=result.error,
+        cause=likely_cause(result.error),
+    )
+
+
+def _describe_progress(run: TransferRun) -> RunStatus:
+    state = state_of(run)
+    seconds = None
+    if "start_time" in run:
+        since = datetime.now(UTC) - cast(datetime, run.start_time)
+        seconds = max(round(since.total_seconds()), 0)
+    return RunStatus(
+        name=run.name,
+        state=state,
+        under_way=True,
+        sentence=f"The run is {state.lower()}.",
+        seconds=seconds,
+    )
+
+
+_PIPELINE: Remembered[PipelineStatus] = Remembered(
+    key="forecasting.status.pipeline", look=_look_at_pipeline, fresh_seconds=FRESH_SECONDS
+)
+_RUN: Remembered[RunStatus] = Remembered(
+    key="forecasting.status.run", look=_look_at_run, fresh_seconds=RUN_FRESH_SECONDS
+)

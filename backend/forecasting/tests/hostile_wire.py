@@ -1,0 +1,190 @@
+"""A Google that answers what it should not: real clients, real parsing, replies tampered with."""
+
+import copy
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+from google.cloud.bigquery_connection_v1.types import Connection
+from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, TransferRun
+from google.cloud.secretmanager_v1.types import AccessSecretVersionResponse
+
+from backend.forecasting.conf import Config
+from backend.forecasting.tests.factories import (
+    NUMBER,
+    PASSWORD,
+    USER,
+    http_response,
+    make_connection,
+    make_dataset,
+    make_run,
+    make_table,
+    make_transfer,
+    secret_reply,
+)
+
+ENDPOINT = "http://127.0.0.1:9"
+
+# What each request is answered with: method, path, a text of the body, the reply's name.
+_ROUTES = (
+    ("POST", r"/(queries|jobs)$", "EXTERNAL_QUERY", "probe"),
+    ("POST", r"/(queries|jobs)$", "", "summary"),
+    ("", r"/(queries|jobs)/", "", "summary"),
+    ("GET", r"/serviceAccount$", "", "account"),
+    ("", r"/datasets/\w+/tables", "", "table"),
+    ("", r"/datasets", "", "dataset"),
+    ("GET", r"/secrets/POSTGRES_USER/", "", "user"),
+    ("GET", r"/secrets/POSTGRES_PASSWORD/", "", "password"),
+    ("", r"/connections", "", "connection"),
+    ("POST", r":startManualRuns$", "", "started"),
+    ("GET", r"/runs$", "", "runs"),
+    ("GET", r"/runs/", "", "run"),
+    ("GET", r"/transferConfigs$", "", "configs"),
+    ("", r"/transferConfigs", "", "config"),
+)
+
+
+class HostileWire:
+    """Answers every request of this process; `replies` holds JSON values, or text that is none."""
+
+    def __init__(self, config: Config) -> None:
+        self.healthy = healthy_replies(config)
+        self.restore()
+
+    def restore(self) -> None:
+        self.replies = copy.deepcopy(self.healthy)
+        self.writes: list[str] = []
+
+    def send(
+        self, session: requests.Session, request: requests.PreparedRequest, **kwargs: Any
+    ) -> requests.Response:
+        path = str(request.url).partition("?")[0]
+        body = request.body or b""
+        text = body.decode() if isinstance(body, bytes) else body
+        reply = self.replies[_name_of(str(request.method), path, text)]
+        if request.method != "GET" and not re.search(r"/(queries|jobs)\b", path):
+            self.writes.append(f"{request.method} {path}")
+        content = reply if isinstance(reply, str) else json.dumps(reply)
+        response: requests.Response = http_response(200, content, str(request.url))
+        response.headers["Content-Type"] = "application/json; charset=UTF-8"
+        response.request = request
+        return response
+
+
+def _name_of(method: str, path: str, body: str) -> str:
+    for wanted, pattern, text, name in _ROUTES:
+        if method.startswith(wanted) and re.search(pattern, path) and text in body:
+            return name
+    raise AssertionError(f"{method} {path}")
+
+
+def healthy_replies(config: Config) -> dict[str, Any]:
+    """The replies of a pipeline that is as it should be, with a run that has just succeeded."""
+    now = datetime.now(UTC)
+    run = _json(TransferRun, make_run("SUCCEEDED", run_time=now, schedule_time=now, end_time=now))
+    transfer = {**_json(TransferConfig, make_transfer(config)), "ownerInfo": {"email": "a@b.c"}}
+    return {
+        "account": {"email": f"bq-{NUMBER}@bigquery-encryption.iam.gserviceaccount.com"},
+        "dataset": make_dataset()._properties,
+        "table": make_table()._properties,
+        "user": _json(AccessSecretVersionResponse, secret_reply("POSTGRES_USER", USER.encode())),
+        "password": _json(
+            AccessSecretVersionResponse, secret_reply("POSTGRES_PASSWORD", PASSWORD.encode())
+        ),
+        "connection": _json(Connection, make_connection()),
+        "config": transfer,
+        "configs": {"transferConfigs": [transfer]},
+        "run": run,
+        "runs": {"transferRuns": [run]},
+        "started": {"runs": [run]},
+        "probe": _rows({"ok": 1}),
+        "summary": _rows(_summary(now.date())),
+    }
+
+
+def _json(message_class: Any, message: Any) -> Any:
+    return json.loads(message_class.to_json(message, use_integers_for_enums=False))
+
+
+def _summary(today: date) -> dict[str, Any]:
+    """The row of data_summary.sql for a table that passes every check."""
+    counts = dict.fromkeys(
+        "repeated_rows rows_with_null rows_not_finite rows_out_of_range rows_before_window "
+        "rows_after_window rows_off_midnight constant_series short_series".split(),
+        0,
+    )
+    return {
+        **counts,
+        "row_count": 5400,
+        "rows_in_window": 5400,
+        "days_in_window": 90,
+        "series_count": 60,
+        "most_steps": 90,
+        "first_day": today - timedelta(days=90),
+        "last_day": today - timedelta(days=1),
+        "missing_share": 0.25,
+    }
+
+
+def _rows(row: dict[str, Any]) -> dict[str, Any]:
+    """A reply of jobs.query with one row."""
+    types = {int: "INTEGER", float: "FLOAT", date: "DATE"}
+    fields = [{"name": name, "type": types[type(value)]} for name, value in row.items()]
+    return {
+        "kind": "bigquery#queryResponse",
+        "schema": {"fields": fields},
+        "jobReference": {"projectId": "demo-project", "jobId": "j", "location": "us-central1"},
+        "queryId": "q",
+        "jobComplete": True,
+        "totalRows": "1",
+        "totalBytesProcessed": "4096",
+        "rows": [{"f": [{"v": str(value)} for value in row.values()]}],
+    }
+
+
+def places_of(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a JSON value, from the whole inwards; of a list the first two only."""
+    yield place
+    inner: Any = ()
+    if isinstance(value, dict):
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value[:2])
+    for key, item in inner:
+        yield from places_of(item, (*place, key))
+
+
+GONE = object()
+"""Put in place of a value: nothing at all."""
+
+
+def put(value: Any, place: tuple[Any, ...], junk: Any) -> Any:
+    """The value with `junk` at a place."""
+    if not place:
+        return {} if junk is GONE else junk
+    changed = copy.deepcopy(value)
+    inner = changed
+    for key in place[:-1]:
+        inner = inner[key]
+    if junk is GONE:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = junk
+    return changed
+
+
+def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a sleep be over at once, with the clock ahead by as much."""
+    real, ahead = time.monotonic, [0.0]
+
+    def sleep(seconds: float) -> None:
+        ahead[0] += seconds
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    clock: Callable[[], float] = lambda: real() + ahead[0]  # noqa: E731
+    monkeypatch.setattr(time, "monotonic", clock)

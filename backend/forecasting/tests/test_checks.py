@@ -1,0 +1,176 @@
+"""The system checks: what `manage.py check` says of the settings, and that it asks nobody."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from pytest_django import Settings
+
+from backend.forecasting.checks import check_deployment, check_settings
+from backend.forecasting.conf import SETTINGS
+
+GOOD = {
+    "GOOGLE_CLOUD_PROJECT": "demo-project",
+    "CLOUD_SQL_INSTANCE": "demo-project:us-central1:main",
+    "FORECASTING_SERVICE_ACCOUNT": "loader@demo-project.iam.gserviceaccount.com",
+    "FORECASTING_KEEP_HISTORY": "on",
+}
+
+
+@pytest.fixture(autouse=True)
+def configured(settings: Settings) -> None:
+    """Settings that nothing is to be said against."""
+    change(settings, GOOD)
+
+
+def change(settings: Settings, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(settings, name, value)
+
+
+def ids(messages: list[checks.CheckMessage]) -> list[str]:
+    return [str(message.id) for message in messages]
+
+
+def test_checks__good_settings_are_silent() -> None:
+    assert check_settings() == check_deployment() == []
+
+
+def test_checks__nothing_set_is_no_error(settings: Settings) -> None:
+    change(settings, {setting.setting: "" for setting in SETTINGS})
+    assert check_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GOOGLE_CLOUD_PROJECT", "My Project"),
+        ("CLOUD_SQL_INSTANCE", "main"),
+        ("FORECASTING_SCHEDULE", "0 2 * * *"),
+        ("FORECASTING_WINDOW_DAYS", 0.5),
+        ("FORECASTING_KEEP_HISTORY", "perhaps"),
+        ("FORECASTING_API_ENDPOINT", "http://example.com:9050"),
+    ],
+)
+def test_checks__malformed_setting_is_an_error(
+    settings: Settings, name: str, value: object
+) -> None:
+    setattr(settings, name, value)
+    (message,) = check_settings()
+    (setting,) = [setting for setting in SETTINGS if setting.setting == name]
+    assert message == checks.Error(
+        f'{name} is "{value}".', hint=f"Expected {setting.expected}.", id="forecasting.E001"
+    )
+
+
+def test_checks__every_malformed_setting_is_named(settings: Settings) -> None:
+    change(settings, {"FORECASTING_DATASET": "a-b", "FORECASTING_TABLE": "c d"})
+    assert [message.msg.split()[0] for message in check_settings()] == [
+        "FORECASTING_DATASET",
+        "FORECASTING_TABLE",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "problem", "remedy"),
+    [
+        (
+            {"FORECASTING_WINDOW_DAYS": "30", "FORECASTING_REFRESH_DAYS": 31},
+            "FORECASTING_REFRESH_DAYS is 31, more than the window.",
+            "Expected at most FORECASTING_WINDOW_DAYS, 30.",
+        ),
+        (
+            {"FORECASTING_LOCATION": "europe-west1"},
+            "CLOUD_SQL_INSTANCE is demo-project:us-central1:main, in us-central1, and "
+            "FORECASTING_LOCATION is europe-west1.",
+            "BigQuery reads a Cloud SQL instance only from its own region",
+        ),
+    ],
+)
+def test_checks__settings_at_odds_are_an_error(
+    settings: Settings, values: dict[str, Any], problem: str, remedy: str
+) -> None:
+    change(settings, values)
+    (message,) = check_settings()
+    assert (message.id, message.level, message.msg) == ("forecasting.E002", checks.ERROR, problem)
+    assert str(message.hint).startswith(remedy)
+
+
+def test_checks__present_score_is_a_warning(settings: Settings) -> None:
+    settings.FORECASTING_SCORE_SOURCE = "entity"
+    assert ids(check_settings()) == ["forecasting.W002"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "hours", "warned"),
+    [
+        ("every day 02:00", "24", False),
+        ("every day 02:00", "23.5", True),
+        ("every 6 hours", "7", False),
+        ("every 12 hours", "7", True),
+        ("every monday 02:00", "168", False),
+        ("every monday 02:00", "26", True),
+        ("every mon,thu 02:00", "96", False),
+        ("every mon,thu 02:00", "95", True),
+        ("every mon,tue,wed,thu,fri,sat,sun 02:00", "24", False),
+    ],
+)
+def test_checks__age_that_no_schedule_keeps_is_a_warning(
+    settings: Settings, schedule: str, hours: str, warned: bool
+) -> None:
+    change(settings, {"FORECASTING_SCHEDULE": schedule, "FORECASTING_MAX_AGE_HOURS": hours})
+    assert ids(check_settings()) == (["forecasting.W003"] if warned else [])
+
+
+@pytest.mark.parametrize(
+    ("engine", "warned"),
+    [
+        ("django.db.backends.sqlite3", True),
+        ("django.db.backends.mysql", True),
+        ("django.contrib.gis.db.backends.postgis", False),
+    ],
+)
+def test_checks__other_databases_are_a_warning(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, engine: str, warned: bool
+) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", engine)
+    assert ids(check_settings()) == (["forecasting.W004"] if warned else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("GOOGLE_CLOUD_PROJECT", "", "forecasting.W001"),
+        ("CLOUD_SQL_INSTANCE", "", "forecasting.W001"),
+        ("FORECASTING_API_ENDPOINT", "http://127.0.0.1:9050", "forecasting.E003"),
+        ("FORECASTING_SERVICE_ACCOUNT", "", "forecasting.W005"),
+        ("FORECASTING_KEEP_HISTORY", "", "forecasting.W006"),
+    ],
+)
+def test_checks__deployment_is_asked_more(
+    settings: Settings, name: str, value: str, expected: str
+) -> None:
+    setattr(settings, name, value)
+    assert check_settings() == []
+    assert ids(check_deployment()) == [expected]
+
+
+def test_checks__wide_window_needs_no_history(settings: Settings) -> None:
+    change(settings, {"FORECASTING_KEEP_HISTORY": "", "FORECASTING_WINDOW_DAYS": "300"})
+    assert check_deployment() == []
+
+
+def test_check_command__runs_them(settings: Settings) -> None:
+    settings.FORECASTING_WINDOW_DAYS = "ninety"
+    with pytest.raises(SystemCheckError, match=r"\(forecasting\.E001\) .* is \"ninety\""):
+        call_command("check", stdout=StringIO(), stderr=StringIO())
+
+
+def test_check_command__deployment_only_on_request(settings: Settings) -> None:
+    settings.FORECASTING_API_ENDPOINT = "http://127.0.0.1:9050"
+    call_command("check", stdout=StringIO(), stderr=StringIO())
+    with pytest.raises(SystemCheckError, match=r"forecasting\.E003"):
+        call_command("check", deploy=True, stdout=StringIO(), stderr=StringIO())

@@ -1,0 +1,140 @@
+"""README and docs/ against the program: what can run here runs, the rest at least exists."""
+
+import os
+import re
+import shutil
+import subprocess
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from django.core.management import CommandError, call_command, get_commands, load_command_class
+
+from backend.forecasting.causes import _CAUSES
+from backend.forecasting.conf import SETTINGS
+from backend.forecasting.tests.documents import (
+    DOCUMENTS,
+    ROOT,
+    Command,
+    commands_in,
+    flags_in,
+    headings_of,
+    links_in,
+)
+from backend.forecasting.tests.healthy import write_dense_history
+
+if TYPE_CHECKING:
+    from backend.localcloud.server import LocalCloud
+
+OPERATIONS = ROOT / "docs" / "operations.md"
+PIPELINE = ("bq_setup", "bq_setup_etl", "bq_verify")
+OURS = (*PIPELINE, "demo", "localcloud", "load_sample")
+DRIFT = 2
+WHOLE = [pytest.param(document, id=document.name) for document in DOCUMENTS]
+CALLS = {str(command): command for document in DOCUMENTS for command in commands_in(document)}
+
+
+def parser_of(name: str) -> object:
+    return load_command_class(get_commands()[name], name).create_parser("manage.py", name)
+
+
+@pytest.mark.parametrize("command", [pytest.param(c, id=text) for text, c in CALLS.items()])
+def test_documents__every_call_is_one_that_the_program_takes(command: Command) -> None:
+    name, *words = command.words
+    parser_of(name).parse_args(words)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("document", WHOLE)
+def test_documents__every_flag_is_one_of_ours(document: Path) -> None:
+    known = {"--deploy"}
+    for name in OURS:
+        known |= set(parser_of(name)._option_string_actions)  # type: ignore[attr-defined]
+    assert flags_in(document) - known == set()
+
+
+@pytest.mark.parametrize("document", WHOLE)
+def test_documents__every_link_leads_somewhere(document: Path) -> None:
+    for path, heading in links_in(document):
+        assert path.exists(), path
+        assert not heading or heading in headings_of(path), f"{path}#{heading}"
+
+
+@pytest.mark.parametrize("document", WHOLE)
+def test_documents__every_make_target_is_there(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:`|^    |^)make ([a-z]+)", document.read_text("utf-8"), re.MULTILINE)
+    assert set(named) <= targets
+
+
+@pytest.mark.parametrize("name", ["README.md", ".env.example"])
+def test_documents__every_setting_is_listed(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    assert [s.setting for s in SETTINGS if s.setting not in text] == []
+
+
+def test_operations__every_known_cause_has_its_row() -> None:
+    text = OPERATIONS.read_text("utf-8")
+    assert [fragment for fragment, _ in _CAUSES if f"| `{fragment}` |" not in text] == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("name", "least"), [("README.md", 8), ("docs/operations.md", 14)])
+def test_documents__every_command_runs(
+    pipeline: "LocalCloud", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, least: int
+) -> None:
+    """Each one once, after bq_setup: what one leaves behind is what the next one finds."""
+    monkeypatch.chdir(tmp_path)
+    write_dense_history()
+    found = [c.words for c in commands_in(ROOT / name) if c.words[0] in PIPELINE]
+    commands = dict.fromkeys([("bq_setup",), *found])
+    assert len(commands) >= least
+    for words in commands:
+        run(*words)
+
+
+def run(name: str, *words: str) -> None:
+    """Run one command; drift and failed checks are among what a document leads through."""
+    try:
+        call_command(name, *words, stdout=StringIO(), stderr=StringIO())
+    except CommandError as error:
+        looked = name == "bq_verify" or "--check" in words
+        assert looked and error.returncode == DRIFT, f"{name} {words}: {error}"
+
+
+@pytest.mark.skipif(shutil.which("bq") is None, reason="Google's bq is not installed")
+@pytest.mark.django_db(transaction=True)
+def test_operations__removing_everything_removes_it(pipeline: "LocalCloud", tmp_path: Path) -> None:
+    call_command("bq_setup", stdout=StringIO())
+    call_command("bq_setup_etl", stdout=StringIO())
+    (made,) = pipeline.transfers.items.values()
+    names = {
+        "$REGION": "us-central1",
+        "$PROJECT": "demo-project",
+        "NAME": pipeline.transfers.name_of(made),
+    }
+    section = OPERATIONS.read_text("utf-8").split("## Removing everything")[1]
+    for line in re.findall(r"^bq .*$", section, re.MULTILINE):
+        for name, value in names.items():
+            line = line.replace(name, value)
+        run_bq(line, pipeline.endpoint, tmp_path)
+    assert not pipeline.transfers.items
+    assert not pipeline.connections.items
+    out = StringIO()
+    call_command("bq_setup", "--dry-run", stdout=out)
+    assert "Plan: 2 to create." in out.getvalue()
+
+
+def run_bq(line: str, endpoint: str, home: Path) -> None:
+    token = home / "token"
+    token.write_text("any")
+    environment = {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
+    }
+    words = ["bq", "--api", endpoint, "--project_id", "demo-project", *line.split()[1:]]
+    done = subprocess.run(
+        words, env=environment, input="y\n", capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"

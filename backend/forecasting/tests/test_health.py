@@ -1,0 +1,89 @@
+"""The nightly load as a check of django-health-check."""
+
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client, override_settings
+
+from backend.forecasting.health import CACHE_KEY, NightlyLoad
+from backend.forecasting.tests.healthy import Healthy
+from backend.forecasting.tests.tampering import failed_run, no_table, old_runs
+
+pytestmark = pytest.mark.django_db
+
+GOOD = "OK"
+ADVICE = "see manage.py bq_verify"
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    cache.delete(CACHE_KEY)
+
+
+def probe() -> tuple[int, str]:
+    """The page's status, and what it says of the nightly load."""
+    reply = Client().get("/health/?format=json")
+    said: dict[str, Any] = reply.json()
+    return reply.status_code, said["NightlyLoad()"]
+
+
+def test_health__healthy_pipeline_is_healthy(healthy: Healthy) -> None:
+    assert probe() == (200, GOOD)
+    assert not healthy.cloud.writes
+
+
+def test_health__runs_no_query(healthy: Healthy) -> None:
+    probe()
+    assert {request.method for request in healthy.cloud.requests} == {"GET"}
+
+
+def test_health__second_probe_asks_nobody(healthy: Healthy) -> None:
+    probe()
+    healthy.cloud.requests.clear()
+    failed_run(healthy)
+    assert probe() == (200, GOOD)
+    assert healthy.cloud.requests == []
+
+
+@pytest.mark.parametrize(
+    ("tamper", "check"),
+    [(failed_run, "run.succeeded"), (old_runs, "run.fresh"), (no_table, "table.exists")],
+)
+def test_health__failing_checks_are_named(healthy: Healthy, tamper: Any, check: str) -> None:
+    tamper(healthy)
+    assert probe() == (500, f"Unexpected Result: {check}: {ADVICE}")
+
+
+def test_health__a_failure_is_remembered_too(healthy: Healthy) -> None:
+    old_runs(healthy)
+    probe()
+    healthy.cloud.requests.clear()
+    assert probe()[0] == 500
+    assert healthy.cloud.requests == []
+
+
+def test_health__google_out_of_reach_is_unavailable(healthy: Healthy) -> None:
+    unavailable = (500, f"Unavailable: Google Cloud could not be asked: {ADVICE}")
+    with override_settings(FORECASTING_API_ENDPOINT="http://127.0.0.1:1"):
+        assert probe() == unavailable
+
+
+def test_health__service_that_does_not_answer_is_unavailable(healthy: Healthy) -> None:
+    healthy.cloud.disable_api("bigqueryconnection.googleapis.com")
+    found = probe()
+    healthy.cloud.enable_api("bigqueryconnection.googleapis.com")
+    assert found == (500, f"Unavailable: Google Cloud could not be asked: {ADVICE}")
+
+
+def test_health__missing_setting_is_unavailable(healthy: Healthy) -> None:
+    with override_settings(GOOGLE_CLOUD_PROJECT=""):
+        assert probe()[0] == 500
+
+
+def test_health__page_shows_no_secret_and_no_resource(healthy: Healthy) -> None:
+    failed_run(healthy)
+    said = Client().get("/health/?format=text").content.decode()
+    assert "demo-project" not in said
+    assert "bigquery" not in said
+    assert repr(NightlyLoad()) == "NightlyLoad()"

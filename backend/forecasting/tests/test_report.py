@@ -1,0 +1,351 @@
+"""The report: what is in the file, what is escaped in it, and how a browser shows it."""
+
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from io import StringIO
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from backend.forecasting.tests.browser import Browser, start_browser, why_no_browser
+from backend.forecasting.tests.healthy import HORIZON, Healthy
+from backend.forecasting.tests.tampering import failed_run, no_table
+from backend.forecasting.verification import report_data, svg
+
+HOSTILE = (
+    "<script>document.title = 'run'</script>",
+    "=HYPERLINK(\"http://example.invalid\", 'x')",
+    "</text></svg><img src=x onerror=alert(1)>",
+    "{{ 7|add:7 }} {% debug %} & \"quoted\" 'too'",
+    "\u202eright to left \x01\x1b[31m and control",
+    "A name as long as a sentence, " * 9,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def hostile_file(healthy_pipeline: Healthy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with names that break careless pages, on the entities that are shown first."""
+    for name in HOSTILE:
+        quoted = name.replace("'", "''")
+        healthy_pipeline.change_source(
+            f"UPDATE entities_entity SET name = '{quoted}' WHERE id = (SELECT id "
+            "FROM entities_entity WHERE name LIKE 'Entity %' ORDER BY id LIMIT 1)"
+        )
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    healthy_pipeline.verify(report=path, horizon_days="30")
+    healthy_pipeline.restore()
+    return path
+
+
+@pytest.fixture
+def page(hostile_file: Path) -> str:
+    return hostile_file.read_text("utf-8")
+
+
+def write(healthy: Healthy, path: Path, **options: Any) -> str:
+    """The page of a report."""
+    healthy.verify(report=path, **options)
+    return path.read_text("utf-8")
+
+
+def drawings(page: str) -> list[str]:
+    return re.findall(r"<svg .*?</svg>", page, re.DOTALL)
+
+
+# The file ------------------------------------------------------------------------------------
+
+
+def test_report__has_every_chart_with_words_for_it(page: str) -> None:
+    titles = re.findall(r"<h3><bdi>(.*?)</bdi></h3><p>(.*?)</p>", page)
+    assert [title for title, _ in titles[:3]] == [
+        "Rows per day",
+        "Distribution of risk scores",
+        "Which entities have a score on which days",
+    ]
+    assert len(titles) == 9
+    assert titles[0][1].startswith("2,700 rows on 90 of 90 days; 30 a day on average")
+    svgs = drawings(page)
+    assert len(svgs) == 10  # the coverage twice: wide and narrow
+    for drawing in svgs:
+        assert re.match(r'<svg role="img" aria-label="[^"]{40,}" ', drawing)
+
+
+def test_report__axes_have_titles_and_units(page: str) -> None:
+    texts = [text_of(drawing) for drawing in drawings(page)]
+    assert {"day (UTC)", "rows (entities with a score)"} <= texts[0]
+    assert {"mean risk score of the day (0 to 100)", "rows"} <= texts[1]
+    assert {"day (UTC)", "risk score"} <= texts[2]
+    dimensions = {"risk score", "sanctions", "political", "economic", "supply chain"}
+    assert dimensions | {"day (UTC)", "mean of the day (0 to 100)"} <= texts[4]
+
+
+def text_of(drawing: str) -> set[str]:
+    # Own output, and well-formed or the test fails.
+    root = ET.fromstring(drawing)  # noqa: S314
+    return {element.text for element in root.iter() if element.text}
+
+
+def test_report__drawings_hold_neither_scripts_nor_links_nor_ids(page: str) -> None:
+    for drawing in drawings(page):
+        root = ET.fromstring(drawing)  # noqa: S314
+        tags = {element.tag.rpartition("}")[2] for element in root.iter()}
+        assert tags <= {"svg", "g", "path", "text", "line", "rect"}
+        names = {name for element in root.iter() for name in element.attrib}
+        assert not {"id", "href", "{http://www.w3.org/1999/xlink}href"} & names
+        assert not {name for name in names if name.startswith("on")}
+
+
+def test_report__hostile_names_are_shown_and_not_run(page: str) -> None:
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;document.title" in page
+    assert "=HYPERLINK(" in page
+    assert "{{ 7|add:7 }}" in page
+    assert "\x01" not in page
+    assert "\u202e" not in page
+
+
+def test_report__shows_every_check_and_what_needs_attention(
+    healthy: Healthy, tmp_path: Path
+) -> None:
+    failed_run(healthy)
+    page = write(healthy, tmp_path / "report.html", horizon_days="30")
+    attention = page.split("What needs attention")[1].split("</section>")[0]
+    assert "run.succeeded" in attention
+    assert "vertex.span" in attention
+    assert '<h1 class="bad">1 of 33 checks failed</h1>' in page
+    assert len(re.findall(r'<tr class="(?:pass|warn|fail)">\s*<td>', page)) == 33
+
+
+def test_report__lists_runs_with_state_duration_and_rows(healthy: Healthy, tmp_path: Path) -> None:
+    failed_run(healthy)
+    page = write(healthy, tmp_path / "report.html")
+    runs = page.split("Recent runs")[1]
+    assert runs.index("FAILED") < runs.index("SUCCEEDED")
+    assert "password authentication failed for user &quot;***&quot;" in runs
+    assert "<td>2,700</td>" in runs
+    assert re.search(r"<td>\d+\.\d s</td>", runs)
+
+
+def test_report__without_a_table_says_so_and_shows_the_checks(
+    healthy: Healthy, tmp_path: Path
+) -> None:
+    no_table(healthy)
+    verified = healthy.verify(report=tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert verified.status == 2
+    assert "without charts: no table to read" in verified.said
+    assert "No charts: no table to read" in page
+    assert drawings(page) == []
+
+
+def test_report__ids_stand_for_names_where_postgresql_is_away(
+    healthy: Healthy, tmp_path: Path
+) -> None:
+    page = write(healthy, tmp_path / "report.html", source_database="postgres")
+    assert "Entity 1" not in page
+    assert len(re.findall(r"<h3><bdi>[0-9a-f]{8}-[0-9a-f-]{27}</bdi></h3>", page)) == 6
+
+
+def test_report__costs_one_query_more(healthy: Healthy, tmp_path: Path) -> None:
+    write(healthy, tmp_path / "report.html")
+    posted = [request for request in healthy.cloud.requests if request.method == "POST"]
+    assert len(posted) == 3
+    assert not healthy.cloud.writes
+
+
+_DRAW = """
+import django
+django.setup()
+from datetime import date
+from backend.forecasting.verification.charts import draw_rows_per_day
+from backend.forecasting.verification.report_data import DayRows
+days = [DayRows(day=date(2026, 3, day), rows=day, score=None) for day in range(1, 20)]
+print(draw_rows_per_day(days).wide)
+"""
+
+
+def test_report__days_are_utc_in_every_zone_of_the_machine() -> None:
+    """In processes of their own: the converter reads the zone once."""
+    drawn = {
+        subprocess.run(
+            [sys.executable, "-c", _DRAW],
+            env=os.environ | {"TZ": zone, "DJANGO_SETTINGS_MODULE": "backend.config.settings"},
+            cwd=settings.BASE_DIR,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for zone in ("America/Caracas", "Pacific/Kiritimati")
+    }
+    assert len(drawn) == 1
+
+
+# Labels and text -----------------------------------------------------------------------------
+
+
+def test_label_entities__no_two_are_alike() -> None:
+    names = {"a" * 36: "Bank", "b" * 36: "Bank", "bbbbbbbb-other": "Bank", "c": "Bank (bbbbbbbb)"}
+    labels = report_data.label_entities(names)
+    assert len(set(labels.values())) == 4
+    assert list(labels.values())[:2] == ["Bank", "Bank (bbbbbbbb)"]
+
+
+def test_label_entities__long_names_are_cut() -> None:
+    assert len(report_data.label_entities({"a": "x" * 300})["a"]) == report_data.NAME_LENGTH
+
+
+def test_clean_text__keeps_letters_of_all_scripts() -> None:
+    assert svg.clean_text("Aníbal\x00 شركة\u2028 🛢\ud800 ") == "Aníbal شركة 🛢"
+
+
+# The command ---------------------------------------------------------------------------------
+
+
+def refusal(**options: Any) -> CommandError:
+    with pytest.raises(CommandError) as caught:
+        call_command("bq_verify", horizon_days=HORIZON, stdout=StringIO(), **options)
+    assert len(str(caught.value).splitlines()) == 1
+    return caught.value
+
+
+def test_report_option__json_stays_one_document(healthy: Healthy, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    verified = healthy.verify(report=path)
+    assert verified.document["ok"] is True
+    assert f"Report: {path}" in verified.said
+
+
+def test_report_option__directory_that_is_not_there_is_refused_before_any_query(
+    healthy: Healthy, tmp_path: Path
+) -> None:
+    error = refusal(report=tmp_path / "nowhere" / "report.html")
+    assert error.returncode == 1
+    assert "there is no directory" in str(error)
+    assert healthy.cloud.requests == []
+
+
+def test_report_option__directory_as_file_is_refused(healthy: Healthy, tmp_path: Path) -> None:
+    assert "a directory: name a file" in str(refusal(report=tmp_path))
+
+
+def test_report_option__unwritable_directory_is_refused(
+    healthy: Healthy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root, as whom tests may run, may write everywhere.
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert "may not be written to" in str(refusal(report=tmp_path / "report.html"))
+
+
+def test_report_option__full_disk_leaves_the_old_report(
+    healthy: Healthy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old")
+
+    def fail(source: str, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    error = refusal(report=path)
+    assert "cannot be written: No space left on device" in str(error)
+    assert error.returncode == 1
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_report_option__missing_library_is_one_sentence(
+    healthy: Healthy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    error = refusal(report=tmp_path / "report.html")
+    assert "pip install -r requirements.txt" in str(error)
+    assert error.returncode == 1
+
+
+# In a browser --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if reason := why_no_browser():
+        pytest.skip(reason)
+    with start_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Browser, hostile_file: Path) -> Browser:
+    """A window that shows the report, and has forgotten everything before."""
+    chromium.open("about:blank")
+    chromium.console()
+    chromium.requested()
+    chromium.open(hostile_file.as_uri())
+    return chromium
+
+
+def test_browser__page_asks_for_nothing_and_complains_of_nothing(browser: Browser) -> None:
+    assert [address.rsplit("/", 1)[1] for address in browser.requested()] == ["report.html"]
+    assert browser.console() == []
+    assert browser.evaluate("document.title") != "run"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 768, 1200])
+def test_browser__fits_every_width(browser: Browser, width: int, dark: bool) -> None:
+    browser.resize(width, dark=dark)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    shown = browser.evaluate(
+        "[...document.querySelectorAll('.chart svg')].filter(e => e.getBoundingClientRect().width"
+        f" > {min(width * 0.8, 250)}).length"
+    )
+    assert shown == 9
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_browser__text_stands_out_from_the_page(browser: Browser, dark: bool) -> None:
+    browser.resize(1200, dark=dark)
+    page = luminance(browser.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert (page < 0.1) is dark
+    for part in ("body", ".hint", "figcaption p", ".pass .mark", ".warn .mark", "caption"):
+        color = browser.evaluate(f"getComputedStyle(document.querySelector('{part}')).color")
+        assert contrast(luminance(color), page) >= 4.5, part
+    ink = browser.evaluate("getComputedStyle(document.querySelector('.chart svg text')).fill")
+    assert contrast(luminance(ink), page) >= 4.5
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_browser__steps_of_colour_differ_in_lightness(browser: Browser, dark: bool) -> None:
+    """So that they are told apart by whoever sees no hues, and in a print in grey."""
+    browser.resize(1200, dark=dark)
+    fills = [
+        browser.evaluate(
+            f"getComputedStyle(document.querySelector('[fill=\"var(--chart-heat-{step})\"]')).fill"
+        )
+        for step in range(1, 6)
+    ]
+    steps = [luminance(fill) for fill in fills]
+    assert steps == sorted(steps, reverse=not dark)
+    neighbours = pairwise(steps)
+    assert all(contrast(one, other) >= 1.3 for one, other in neighbours)
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of a CSS rgb() colour (WCAG 2.2)."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: float, other: float) -> float:
+    low, high = sorted((one, other))
+    return (high + 0.05) / (low + 0.05)

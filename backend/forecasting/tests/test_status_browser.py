@@ -1,0 +1,133 @@
+"""The status page as a person sees it, in Debian's Chromium."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from pytest_django.live_server_helper import LiveServer
+
+from backend.forecasting import status
+from backend.forecasting.remembered import Patience
+from backend.forecasting.tests.browser import Browser, start_browser, why_no_browser
+from backend.forecasting.tests.healthy import Healthy, provision_healthy
+
+if TYPE_CHECKING:
+    from backend.localcloud.server import LocalCloud
+
+pytestmark = [
+    pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser()),
+    pytest.mark.django_db(transaction=True),
+]
+
+PAGE, PASSWORD = "/admin/forecasting/pipeline/", "a long enough word"
+SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
+"""A folder to leave pictures of the page in, for somebody to look at."""
+
+Open = Callable[[str], Browser]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with start_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def healthy(cloud: "LocalCloud", monkeypatch: pytest.MonkeyPatch) -> Iterator[Healthy]:
+    """A pipeline of this test's own: the database is emptied after it."""
+    cache.clear()
+    monkeypatch.setattr(status, "PATIENCE", Patience(recent=60, recent_seconds=0, without=60))
+    monkeypatch.setattr(status, "START_PATIENCE", 60)
+    with provision_healthy(cloud) as healthy:
+        yield healthy
+    cache.clear()
+
+
+@pytest.fixture
+def log_in(browser: Browser, healthy: Healthy, live_server: LiveServer) -> Open:
+    """Opens the page as a new user does: by way of the login."""
+
+    def log_in(name: str) -> Browser:
+        browser.command("Network.clearBrowserCookies", {})
+        browser.resize(1280)
+        browser.open(f"{live_server.url}{PAGE}")
+        fields = {"id_username": name, "id_password": PASSWORD}
+        for field, value in fields.items():
+            browser.evaluate(f"document.getElementById('{field}').value = '{value}'")
+        press(browser, "#login-form [type=submit]")
+        return browser
+
+    return log_in
+
+
+def press(browser: Browser, selector: str) -> None:
+    """Click, and wait for the page that comes of it."""
+    browser.evaluate(f"(window.before = true, document.querySelector('{selector}').click())")
+    wait_for(browser, "window.before === undefined && document.readyState === 'complete'")
+
+
+def wait_for(browser: Browser, condition: str) -> None:
+    deadline = time.monotonic() + 60
+    while not browser.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+
+
+def complaints(browser: Browser) -> list[str]:
+    """What the console says, but for the icon, which Django's admin does not have."""
+    return [line for line in browser.console() if "favicon.ico" not in line]
+
+
+def text_of(browser: Browser, selector: str) -> str:
+    return str(browser.evaluate(f"document.querySelector('{selector}').innerText")).strip()
+
+
+def picture(browser: Browser, name: str) -> None:
+    if SCREENSHOTS:
+        browser.take_screenshot(Path(SCREENSHOTS) / f"status-{name}.png")
+
+
+def test_browser__log_in_start_a_run_and_watch_it_end(log_in: Open, healthy: Healthy) -> None:
+    User.objects.create_superuser("ana", password=PASSWORD)
+    browser = log_in("ana")
+    assert text_of(browser, "h1") == "Nightly load"
+    assert browser.evaluate("document.querySelectorAll('.pipeline svg[role=img]').length") == 3
+    press(browser, ".pipeline form button")
+    assert "has been started" in text_of(browser, ".messagelist")
+    wait_for(browser, "document.querySelector('#pipeline-progress .succeeded') !== null")
+    assert text_of(browser, "#pipeline-progress").startswith("Run succeeded in")
+    picture(browser, "run")
+    press(browser, "#pipeline-again a")
+    states = "document.querySelectorAll('.runs .pass').length"
+    assert browser.evaluate(states) == 3
+    assert complaints(browser) == []
+
+
+@pytest.mark.parametrize(
+    ("width", "dark"), [(1280, False), (1280, True), (390, False), (320, True)]
+)
+def test_browser__fits_every_screen(log_in: Open, healthy: Healthy, width: int, dark: bool) -> None:
+    User.objects.create_superuser("ana", password=PASSWORD)
+    healthy.last_run.update(
+        state="FAILED", errorStatus={"code": 3, "message": f"denied: projects/{'x' * 300}"}
+    )
+    browser = log_in("ana")
+    browser.resize(width, dark=dark)
+    picture(browser, f"{width}{'-dark' if dark else ''}")
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert complaints(browser) == []
+
+
+def test_browser__staff_without_permission_is_refused(log_in: Open) -> None:
+    User.objects.create_user("eva", password=PASSWORD, is_staff=True)
+    assert "403 Forbidden" in log_in("eva").evaluate("document.body.innerText")
+
+
+def test_browser__others_stay_at_the_login(log_in: Open) -> None:
+    User.objects.create_user("leo", password=PASSWORD)
+    browser = log_in("leo")
+    assert "staff account" in text_of(browser, ".errornote")
