@@ -85,6 +85,8 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
+# Where `collectstatic` puts the admin's files, for whatever serves them in production.
+STATIC_ROOT = BASE_DIR / "staticfiles"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Google Cloud and the forecasting pipeline. Empty means: not set, the app's default holds.

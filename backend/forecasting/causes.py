@@ -84,6 +84,11 @@ _CAUSES = (
         "or let its owner run this command",
     ),
     (
+        "The caller does not have permission",
+        "Google does not say which: where a service account is set, it often is "
+        "roles/iam.serviceAccountUser on that account",
+    ),
+    (
         "Access Denied",
         "the account that the load runs as lacks a permission: it needs roles/bigquery.jobUser, "
         "roles/bigquery.dataEditor on the dataset and roles/bigquery.connectionUser on the "

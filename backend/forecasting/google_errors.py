@@ -8,7 +8,7 @@ puts into the reply (`google.rpc.ErrorInfo`, or `errors[0].reason` of the older 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
 from google.api_core import exceptions
@@ -124,11 +124,7 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
         return _explain_disabled(error, service, clients)
     if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
         return _explain_refusal(error, doing, clients)
-    cause = likely_cause(str(error))
-    return ApiError(
-        f"{doing} failed: {text_of(error)} (HTTP {_code(error)})."
-        + (f"\nLikely cause: {cause}." if cause else "")
-    )
+    return ApiError(f"{doing} failed: {text_of(error)} ({_code(error)}).{_cause(error)}")
 
 
 def text_of(error: Exception) -> str:
@@ -229,7 +225,7 @@ def _explain_refusal(
         )
     permission = str((error.metadata or {}).get("permission", "")) or _permission_in(text)
     if not permission:
-        return ApiError(f"{doing} was refused: {text} (HTTP {_code(error)}).")
+        return ApiError(f"{doing} was refused: {text} ({_code(error)}).{_cause(error)}")
     role = next((role for start, role in _ROLES.items() if permission.startswith(start)), "")
     return ApiError(
         f"{doing} was refused: the credentials in use lack {permission} ({text}); grant it with "
@@ -243,5 +239,13 @@ def _permission_in(text: str) -> str:
     return found.group(1) if found else ""
 
 
-def _code(error: exceptions.GoogleAPICallError) -> Any:
-    return int(error.code) if error.code else "?"
+def _code(error: exceptions.GoogleAPICallError) -> str:
+    """The HTTP status; for those of gRPC that have none, such as UNKNOWN, their name."""
+    if error.code:
+        return f"HTTP {int(error.code)}"
+    return f"gRPC {getattr(error.grpc_status_code, 'name', 'UNKNOWN')}"
+
+
+def _cause(error: Exception) -> str:
+    cause = likely_cause(str(error))
+    return f"\nLikely cause: {cause}." if cause else ""

@@ -29,9 +29,9 @@ from backend.forecasting.verification.charts import draw_coverage, draw_rows_per
 from backend.forecasting.verification.findings import Finding
 from backend.forecasting.verification.report import (
     RunLine,
-    _describe_result,
-    _describe_runs,
-    _look,
+    describe_result,
+    describe_runs,
+    look_for_charts,
 )
 from backend.forecasting.verification.report_data import ReportData
 from backend.forecasting.verification.snapshot import HORIZON_DAYS, Snapshot, Unseen
@@ -161,7 +161,7 @@ def _look_at_pipeline() -> PipelineStatus:
     result = verify(config, clients, now, horizon_days=HORIZON_DAYS, strict=False)
     _watch_any(result.snapshot.runs)
     charts, why_no_charts = _draw(result.snapshot, clients)
-    described, runs = _describe_result(result), _describe_runs(result.snapshot)
+    described, runs = describe_result(result), describe_runs(result.snapshot)
     return PipelineStatus(
         table=config.table_id,
         verdict=described["verdict"],
@@ -191,7 +191,7 @@ def _draw(snapshot: Snapshot, clients: Clients) -> tuple[tuple[Chart, ...], str]
     """The charts, or why there are none: without them the page is still of use."""
     try:
         load_libraries()
-        data = _look(snapshot, clients)
+        data = look_for_charts(snapshot, clients)
     except ForecastingError as error:
         return (), str(error)
     if isinstance(data, str):

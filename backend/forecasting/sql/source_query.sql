@@ -3,7 +3,7 @@
 --
 -- Takes two dates, which the nightly load puts in at run time: @first_day and @end_day.
 -- uuid and jsonb end here: BigQuery's federation refuses both.
-WITH mention AS NOT MATERIALIZED (
+WITH mention AS (
     SELECT
         entity_id,
         event_id,

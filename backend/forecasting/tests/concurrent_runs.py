@@ -11,7 +11,7 @@ _barrier: Any = None
 
 def wait_with(barrier: Any) -> None:
     """Gives a process the barrier at which all of them wait for each other."""
-    global _barrier  # noqa: PLW0603 - a process of a pool has no other place for it
+    global _barrier
     _barrier = barrier
 
 

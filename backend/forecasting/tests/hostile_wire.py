@@ -4,7 +4,7 @@ import copy
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -49,15 +49,36 @@ _ROUTES = (
 )
 
 
-class HostileWire:
-    """Answers every request of this process; `replies` holds JSON values, or text that is none."""
+class FastClock:
+    """Time in which a sleep is over at once, with the clock ahead by as much."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead = 0.0
+        self._real = time.monotonic
+        monkeypatch.setattr(time, "sleep", self.sleep)
+        monkeypatch.setattr(time, "monotonic", self.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.ahead += seconds
+
+    def now(self) -> float:
+        return self._real() + self.ahead
+
+
+class HostileWire:
+    """Answers every request of this process.
+
+    `replies` holds JSON values, or text that is none; `pages` those that go before them, once each.
+    """
+
+    def __init__(self, config: Config, clock: FastClock) -> None:
         self.healthy = healthy_replies(config)
+        self.clock = clock
         self.restore()
 
     def restore(self) -> None:
         self.replies = copy.deepcopy(self.healthy)
+        self.pages: dict[str, list[Any]] = {}
         self.writes: list[str] = []
 
     def send(
@@ -66,7 +87,10 @@ class HostileWire:
         path = str(request.url).partition("?")[0]
         body = request.body or b""
         text = body.decode() if isinstance(body, bytes) else body
-        reply = self.replies[_name_of(str(request.method), path, text)]
+        name = _name_of(str(request.method), path, text)
+        reply = self.pages[name].pop(0) if self.pages.get(name) else self.replies[name]
+        # Google itself waits for a query that has not ended, before it answers.
+        self.clock.sleep(10 if name in ("probe", "summary") else 0)
         if request.method != "GET" and not re.search(r"/(queries|jobs)\b", path):
             self.writes.append(f"{request.method} {path}")
         content = reply if isinstance(reply, str) else json.dumps(reply)
@@ -92,9 +116,12 @@ def healthy_replies(config: Config) -> dict[str, Any]:
         "account": {"email": f"bq-{NUMBER}@bigquery-encryption.iam.gserviceaccount.com"},
         "dataset": make_dataset()._properties,
         "table": make_table()._properties,
-        "user": _json(AccessSecretVersionResponse, secret_reply("POSTGRES_USER", USER.encode())),
+        "user": _json(
+            AccessSecretVersionResponse, secret_reply("POSTGRES_USER", USER.encode(), version=3)
+        ),
         "password": _json(
-            AccessSecretVersionResponse, secret_reply("POSTGRES_PASSWORD", PASSWORD.encode())
+            AccessSecretVersionResponse,
+            secret_reply("POSTGRES_PASSWORD", PASSWORD.encode(), version=7),
         ),
         "connection": _json(Connection, make_connection()),
         "config": transfer,
@@ -111,15 +138,17 @@ def _json(message_class: Any, message: Any) -> Any:
     return json.loads(message_class.to_json(message, use_integers_for_enums=False))
 
 
+_NONE_OF = (
+    *("repeated_rows", "rows_with_null", "rows_not_finite", "rows_out_of_range"),
+    *("rows_before_window", "rows_after_window", "rows_off_midnight"),
+    *("constant_series", "short_series"),
+)
+
+
 def _summary(today: date) -> dict[str, Any]:
     """The row of data_summary.sql for a table that passes every check."""
-    counts = dict.fromkeys(
-        "repeated_rows rows_with_null rows_not_finite rows_out_of_range rows_before_window "
-        "rows_after_window rows_off_midnight constant_series short_series".split(),
-        0,
-    )
     return {
-        **counts,
+        **dict.fromkeys(_NONE_OF, 0),
         "row_count": 5400,
         "rows_in_window": 5400,
         "days_in_window": 90,
@@ -176,15 +205,3 @@ def put(value: Any, place: tuple[Any, ...], junk: Any) -> Any:
     else:
         inner[place[-1]] = junk
     return changed
-
-
-def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a sleep be over at once, with the clock ahead by as much."""
-    real, ahead = time.monotonic, [0.0]
-
-    def sleep(seconds: float) -> None:
-        ahead[0] += seconds
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    clock: Callable[[], float] = lambda: real() + ahead[0]  # noqa: E731
-    monkeypatch.setattr(time, "monotonic", clock)

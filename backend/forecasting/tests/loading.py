@@ -72,4 +72,4 @@ def run_script(end_day: date, *edits: tuple[str, str], **options: Any) -> None:
         script = script.replace(old, new)
     run_time = bigquery.ScalarQueryParameter("run_time", "TIMESTAMP", midnight(end_day))
     job_config = bigquery.QueryJobConfig(query_parameters=[run_time])
-    make_clients(config).bigquery.query_and_wait(script, job_config=job_config, retry=None)
+    make_clients(config).bigquery.query_and_wait(script, job_config=job_config)

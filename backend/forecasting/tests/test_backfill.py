@@ -72,7 +72,8 @@ def test_backfill__goes_on_after_an_interruption(
 ) -> None:
     from backend.forecasting import backfill
 
-    load, done = backfill._load, []
+    load = backfill._load
+    done: list[Any] = []
 
     def load_once(*args: Any) -> None:
         if done:

@@ -70,7 +70,7 @@ def write_report(path: Path, result: Verification, clients: Clients) -> str:
 
     Raises ForecastingError where the file cannot be written.
     """
-    data = _look(result.snapshot, clients)
+    data = look_for_charts(result.snapshot, clients)
     page = render_report(result, data)
     try:
         _replace_file(path, page)
@@ -81,12 +81,13 @@ def write_report(path: Path, result: Verification, clients: Clients) -> str:
 
 def render_report(result: Verification, data: ReportData | str) -> str:
     """The page; `data` is what the charts show, or why there is none."""
-    context = _describe_result(result) | _describe_runs(result.snapshot)
+    context = describe_result(result) | describe_runs(result.snapshot)
     context |= {"why_no_charts": data} if isinstance(data, str) else _draw(data)
     return render_to_string("forecasting/report.html", context)
 
 
-def _look(snapshot: Snapshot, clients: Clients) -> ReportData | str:
+def look_for_charts(snapshot: Snapshot, clients: Clients) -> ReportData | str:
+    """What the charts show, or why there is nothing to show."""
     if not isinstance(snapshot.data, dict):
         return snapshot.why_no_data
     if not snapshot.data["rows_in_window"]:
@@ -105,7 +106,8 @@ def _draw(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _describe_result(result: Verification) -> dict[str, Any]:
+def describe_result(result: Verification) -> dict[str, Any]:
+    """The verdict, the figures and the findings, by the names that the templates use."""
     snapshot, findings = result.snapshot, result.findings
     verdict, mood = _judge(result)
     return {
@@ -151,7 +153,8 @@ def _figures(snapshot: Snapshot) -> list[tuple[str, str]]:
     return figures
 
 
-def _describe_runs(snapshot: Snapshot) -> dict[str, Any]:
+def describe_runs(snapshot: Snapshot) -> dict[str, Any]:
+    """The latest runs, or why they could not be seen, by the names that the templates use."""
     if isinstance(snapshot.runs, Unseen):
         return {"why_no_runs": snapshot.runs.reason}
     latest = next(iter(succeeded_runs(snapshot.runs)), None)
