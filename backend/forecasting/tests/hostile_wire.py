@@ -79,6 +79,7 @@ class HostileWire:
     def restore(self) -> None:
         self.replies = copy.deepcopy(self.healthy)
         self.pages: dict[str, list[Any]] = {}
+        self.asked: list[str] = []
         self.writes: list[str] = []
 
     def send(
@@ -88,6 +89,7 @@ class HostileWire:
         body = request.body or b""
         text = body.decode() if isinstance(body, bytes) else body
         name = _name_of(str(request.method), path, text)
+        self.asked.append(name)
         reply = self.pages[name].pop(0) if self.pages.get(name) else self.replies[name]
         # Google itself waits for a query that has not ended, before it answers.
         self.clock.sleep(10 if name in ("probe", "summary") else 0)

@@ -16,6 +16,7 @@ from backend.forecasting.sql import (
     render,
     render_connection_probe,
     render_data_summary,
+    render_federated_by_day,
     render_nightly_load,
     render_report_data,
     render_source_query,
@@ -233,6 +234,21 @@ def test_report_data__is_accepted() -> None:
         ("day_count", "INT64"),
         ("risk_score", "FLOAT64"),
     ]
+
+
+def test_federated_by_day__is_accepted_and_carries_its_days() -> None:
+    # PostgreSQL's sum of bigint is numeric, which arrives as NUMERIC.
+    external = {
+        "day": "DATE",
+        "row_count": "INT64",
+        "key_sum": "NUMERIC",
+        "score_sum": "FLOAT64",
+        "value_sum": "FLOAT64",
+    }
+    query = render_federated_by_day(make_config(), date(2026, 1, 1), date(2026, 3, 1))
+    analyzed = BigQuery(tables={}, external=external).analyze_statement(query)
+    assert analyzed.columns == external
+    assert "mentioned_at < DATE '2026-03-01'" in analyzed.external_query[1]
 
 
 def test_connection_probe__is_accepted() -> None:

@@ -1,0 +1,111 @@
+"""The comparisons on the data of one window, each of them taken in turns."""
+
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.contestants.job import EVENTS_VIEW, MENTIONS_VIEW, SOURCE_VIEW
+from bench.contestants.registry import CONTESTANTS, OURS, Contestant
+from bench.database import Database, open_cursor
+from bench.fresh import FreshProcessError, run_python
+from bench.measuring import Rounds, Sample, alternate, copy_to_counter
+from bench.processes import ServerClock
+from bench.queries import Window, source_query, windowed
+
+OUR_QUERY, FIRST_SHAPE = "source query", "first shape"
+COUNT, WITHOUT_DIMENSIONS = "COUNT(*)", "without dimensions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Race:
+    """What came of the contestants: samples of those that ran, reasons of those that did not."""
+
+    rounds: Rounds
+    skipped: Mapping[str, str]
+
+
+def compare_shapes(database: Database, window: Window, repetitions: int) -> Rounds:
+    """The source query, what it replaced, and the floor, by COPY to a counter."""
+    queries = {
+        OUR_QUERY: source_query(window),
+        FIRST_SHAPE: windowed("first_shape", window),
+        COUNT: windowed("mention_count", window),
+        WITHOUT_DIMENSIONS: windowed("without_dimensions", window),
+    }
+    runs = {name: partial(_copy, database, query) for name, query in queries.items()}
+    return alternate(runs, repetitions)
+
+
+def _copy(database: Database, query: str) -> Sample:
+    clock = ServerClock(database.server)
+    sample = copy_to_counter(database.reader_uri, query)
+    return replace(sample, server_seconds=clock.seconds())
+
+
+def race(database: Database, window: Window, repetitions: int) -> Race:
+    """All contestants that can run here, each run in a fresh process that fills a fresh file."""
+    create_views(database, window)
+    expected = run_contestant(CONTESTANTS[OURS], database, window)
+    skipped, able = {}, []
+    for contestant in CONTESTANTS.values():
+        reason = _why_not(contestant, database, window, expected["digest"])
+        if reason:
+            skipped[contestant.key] = reason
+        else:
+            able.append(contestant)
+    runs = {c.key: partial(_sample, c, database, window) for c in able}
+    return Race(rounds=alternate(runs, repetitions, warm=False), skipped=skipped)
+
+
+def create_views(database: Database, window: Window) -> None:
+    """What the contestants read that take only tables and views."""
+    with open_cursor(database.owner_uri) as cursor:
+        cursor.execute(f"CREATE OR REPLACE VIEW {SOURCE_VIEW} AS {source_query(window)}")
+        for view in (MENTIONS_VIEW, EVENTS_VIEW):
+            cursor.execute(f"CREATE OR REPLACE VIEW {view} AS {windowed(view, window)}")
+
+
+def _why_not(contestant: Contestant, database: Database, window: Window, expected: Any) -> str:
+    """Why a contestant takes no part; empty for one that fills the table as ours does."""
+    missing = contestant.missing()
+    if missing:
+        return f"package {missing} is not installed"
+    try:
+        found = run_contestant(contestant, database, window)
+    except FreshProcessError as error:
+        return f"failed: {error}"
+    if not alike(expected, found["digest"]):
+        return "filled the table with other numbers"
+    return ""
+
+
+def _sample(contestant: Contestant, database: Database, window: Window) -> Sample:
+    report = run_contestant(contestant, database, window)
+    return Sample(
+        seconds=report["seconds"], rows=int(report["digest"][0]), peak_bytes=report["peak_bytes"]
+    )
+
+
+def run_contestant(contestant: Contestant, database: Database, window: Window) -> dict[str, Any]:
+    """Seconds, peak memory and digest of one run. Raises FreshProcessError."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        request = {
+            "contestant": contestant.key,
+            "uri": database.reader_uri,
+            "first_day": window.first_day.isoformat(),
+            "end_day": window.end_day.isoformat(),
+            "target": str(Path(folder) / "target.duckdb"),
+        }
+        return run_python("bench.contestants", request)
+
+
+def alike(one: list[float], other: list[float]) -> bool:
+    """Whether two digests are of the same rows, but for the order in which floats were added."""
+    return all(
+        math.isclose(mine, yours, rel_tol=1e-9, abs_tol=1e-6)
+        for mine, yours in zip(one, other, strict=True)
+    )

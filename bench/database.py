@@ -1,0 +1,93 @@
+"""The benchmark's own PostgreSQL: a throw-away server that holds the backend's tables."""
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import psycopg2
+import psycopg2.extensions
+
+from backend.localcloud.environment import forget_settings
+from backend.localcloud.postgres import (
+    RunningPostgres,
+    create_database,
+    create_role,
+    start_postgres,
+)
+
+NAME = "venezuelawatch"
+OWNER, READER = "backend", "bigquery"
+ROOT = Path(__file__).resolve().parents[1]
+_ROLE_SETTING = re.compile(r'^ALTER ROLE :"role" (SET .*);$', re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """A database on the throw-away server, as its owner and as a reader get to it."""
+
+    server: RunningPostgres
+    owner_uri: str = field(repr=False)
+    reader_uri: str = field(repr=False)
+    reader_password: str = field(repr=False)
+
+
+@contextmanager
+def running_database() -> Iterator[Database]:
+    """Starts a server, yields a migrated and empty database on it, and removes both."""
+    passwords = {role: secrets.token_urlsafe(16) for role in (OWNER, READER)}
+    server = start_postgres()
+    try:
+        create_role(server, user=OWNER, password=passwords[OWNER])
+        create_role(server, user=READER, password=passwords[READER], may_read_everything=True)
+        _limit(server)
+        create_database(server, name=NAME, owner=OWNER)
+        uris = {
+            role: server.uri(user=role, password=password, database=NAME)
+            for role, password in passwords.items()
+        }
+        manage("migrate", "--verbosity", "0", environment={"DATABASE_URL": uris[OWNER]})
+        yield Database(
+            server=server,
+            owner_uri=uris[OWNER],
+            reader_uri=uris[READER],
+            reader_password=passwords[READER],
+        )
+    finally:
+        server.stop()
+
+
+def _limit(server: RunningPostgres) -> None:
+    """Gives the reader the settings that the product's script gives the connection's role."""
+    script = resources.files("backend.forecasting.sql").joinpath("connection_role.sql")
+    with open_cursor(server.admin_uri) as cursor:
+        for setting in _ROLE_SETTING.findall(script.read_text("utf-8")):
+            cursor.execute(f"ALTER ROLE {READER} {setting}")
+
+
+@contextmanager
+def open_cursor(uri: str) -> Iterator[psycopg2.extensions.cursor]:
+    """A cursor of a connection of its own, outside any transaction."""
+    with closing(psycopg2.connect(uri)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
+
+
+def manage(*arguments: str, environment: dict[str, str]) -> str:
+    """What a management command prints, run with these settings and none of the developer's."""
+    clean = dict(os.environ)
+    forget_settings(clean)
+    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+    done = subprocess.run(  # noqa: S603 - the arguments are this package's own
+        command, env=clean | environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"manage.py {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout

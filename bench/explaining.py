@@ -1,0 +1,34 @@
+"""How PostgreSQL runs the source query on the benchmark's data, for docs/performance.md."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.database import Database, open_cursor
+from bench.queries import Window, source_query
+
+_BLOCK = re.compile(r"(<!-- plan: (\w+) -->\n).*?(<!-- end of plan -->)", re.DOTALL)
+
+
+def explain(database: Database, window: Window) -> str:
+    """The plan of the source query with times and buffers, from a run after one that warmed up."""
+    with open_cursor(database.reader_uri) as cursor:
+        for _ in range(2):
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {source_query(window)}")
+            lines = [line for (line,) in cursor.fetchall()]
+    return "\n".join(lines)
+
+
+def put_plans(document: Path, plans: Mapping[str, str]) -> None:
+    """Replaces the plans between a document's `<!-- plan: NAME -->` marks.
+
+    A name that the document marks and that has no plan keeps the one it has.
+    """
+    if not document.exists():
+        return
+
+    def replaced(match: re.Match[str]) -> str:
+        plan = plans.get(match[2])
+        return f"{match[1]}```text\n{plan}\n```\n{match[3]}" if plan else match[0]
+
+    document.write_text(_BLOCK.sub(replaced, document.read_text("utf-8")), "utf-8")

@@ -1,0 +1,54 @@
+"""The whole measurement, in the order in which the data allows it."""
+
+from collections.abc import Callable
+
+from bench.claims import check_claims
+from bench.comparisons import compare_shapes, race
+from bench.data import Contents, Sizes, make_data, read_contents
+from bench.database import Database, open_cursor
+from bench.end_to_end import measure_runs
+from bench.explaining import explain
+from bench.history import REFRESH_DAYS, measure_history, window_of
+from bench.machine import look_at_machine
+from bench.results import Results
+
+Say = Callable[[str], None]
+
+
+def measure_all(
+    database: Database, sizes: Sizes, *, repetitions: int, factor: int, load: float, say: Say
+) -> Results:
+    """Everything, on an empty database; `load` is what the machine did before."""
+    contents = _make(database, sizes, say)
+    window = window_of(sizes, sizes.days)
+    say("comparing the source query with what it replaced and with the floor")
+    shapes = compare_shapes(database, window, repetitions)
+    plans = {
+        "window": explain(database, window),
+        "refresh": explain(database, window_of(sizes, REFRESH_DAYS)),
+    }
+    say("comparing with what else one might use")
+    others = race(database, window, repetitions)
+    say("running the nightly load on the stand-in")
+    runs = measure_runs(database, sizes, repetitions)
+    say("lengthening the history")
+    stages = measure_history(database, sizes, factor, repetitions)
+    return Results(
+        machine=look_at_machine(database, load),
+        sizes=sizes,
+        repetitions=repetitions,
+        contents=contents,
+        shapes=shapes,
+        race=others,
+        stages=stages,
+        runs=runs,
+        claims=check_claims(shapes, stages),
+        plans=plans,
+    )
+
+
+def _make(database: Database, sizes: Sizes, say: Say) -> Contents:
+    say(f"making {sizes.mentions:,} mentions of {sizes.entities:,} entities")
+    make_data(database, sizes)
+    with open_cursor(database.owner_uri) as cursor:
+        return read_contents(cursor)

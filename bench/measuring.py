@@ -1,0 +1,105 @@
+"""Takes times, bytes and memory, and makes fair comparisons of them."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.database import open_cursor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What one run took; bytes are those of the COPY stream, peaks those of memory.
+
+    `server_seconds` is processor time of PostgreSQL, where that was looked at.
+    """
+
+    seconds: float
+    rows: int = 0
+    bytes: int = 0
+    peak_bytes: int = 0
+    server_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """The middle one of several measurements, and the least and the greatest."""
+
+    median: float
+    low: float
+    high: float
+
+
+Rounds = Mapping[str, Sequence[Sample]]
+
+
+class Counter:
+    """A file that keeps nothing of what is written to it but the number of rows and bytes."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.bytes = 0
+
+    def write(self, data: bytes) -> int:
+        """Counts one write; libpq hands over a row at a time."""
+        self.rows += 1
+        self.bytes += len(data)
+        return len(data)
+
+
+def alternate(
+    runs: Mapping[str, Callable[[], Sample]], repetitions: int, *, warm: bool = True
+) -> Rounds:
+    """The samples of each run, taken in turns; `warm` runs each once before, which does not count.
+
+    Each round begins with another one, so that none always follows the same.
+    """
+    names = list(runs)
+    for name in names if warm else []:
+        runs[name]()
+    rounds: dict[str, list[Sample]] = {name: [] for name in names}
+    for number in range(repetitions):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            rounds[name].append(runs[name]())
+    return rounds
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Median, least and greatest."""
+    return Spread(median=statistics.median(values), low=min(values), high=max(values))
+
+
+def seconds(samples: Sequence[Sample]) -> Spread:
+    """The spread of the samples' times."""
+    return spread([sample.seconds for sample in samples])
+
+
+def server_seconds(samples: Sequence[Sample]) -> Spread:
+    """The spread of the processor time that PostgreSQL took for the samples."""
+    return spread([sample.server_seconds for sample in samples])
+
+
+def peak_of(samples: Sequence[Sample]) -> float:
+    """The middle one of the samples' peaks of memory, in bytes."""
+    return statistics.median(sample.peak_bytes for sample in samples)
+
+
+def time_ratio(samples: Sequence[Sample], base: Sequence[Sample]) -> Spread:
+    """How many times as long as the base, round by round.
+
+    A round's runs follow each other at once, so what else the machine does cancels out.
+    """
+    pairs = zip(samples, base, strict=True)
+    return spread([sample.seconds / other.seconds for sample, other in pairs])
+
+
+def copy_to_counter(uri: str, query: str) -> Sample:
+    """Runs a query through COPY, as text, and counts what arrives. Logging in takes no part."""
+    counter = Counter()
+    with open_cursor(uri) as cursor:
+        began = time.perf_counter()
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT", counter)
+        taken = time.perf_counter() - began
+    return Sample(seconds=taken, rows=counter.rows, bytes=counter.bytes)

@@ -1,0 +1,114 @@
+"""Memory and processor time: of this process, and of the PostgreSQL processes of a query.
+
+What a server's processes used is read from /proc; on systems without it, it is 0.
+"""
+
+import contextlib
+import os
+import re
+import resource
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backend.localcloud.postgres import RunningPostgres
+
+_PROC = Path("/proc")
+_LOOK_SECONDS = 0.01
+_PATIENCE_SECONDS = 2.0
+
+
+def peak_of_process() -> int:
+    """The most bytes that this process has had resident."""
+    # Linux's ru_maxrss is no less than that of the process which started this one.
+    peak = _read_bytes("self", "VmHWM")
+    if peak:
+        return peak
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class ServerClock:
+    """How much processor time a server's sessions took, parallel workers included."""
+
+    def __init__(self, server: RunningPostgres) -> None:
+        self._postmaster = _postmaster(server)
+        self._children = set(_children(self._postmaster))
+        self._before = self._used()
+
+    def seconds(self) -> float:
+        """What the sessions took that began and ended since the clock was made.
+
+        The postmaster knows of a session's time when the session's process is gone.
+        """
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while set(_children(self._postmaster)) - self._children and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        return self._used() - self._before
+
+    def _used(self) -> float:
+        with contextlib.suppress(OSError):
+            # The name in brackets may hold anything; user and system time of the children that
+            # ended are fields 16 and 17, the first after it is field 3 (proc_pid_stat(5)).
+            fields = (_PROC / self._postmaster / "stat").read_text().rpartition(")")[2].split()
+            return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+        return 0.0
+
+
+class ServerWatch:
+    """Looks again and again at how much memory of their own a server's processes have.
+
+    Shared memory does not count: its size is a setting.
+    """
+
+    def __init__(self, server: RunningPostgres) -> None:
+        self._postmaster = _postmaster(server)
+        self._before = self._look()
+        self._ended = threading.Event()
+        self.peak_bytes = 0
+
+    def run(self) -> None:
+        """Looks until `end`."""
+        while not self._ended.wait(_LOOK_SECONDS):
+            self.peak_bytes = max(self.peak_bytes, self._look() - self._before)
+
+    def end(self) -> None:
+        self._ended.set()
+
+    def _look(self) -> int:
+        return sum(_read_bytes(child, "RssAnon") for child in _children(self._postmaster))
+
+
+@contextmanager
+def watched(server: RunningPostgres) -> Iterator[ServerWatch]:
+    """Watches the server's memory while the block runs."""
+    watch = ServerWatch(server)
+    thread = threading.Thread(target=watch.run, name="server-watch")
+    thread.start()
+    try:
+        yield watch
+    finally:
+        watch.end()
+        thread.join()
+
+
+def _postmaster(server: RunningPostgres) -> str:
+    return (server.folder / "data" / "postmaster.pid").read_text().split()[0]
+
+
+def _children(process: str) -> list[str]:
+    with contextlib.suppress(OSError):
+        return (_PROC / process / "task" / process / "children").read_text().split()
+    return []
+
+
+def _read_bytes(process: str, field: str) -> int:
+    """A field of a process's status in bytes; 0 for a process that is gone, or has no such."""
+    with contextlib.suppress(OSError):
+        status = (_PROC / process / "status").read_text()
+        found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
+        return int(found[1]) * 1024 if found else 0
+    return 0

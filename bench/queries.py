@@ -1,0 +1,31 @@
+"""The queries that are compared, complete for a window of days."""
+
+from dataclasses import dataclass
+from datetime import date
+from importlib import resources
+
+from backend.forecasting.sql import render, render_source_query, with_days
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The days [first_day, end_day)."""
+
+    first_day: date
+    end_day: date
+
+
+def source_query(window: Window) -> str:
+    """The product's own query, as the nightly load completes it."""
+    return with_days(render_source_query("event"), window.first_day, window.end_day)
+
+
+def windowed(name: str, window: Window) -> str:
+    """The benchmark's query of this name for a window."""
+    return with_days(read_sql(name), window.first_day, window.end_day)
+
+
+def read_sql(name: str, **values: object) -> str:
+    """The benchmark's SQL of this name with its placeholders filled."""
+    text = resources.files("bench.sql").joinpath(f"{name}.sql").read_text("utf-8")
+    return render(text, **{key: str(value) for key, value in values.items()})

@@ -1,0 +1,1 @@
+"""The benchmark's SQL, a purpose in each file."""

@@ -1,0 +1,29 @@
+"""A small database with the benchmark's data in it."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from bench.data import Sizes, make_data
+from bench.database import Database, running_database
+from bench.history import window_of
+from bench.queries import Window
+
+
+@pytest.fixture(scope="session")
+def sizes() -> Sizes:
+    return Sizes(end_day=date(2026, 3, 10), mentions=3_000, entities=20, days=20, seed=7)
+
+
+@pytest.fixture(scope="session")
+def window(sizes: Sizes) -> Window:
+    return window_of(sizes, sizes.days)
+
+
+@pytest.fixture(scope="session")
+def database(sizes: Sizes) -> Iterator[Database]:
+    """Made once, so its tests only read."""
+    with running_database() as running:
+        make_data(running, sizes)
+        yield running

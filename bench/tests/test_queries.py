@@ -1,0 +1,73 @@
+"""The queries that are compared answer the same question."""
+
+from typing import Any
+
+import pytest
+
+from bench.comparisons import alike, create_views, race, run_contestant
+from bench.contestants.registry import CONTESTANTS, OURS, Contestant
+from bench.database import Database, open_cursor
+from bench.measuring import copy_to_counter
+from bench.queries import Window, source_query, windowed
+
+
+def read_rows(database: Database, query: str) -> list[tuple[Any, ...]]:
+    with open_cursor(database.reader_uri) as cursor:
+        cursor.execute("SET timezone = 'UTC'")
+        cursor.execute(query)
+        return cursor.fetchall()
+
+
+def test_first_shape__has_the_same_entities_and_days(database: Database, window: Window) -> None:
+    first = read_rows(database, windowed("first_shape", window))
+    ours = read_rows(database, source_query(window))
+    scored = {(entity, moment.date()) for entity, moment, score, _ in first if score is not None}
+    assert scored == {(row[0], row[1].date()) for row in ours}
+
+
+def test_without_dimensions__has_the_same_scores(database: Database, window: Window) -> None:
+    ours = {row[:2]: row[2] for row in read_rows(database, source_query(window))}
+    plain = read_rows(database, windowed("without_dimensions", window))
+    assert {row[:2]: row[2] for row in plain} == pytest.approx(ours)
+
+
+def test_copy_to_counter__counts_rows_and_bytes(database: Database) -> None:
+    sample = copy_to_counter(database.reader_uri, "SELECT n, 'ab' FROM generate_series(1, 9) n")
+    assert (sample.rows, sample.bytes) == (9, 9 * len("1\tab\n"))
+
+
+def test_race__names_what_is_not_installed(
+    database: Database, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = Contestant(
+        key="absent",
+        title="Absent",
+        aggregates_first=True,
+        module="absent",
+        function="load",
+        needs=("no_such_package",),
+    )
+    monkeypatch.setattr(
+        "bench.comparisons.CONTESTANTS", {OURS: CONTESTANTS[OURS], "absent": absent}
+    )
+    outcome = race(database, window, 1)
+    assert set(outcome.rounds) == {OURS}
+    assert outcome.skipped == {"absent": "package no_such_package is not installed"}
+
+
+@pytest.fixture(scope="module")
+def expected(database: Database, window: Window) -> list[float]:
+    """The digest of the table that the source query fills through PostgreSQL itself."""
+    create_views(database, window)
+    digest: list[float] = run_contestant(CONTESTANTS[OURS], database, window)["digest"]
+    return digest
+
+
+@pytest.mark.parametrize("key", [key for key in CONTESTANTS if key != OURS])
+def test_contestant__fills_the_same_table(
+    key: str, database: Database, window: Window, expected: list[float]
+) -> None:
+    missing = CONTESTANTS[key].missing()
+    if missing:
+        pytest.skip(f"package {missing} is not installed: see requirements-bench.txt")
+    assert alike(run_contestant(CONTESTANTS[key], database, window)["digest"], expected)

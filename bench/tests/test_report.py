@@ -1,0 +1,118 @@
+"""What is written follows from the numbers alone."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from bench.chart import draw_history
+from bench.claims import check_claims
+from bench.comparisons import COUNT, FIRST_SHAPE, OUR_QUERY, WITHOUT_DIMENSIONS, Race
+from bench.contestants.registry import OURS
+from bench.data import Contents, Sizes
+from bench.explaining import put_plans
+from bench.history import REFRESH, WINDOW, Stage
+from bench.machine import Machine
+from bench.measuring import Sample
+from bench.report import write_report
+from bench.results import Results
+
+_MACHINE = Machine(
+    day=date(2026, 3, 10),
+    cores=2,
+    memory_bytes=24 * 2**30,
+    system="Linux x86_64",
+    postgres="18.6",
+    python="3.11.7",
+    settings={"work_mem": "4MB"},
+    load=0.2,
+)
+
+
+def take(seconds: float, *, rows: int = 100, size: int = 1000, peak: int = 20_000_000) -> Sample:
+    return Sample(seconds=seconds, rows=rows, bytes=size, peak_bytes=peak)
+
+
+def make_stage(factor: int, refresh: float) -> Stage:
+    return Stage(
+        days=90 * factor,
+        mentions=1000 * factor,
+        rounds={REFRESH: [take(refresh)] * 3, WINDOW: [take(2.0)] * 3},
+        everything=take(2.0 * factor),
+        server_peak=12_000_000,
+    )
+
+
+@pytest.fixture
+def results() -> Results:
+    """A run in which all holds."""
+    shapes = {
+        OUR_QUERY: [take(2.0)] * 3,
+        FIRST_SHAPE: [take(2.5, rows=500, size=8000)] * 3,
+        COUNT: [take(0.1)] * 3,
+        WITHOUT_DIMENSIONS: [take(1.0)] * 3,
+    }
+    stages = [make_stage(1, 0.2), make_stage(10, 0.21)]
+    rounds = {OURS: [take(3.0)] * 3, "adbc-mentions": [take(1.5, peak=400_000_000)] * 3}
+    return Results(
+        machine=_MACHINE,
+        sizes=Sizes(end_day=date(2026, 3, 10), mentions=1000, entities=10),
+        repetitions=3,
+        contents=Contents(
+            entities=10, events=200, mentions=1000, entity_days=200, json_bytes=190.0
+        ),
+        shapes=shapes,
+        race=Race(rounds=rounds, skipped={"dlt-cx-mentions": "package dlt is not installed"}),
+        stages=stages,
+        runs={90: [take(4.0)] * 3},
+        claims=check_claims(shapes, stages),
+        plans={},
+    )
+
+
+def test_claims__hold_where_the_numbers_say_so(results: Results) -> None:
+    assert [claim.holds for claim in results.claims] == [True] * 6
+    assert "All hold." in write_report(results)
+
+
+def test_claims__fail_where_the_numbers_say_so(results: Results) -> None:
+    shapes = {**results.shapes, OUR_QUERY: [take(2.6, size=2000)] * 3}
+    claims = check_claims(shapes, [make_stage(1, 0.3), make_stage(10, 0.4)])
+    assert [claim.holds for claim in claims] == [False, False, False, False, True, True]
+    assert "4 of 6 do not hold." in write_report(replace(results, claims=claims))
+
+
+def test_report__has_ratios_of_the_given_numbers(results: Results) -> None:
+    text = write_report(results)
+    assert "| first shape | 2.50 (2.50-2.50) | 1.25 (1.25-1.25) |" in text
+    assert "5.0 mentions for each entity and day" in text
+
+
+def test_report__says_who_was_quicker_and_who_was_skipped(results: Results) -> None:
+    text = write_report(results)
+    assert "Quicker than ours, as times as long: ADBC with mentions and events (0.50)." in text
+    assert "(dlt-cx-mentions): package dlt is not installed" in text
+
+
+def test_report__does_not_claim_that_others_were_quicker(results: Results) -> None:
+    race = Race(rounds={OURS: [take(3.0)] * 3, "adbc-mentions": [take(3.5)] * 3}, skipped={})
+    text = write_report(replace(results, race=race))
+    assert "Nothing else was quicker." in text
+    assert "Skipped" not in text
+
+
+def test_history__is_drawn_with_titles_and_units(results: Results, tmp_path: Path) -> None:
+    draw_history(results.stages, tmp_path / "plot.svg")
+    drawn = (tmp_path / "plot.svg").read_text("utf-8")
+    assert drawn.startswith("<svg")
+    assert "history in PostgreSQL (days)" in drawn
+    assert "source query (seconds" in drawn
+
+
+def test_plans__replace_what_is_between_their_marks(tmp_path: Path) -> None:
+    document = tmp_path / "performance.md"
+    document.write_text("a\n<!-- plan: window -->\nold\n<!-- end of plan -->\nb\n", "utf-8")
+    put_plans(document, {"window": "Seq Scan"})
+    expected = "a\n<!-- plan: window -->\n```text\nSeq Scan\n```\n<!-- end of plan -->\nb\n"
+    assert document.read_text("utf-8") == expected
