@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 
@@ -22,6 +24,7 @@ from bench.results import Results
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 where all holds that must; the documents are written in both cases."""
     options = _parse(arguments)
+    signal.signal(signal.SIGTERM, _leave)
     load = current_load()
     with running_database() as database:
         results = measure_all(
@@ -38,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{'holds' if claim.holds else 'FAILS'}: {claim.text} (measured: {claim.observed:.3g})"
         )
     return 0 if all(claim.holds for claim in results.claims) else 1
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    """Ends as Ctrl-C does, so that children and temporary files are gone as well."""
+    sys.exit(128 + signum)
 
 
 def _write(results: Results, folder: Path) -> None:
