@@ -9,6 +9,7 @@ import threading
 import zlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
@@ -50,12 +51,20 @@ class WebServer:
 
     def stop(self) -> None:
         self.refuse()
-        self.thread.join()
+        self.thread.join(3 * GRACE_SECONDS)
+        if self.thread.is_alive():
+            # uvicorn still waits for a connection that it does not know to be gone.
+            self.server.force_exit = True
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join(GRACE_SECONDS)
         self.workers.shutdown(wait=True, cancel_futures=True)
         self.socket.close()
 
     def _serve(self) -> None:
-        asyncio.run(self.server.serve(sockets=[self.socket]))
+        # What `stop` raises here when it has to end the loop itself.
+        with suppress(RuntimeError), asyncio.Runner() as runner:
+            self.loop = runner.get_loop()
+            runner.run(self.server.serve(sockets=[self.socket]))
 
     async def _app(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """The ASGI application."""

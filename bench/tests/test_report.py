@@ -83,6 +83,13 @@ def test_claims__fail_where_the_numbers_say_so(results: Results) -> None:
     assert "4 of 6 do not hold." in write_report(replace(results, claims=claims))
 
 
+def test_claims__look_at_every_length_of_history(results: Results) -> None:
+    stages = [make_stage(1, 0.2), make_stage(5, 0.3), make_stage(10, 0.2)]
+    refresh = check_claims(results.shapes, stages)[3]
+    assert not refresh.holds
+    assert refresh.observed == pytest.approx(1.5)
+
+
 def test_report__has_ratios_of_the_given_numbers(results: Results) -> None:
     text = write_report(results)
     assert "| first shape | 2.50 (2.50-2.50) | 1.25 (1.25-1.25) |" in text
