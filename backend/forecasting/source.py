@@ -81,10 +81,12 @@ def provisioning_lock(config: Config) -> Iterator[None]:
             _acquire(config)
             yield
             done = True
-    except Error:
+    except Error as error:
         # The database went away while the lock was held; what the block did stays done.
         if not done:
-            raise
+            raise ForecastingError(
+                f"Django's database was lost ({' '.join(str(error).split())}): run it again."
+            ) from error
 
 
 def _acquire(config: Config) -> None:

@@ -55,10 +55,17 @@ class WebServer:
         if self.thread.is_alive():
             # uvicorn still waits for a connection that it does not know to be gone.
             self.server.force_exit = True
+            self.loop.call_soon_threadsafe(self._abort_connections)
+            self.thread.join(GRACE_SECONDS)
+        if self.thread.is_alive():
             self.loop.call_soon_threadsafe(self.loop.stop)
             self.thread.join(GRACE_SECONDS)
         self.workers.shutdown(wait=True, cancel_futures=True)
         self.socket.close()
+
+    def _abort_connections(self) -> None:
+        for connection in list(self.server.server_state.connections):
+            connection.transport.abort()
 
     def _serve(self) -> None:
         # What `stop` raises here when it has to end the loop itself.
