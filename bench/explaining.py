@@ -10,11 +10,12 @@ from bench.queries import Window, source_query
 _BLOCK = re.compile(r"(<!-- plan: (\w+) -->\n).*?(<!-- end of plan -->)", re.DOTALL)
 
 
-def explain(database: Database, window: Window) -> str:
+def explain(database: Database, window: Window, *, refresh: bool = False) -> str:
     """The plan of the source query with times and buffers, from a run after one that warmed up."""
+    query = source_query(window, refresh=refresh)
     with open_cursor(database.reader_uri) as cursor:
         for _ in range(2):
-            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {source_query(window)}")
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {query}")
             lines = [line for (line,) in cursor.fetchall()]
     return "\n".join(lines)
 

@@ -49,7 +49,7 @@ def _measure(database: Database, sizes: Sizes, factor: int, repetitions: int) ->
     days = sizes.days * factor
     rounds = alternate(
         {
-            REFRESH: partial(run, source_query(window_of(sizes, REFRESH_DAYS))),
+            REFRESH: partial(run, source_query(window_of(sizes, REFRESH_DAYS), refresh=True)),
             WINDOW: partial(run, source_query(window_of(sizes, sizes.days))),
         },
         repetitions,

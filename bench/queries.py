@@ -15,9 +15,10 @@ class Window:
     end_day: date
 
 
-def source_query(window: Window) -> str:
+def source_query(window: Window, *, refresh: bool = False) -> str:
     """The product's own query, as the nightly load completes it."""
-    return with_days(render_source_query("event"), window.first_day, window.end_day)
+    query = render_source_query("event", refresh=refresh)
+    return with_days(query, window.first_day, window.end_day)
 
 
 def windowed(name: str, window: Window) -> str:

@@ -23,7 +23,8 @@ from backend.forecasting.training_table import (
 _PLACEHOLDER = re.compile(r"\{\{ (\w+) \}\}")
 
 # A plain decimal number in text. Of at most this length it casts to float8, and squares, without
-# overflow. The length is not in the pattern: counted repetitions make it four times as slow.
+# overflow; so does a JSON number, which PostgreSQL writes without an exponent. The length is not in
+# the pattern: counted repetitions make it four times as slow.
 # Written without backslashes, which GoogleSQL would read as escapes in some kinds of literals.
 _PLAIN_NUMBER = "^ *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9][0-9]?)? *$"
 _LONGEST_NUMBER = 40
@@ -69,8 +70,13 @@ def quote_path(*parts: str) -> str:
     return f"`{'.'.join(parts)}`"
 
 
-def render_source_query(score_source: str) -> str:
-    """The source query; `@first_day` and `@end_day` are still to be put in."""
+def render_source_query(score_source: str, *, refresh: bool = False) -> str:
+    """The source query; `@first_day` and `@end_day` are still to be put in.
+
+    The rows are the same with `refresh`, which is for a few days of a long history: the mentions
+    are then read once, and their events looked up one by one. Without it the whole window is
+    quicker: several processes of PostgreSQL share the work (docs/performance.md).
+    """
     return render(
         _load("source_query.sql"),
         series_column=SERIES_COLUMN,
@@ -78,7 +84,7 @@ def render_source_query(score_source: str) -> str:
         target_column=TARGET_COLUMN,
         target=_TARGETS[score_source],
         entity_join=_ENTITY_JOIN if score_source == "entity" else "",
-        dimension_keys=", ".join(f"{column.dimension} text" for column in DIMENSIONS),
+        materialized="MATERIALIZED" if refresh else "NOT MATERIALIZED",
         dimension_numbers=",\n".join(_number(column) for column in DIMENSIONS),
         dimension_means=",\n".join(f"avg(counted.{c.name}) AS {c.name}" for c in DIMENSIONS),
     )
@@ -101,7 +107,7 @@ def render_nightly_load(config: Config) -> str:
         name=load_name(config.table_id),
         table=quote_path(config.project, config.dataset, config.table),
         connection=quote_string(config.connection_name),
-        source_query=_embedded(render_source_query(config.score_source)),
+        source_query=_embedded(_nightly_source_query(config)),
         window_days=str(config.window_days),
         refresh_days=str(config.refresh_days),
         columns=", ".join(column.name for column in COLUMNS),
@@ -227,10 +233,20 @@ def _load(name: str) -> str:
     return resources.files(__name__).joinpath(name).read_text("utf-8")
 
 
+def _nightly_source_query(config: Config) -> str:
+    return render_source_query(
+        config.score_source, refresh=config.refresh_days < config.window_days
+    )
+
+
 def _number(column: Column) -> str:
-    value = f"dimension.{column.dimension}"
-    plain = f"length({value}) <= {_LONGEST_NUMBER} AND {value} ~ '{_PLAIN_NUMBER}'"
-    return f"CASE WHEN {plain} THEN {value}::float8 END AS {column.name}"
+    value = f"(event.risk_dimensions ->> '{column.dimension}')"
+    is_number = f"jsonb_typeof(event.risk_dimensions -> '{column.dimension}') = 'number'"
+    return f"""\
+CASE
+    WHEN length({value}) <= {_LONGEST_NUMBER} AND ({is_number} OR {value} ~ '{_PLAIN_NUMBER}')
+    THEN {value}::float8
+END AS {column.name}"""
 
 
 def _embedded(source_query: str) -> str:

@@ -3,7 +3,11 @@
 --
 -- Takes two dates, which the nightly load puts in at run time: @first_day and @end_day.
 -- uuid and jsonb end here: BigQuery's federation refuses both.
-WITH mention AS (
+--
+-- OFFSET '0' leaves out nothing. It keeps PostgreSQL from merging a part into the next one, so that
+-- each event's JSON is read once, and still lets several processes share the work (of OFFSET 0,
+-- without the quotes, it does not see in time that it limits nothing).
+WITH mention AS {{ materialized }} (
     SELECT
         entity_id,
         event_id,
@@ -11,22 +15,18 @@ WITH mention AS (
     FROM entities_entitymention
     WHERE mentioned_at >= DATE '@first_day'::timestamp AT TIME ZONE 'UTC'
         AND mentioned_at < DATE '@end_day'::timestamp AT TIME ZONE 'UTC'
+    OFFSET '0'
 ),
-event AS MATERIALIZED (
-    -- Each event's JSON is read once. A value counts when it is a number, or a string that plainly
-    -- is one. NaN, infinities and anything else are NULL: one bad row never costs the night.
+event AS (
+    -- A value counts when it is a number, or a string that plainly is one. NaN, infinities and
+    -- anything else are NULL: one bad row never costs the night.
     SELECT
         event.id,
         CASE WHEN abs(event.risk_score) < 1e100 THEN event.risk_score END AS risk_score,
         {{ dimension_numbers }}
     FROM events_event AS event
-    CROSS JOIN LATERAL jsonb_to_record(
-        CASE jsonb_typeof(event.risk_dimensions)
-            WHEN 'object' THEN event.risk_dimensions
-            ELSE '{}'
-        END
-    ) AS dimension ({{ dimension_keys }})
     WHERE event.id IN (SELECT event_id FROM mention)
+    OFFSET '0'
 ),
 counted AS (
     -- An event counts once for an entity and day, however often it mentions the entity. The sort

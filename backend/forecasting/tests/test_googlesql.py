@@ -119,13 +119,15 @@ def test_nightly_load__each_column_is_inserted_into_its_own() -> None:
 
 
 @pytest.mark.parametrize("score_source", ["event", "entity"])
+@pytest.mark.parametrize(("days", "first_day"), [(7, date(2026, 2, 22)), (90, date(2025, 12, 1))])
 def test_nightly_load__postgresql_gets_the_source_query_for_the_days_before_the_run(
-    score_source: str,
+    score_source: str, days: int, first_day: date
 ) -> None:
-    config = make_config(refresh_days="7", score_source=score_source)
+    config = make_config(refresh_days=str(days), score_source=score_source)
     staged, *_ = make_bigquery().analyze_script(render_nightly_load(config))
     connection, query = staged.external_query
-    expected = with_days(render_source_query(score_source), date(2026, 2, 22), date(2026, 3, 1))
+    source_query = render_source_query(score_source, refresh=days < 90)
+    expected = with_days(source_query, first_day, date(2026, 3, 1))
     assert connection == config.connection_name
     assert query.strip() == expected.strip()
 

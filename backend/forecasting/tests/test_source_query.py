@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -38,11 +39,15 @@ Row = dict[str, Any]
 
 
 def read_rows(
-    first_day: date = DAY, end_day: date | None = None, *, score_source: str = "event"
+    first_day: date = DAY,
+    end_day: date | None = None,
+    *,
+    score_source: str = "event",
+    refresh: bool = False,
 ) -> list[Row]:
     """What BigQuery reads for the days [first_day, end_day): one day unless more are asked for."""
     end_day = end_day or first_day + timedelta(days=1)
-    query = with_days(render_source_query(score_source), first_day, end_day)
+    query = with_days(render_source_query(score_source, refresh=refresh), first_day, end_day)
     names = ", ".join(f'"{name}"' for name in NAMES)
     with _cursor() as cursor:
         cursor.execute(f"SELECT {names} FROM ({query}) t; /* Federated query from BigQuery. */")
@@ -318,7 +323,8 @@ def test_query__takes_a_hypertable_whose_key_holds_the_time_too(entity: Entity) 
     assert read_row()["risk_score"] == 20
 
 
-def test_query__reads_few_days_of_a_long_history_through_indexes(entity: Entity) -> None:
+def make_long_history(entity: Entity) -> None:
+    """An event each ten minutes of 139 days up to noon of the day, each with one mention."""
     execute(
         "INSERT INTO events_event (id, occurred_at, source, title)"
         " SELECT gen_random_uuid(), %s - i * interval '10 minutes', 's', repeat('t', 500)"
@@ -331,12 +337,31 @@ def test_query__reads_few_days_of_a_long_history_through_indexes(entity: Entity)
         entity.pk,
     )
     execute("ANALYZE events_event, entities_entitymention")
+
+
+def explain(days: int, *, refresh: bool) -> str:
+    first_day, end_day = DAY + timedelta(days=1 - days), DAY + timedelta(days=1)
+    query = with_days(render_source_query("event", refresh=refresh), first_day, end_day)
     with _cursor() as cursor:
-        query = with_days(render_source_query("event"), DAY, DAY + timedelta(days=1))
         cursor.execute(f"EXPLAIN {query}")
-        plan = "\n".join(line for (line,) in cursor.fetchall())
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
+def test_query__reads_few_days_of_a_long_history_through_indexes(entity: Entity) -> None:
+    make_long_history(entity)
+    plan = explain(1, refresh=True)
     assert "entities_mention_window" in plan
     assert "Seq Scan" not in plan
+
+
+def test_query__whole_window_is_shared_by_several_processes(entity: Entity) -> None:
+    make_long_history(entity)
+    # As with a window that is worth sharing: PostgreSQL decides by these for any size.
+    execute("SET LOCAL parallel_setup_cost = 0")
+    execute("SET LOCAL parallel_tuple_cost = 0")
+    execute("SET LOCAL min_parallel_table_scan_size = 0")
+    plan = explain(139, refresh=False)
+    assert re.search(r"Gather Merge.*Sort .*Parallel Hash Join.*Parallel Seq Scan", plan, re.S)
 
 
 # Any database, against a computation in Python -------------------------------------------------
@@ -440,6 +465,8 @@ def _assert_agreement(database: Database, ids: list[UUID], days: int, score_sour
     """Compares the days from FIRST_DAY on, row by row; returns how many rows there are."""
     end_day = FIRST_DAY + timedelta(days=days)
     rows = read_rows(FIRST_DAY, end_day, score_source=score_source)
+    refreshed = read_rows(FIRST_DAY, end_day, score_source=score_source, refresh=True)
+    assert _sorted(refreshed) == _sorted(rows)
     found = {(row["entity_id"], row["mentioned_at"]): row for row in rows}
     expected = {
         (str(ids[number]), datetime(day.year, day.month, day.day, tzinfo=UTC)): values
@@ -451,6 +478,10 @@ def _assert_agreement(database: Database, ids: list[UUID], days: int, score_sour
         for name, numbers in values.items():
             assert _is_mean(found[key][name], numbers), (key, name, numbers)
     return len(rows)
+
+
+def _sorted(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (row["entity_id"], row["mentioned_at"]))
 
 
 def _insert(database: Database) -> list[UUID]:
