@@ -89,6 +89,15 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# What goes wrong is on stderr, with DEBUG off too: Django would only send it by mail then.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {"django": {"handlers": [], "level": "INFO"}},
+}
+
 # Google Cloud and the forecasting pipeline. Empty means: not set, the app's default holds.
 GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
 CLOUD_SQL_INSTANCE = env.str("CLOUD_SQL_INSTANCE", "")
