@@ -22,6 +22,8 @@ from backend.forecasting.run_text import describe_slice
 from backend.forecasting.setup import Listeners
 
 _FAILED = 1
+# What could move a terminal's cursor or write over a line; colours and line ends stay.
+_CONTROL = re.compile(r"(?!\x1b\[[0-9;]*m)[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 class PipelineCommand(BaseCommand):
@@ -65,7 +67,7 @@ class PipelineCommand(BaseCommand):
         try:
             self.work(load_config(options, optional=self.optional_fields), options)
         except ForecastingError as error:
-            raise CommandError(str(error), returncode=error.returncode) from error
+            raise CommandError(_printable(str(error)), returncode=error.returncode) from error
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
         """Do what the command is for. Raises ForecastingError."""
@@ -84,7 +86,7 @@ class PipelineCommand(BaseCommand):
 
     def say(self, line: str) -> None:
         # `str`: stderr would otherwise colour every line as an error.
-        self.talk.write(line, style_func=str)
+        self.talk.write(_printable(line), style_func=str)
 
     def listeners(
         self, mode: Mode, on_run: Callable[[TransferRun], None] = lambda _: None
@@ -108,6 +110,11 @@ class PipelineCommand(BaseCommand):
             self.stdout.write(json.dumps(outcome.as_json(), indent=2))
         if outcome.failure:
             raise outcome.failure
+
+
+def _printable(text: str) -> str:
+    """The text without control characters: what Google answers is quoted in it."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def add_mode_arguments(parser: ArgumentParser) -> None:
