@@ -7,19 +7,20 @@ BENCH_STAMP := $(VENV)/.bench-installed
 RUN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo localcloud test lint clean
+.PHONY: help setup demo localcloud test bench lock lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
 
-setup: $(STAMP) ## install everything into .venv (once, and when the requirements change)
+setup: $(STAMP) ## install everything into .venv, once; LOCK=1: the very files of requirements.lock
 
 # The stamp is written last, so that an installation that was interrupted is done again.
-$(STAMP): requirements.txt requirements-local.txt
+$(STAMP): requirements.txt requirements-local.txt requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	  "Python 3.11 or later is needed; name one, as in: make setup PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check -r requirements-local.txt
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check \
+	  $(if $(LOCK),--require-hashes -r requirements.lock,-r requirements-local.txt)
 	@touch $@
 
 demo: setup ## run the whole pipeline on this machine; EVENTS=FILE.csv.gz loads real event records
@@ -43,10 +44,18 @@ $(BENCH_STAMP): requirements-bench.txt $(STAMP)
 	  done
 	@touch $@
 
-lint: setup ## check style, types and migrations
+lock: setup ## write requirements.lock: the versions that fit today, with the hash of each file
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools==7.6.2
+	$(VENV)/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-options --no-header \
+	  --output-file requirements.lock requirements-local.txt
+
+lint: setup ## check style, types, migrations and what bandit knows of unsafe code
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy backend bench manage.py
+	$(RUN)/bandit --quiet -r backend bench manage.py -x '*/tests/*,*/conftest.py' -ll -ii
 	@# Needs no database, but warns that it found none.
 	DATABASE_URL=postgresql://127.0.0.1:1/none \
 	  $(RUN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run

@@ -187,7 +187,8 @@ def _unprivileged_account() -> pwd.struct_passwd:
 def _make_folder() -> Path:
     parent = Path(tempfile.gettempdir())
     if len(str(parent)) > _LONGEST_PARENT or (os.geteuid() == 0 and not _open_to_all(parent)):
-        parent = Path("/tmp")  # noqa: S108 - mkdtemp makes a private folder of an unused name
+        # mkdtemp makes a private folder of an unused name.
+        parent = Path("/tmp")  # noqa: S108  # nosec B108
     return Path(tempfile.mkdtemp(prefix="postgres-", dir=parent))
 
 
