@@ -6,10 +6,12 @@ import datetime
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import duckdb
 import pytest
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from google.cloud.bigquery import Dataset, ScalarQueryParameter, Table
 
+from backend.localcloud.engine import without_nested_loop
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PROJECT, GoogleClients, Query
 
@@ -162,6 +164,30 @@ def test_merge__a_failing_one_leaves_the_table_as_it_was(query: Query, table: Ta
             WHEN NOT MATCHED THEN INSERT (id, day) VALUES (id, TIMESTAMP '2026-01-01')
         """)
     assert query("SELECT id FROM intelligence.risk") == [{"id": "a"}]
+
+
+def test_merge__on_false_replaces_all_rows_that_it_deletes(query: Query, table: Table) -> None:
+    query(INSERT)
+    query("""
+        CREATE TEMP TABLE staged AS SELECT * FROM intelligence.risk;
+        MERGE intelligence.risk AS target USING staged AS source ON FALSE
+        WHEN NOT MATCHED BY SOURCE THEN DELETE
+        WHEN NOT MATCHED THEN INSERT (id, day) VALUES (CONCAT(id, 'b'), day)
+    """)
+    assert query("SELECT id FROM intelligence.risk") == [{"id": "ab"}]
+
+
+def test_merge__on_false_does_not_compare_all_rows_with_all() -> None:
+    merge = (
+        "MERGE INTO t AS target USING staged AS source ON FALSE"
+        " WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED THEN INSERT (a) VALUES (a)"
+    )
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE t (a INT); CREATE TEMP TABLE staged (a INT)")
+        ((_, slow),) = connection.execute(f"EXPLAIN {merge}").fetchall()
+        ((_, quick),) = connection.execute(f"EXPLAIN {without_nested_loop(merge)}").fetchall()
+    assert "NL_JOIN" in slow or "NESTED_LOOP" in slow
+    assert "HASH_JOIN" in quick
 
 
 def test_script__statements_before_a_failure_stay(query: Query, table: Table) -> None:
