@@ -1,6 +1,7 @@
 """Makes the benchmark's data inside PostgreSQL: the same rows for the same options, quickly."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,6 +16,7 @@ MENTIONS_PER_EVENT = 5
 # the defaults say, an entity and day that has any has about five.
 _SKEW = 2.5
 _FILLED = ("events_event", "entities_entitymention")
+_VACUUMS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +71,7 @@ def lengthen_history(database: Database, sizes: Sizes, present: int, factor: int
             events = {"first": sizes.events * present, "end": sizes.events * factor}
             cursor.execute(read_sql("events", seed=sizes.seed, **events))
             cursor.execute(_mentions(sizes, present, factor))
-        cursor.execute(
-            "VACUUM (FREEZE, ANALYZE) entities_entity, events_event, entities_entitymention"
-        )
+        _vacuum(cursor)
 
 
 def read_contents(cursor: psycopg2.extensions.cursor) -> Contents:
@@ -119,13 +119,34 @@ def _make_quiet(database: Database) -> None:
         cursor.execute("SELECT pg_reload_conf()")
 
 
+def _vacuum(cursor: psycopg2.extensions.cursor) -> None:
+    """Marks all rows as visible to all, as on a table that autovacuum keeps up with.
+
+    Raises RuntimeError where a transaction that somebody left open keeps it from that.
+    """
+    for _ in range(_VACUUMS):
+        cursor.execute(
+            "VACUUM (FREEZE, ANALYZE) entities_entity, events_event, entities_entitymention"
+        )
+        cursor.execute(read_sql("pages_not_visible", tables=_literals(_FILLED)))
+        (pages,) = cursor.fetchone() or (0,)
+        if not pages:
+            return
+        time.sleep(1)
+    raise RuntimeError(f"{pages} pages are not visible to all after {_VACUUMS} VACUUMs")
+
+
+def _literals(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
 @contextmanager
 def _without_indexes(cursor: psycopg2.extensions.cursor) -> Iterator[None]:
     """Drops the indexes and keys of the filled tables, and makes the same ones again.
 
     An index made at once is as compact as it can be, whatever the order of the rows.
     """
-    cursor.execute(read_sql("indexes", tables=", ".join(f"'{table}'" for table in _FILLED)))
+    cursor.execute(read_sql("indexes", tables=_literals(_FILLED)))
     statements = cursor.fetchall()
     for drop, _ in statements:
         cursor.execute(drop)
