@@ -7,7 +7,7 @@ BENCH_STAMP := $(VENV)/.bench-installed
 RUN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo localcloud test bench lock lint clean
+.PHONY: help setup demo localcloud test reliability bench lock lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
@@ -31,6 +31,9 @@ localcloud: setup ## the same, and leave it running with the status page to look
 
 test: setup ## run the tests; ARGS='-k name' are for pytest
 	$(RUN)/python -m pytest $(ARGS)
+
+reliability: setup ## break everything that can break, and write the counts to docs/reliability.md
+	$(RUN)/python -m pytest backend/forecasting/tests/reliability --reliability docs/reliability.md $(ARGS)
 
 bench: $(BENCH_STAMP) ## measure the nightly load and write docs/benchmarks.md; ARGS='--mentions 200000'
 	$(RUN)/python -m bench $(ARGS)

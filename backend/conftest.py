@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 SQL_INSTANCE = "demo-project:us-central1:main"
 OWNER, READER = "backend", "bigquery"
 PASSWORDS = {OWNER: secrets.token_urlsafe(12), READER: secrets.token_urlsafe(12)}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--reliability",
+        type=Path,
+        metavar="PATH",
+        help="run all of the reliability tests, not a tenth, and write what they counted to PATH",
+    )
 
 
 def _forget_developers_settings() -> None:

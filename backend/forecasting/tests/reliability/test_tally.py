@@ -1,0 +1,61 @@
+"""The counts and the document: nothing is shown that was not counted."""
+
+from backend.forecasting.tests.reliability.document import Ran, write_document
+from backend.forecasting.tests.reliability.tally import Tally, markdown_table
+
+
+def _ran(*failed: str) -> Ran:
+    return Ran(file="test_kills.py", tests=2, failed=failed, seconds=61.4)
+
+
+def _counted(**counts: int) -> Tally:
+    counted = Tally()
+    for outcome, count in counts.items():
+        counted.add("Kills", outcome, count)
+    return counted
+
+
+def test_table__has_the_columns_that_were_counted_and_no_others() -> None:
+    counted = _counted(leaks=0, survived=3, points=3, kicks=1)
+    assert markdown_table(counted.suites["Kills"]).splitlines() == [
+        "|  | points | survived | leaks | kicks |",
+        "| :-- | --: | --: | --: | --: |",
+        "|  | 3 | 3 | 0 | 1 |",
+    ]
+
+
+def test_table__adds_its_rows_up() -> None:
+    counted = Tally()
+    counted.add("Kills", "points", 1200, row="bq_setup")
+    counted.add("Kills", "points", row="bq_verify")
+    counted.add("Kills", "hangs", 0, row="bq_verify")
+    assert markdown_table(counted.suites["Kills"]).splitlines()[2:] == [
+        "| bq_setup | 1,200 |  |",
+        "| bq_verify | 1 | 0 |",
+        "| **all** | 1,201 | 0 |",
+    ]
+
+
+def test_tally__has_a_line_for_each_suite() -> None:
+    counted = _counted(points=2, losses=0)
+    counted.add("Soak", "nights", 20)
+    assert list(counted.lines()) == ["Kills: 2 points, 0 losses", "Soak: 20 nights"]
+
+
+def test_document__says_that_all_passed() -> None:
+    text = write_document(_counted(points=2, hangs=0), [_ran()])
+    assert "All tests passed: 0 hangs, 0 duplicates, 0 losses, 0 leaks." in text
+    assert "| test_kills.py | 2 | 0 | 61 |" in text
+
+
+def test_document__shows_what_was_found() -> None:
+    text = write_document(_counted(points=2, duplicates=1), [_ran("test_kills.py::test_it")])
+    assert "**Not all is well**: 0 hangs, 1 duplicates" in text
+    assert "- Kills: 1 duplicates\n- failed: `test_kills.py::test_it`" in text
+
+
+def test_document__notes_stand_above_their_table_once() -> None:
+    counted = _counted(points=2)
+    for _ in range(2):
+        counted.note("Kills", "With -9.")
+    assert "## Kills\n\nWith -9.\n\n|  | points |" in write_document(counted, [])
