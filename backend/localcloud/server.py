@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -41,6 +41,8 @@ class LocalCloud:
 
     `sql_instances` maps `project:region:name` to a libpq URI; user and password in it are
     ignored, those come from the connection. Use it as a context manager, or start and stop it.
+    `watchers` are called twice for each request, in its thread: before it does anything (then
+    False), and when it is done and not yet answered (True).
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class LocalCloud:
         self.sql_instances = dict(sql_instances or {})
         self.initial_secrets = dict(secrets or {})
         self.requests: list[RecordedRequest] = []
+        self.watchers: list[Callable[[Call, bool], None]] = []
         self.disabled: set[str] = set()
         self.clock = Clock()
         self.projects = Projects()
@@ -152,6 +155,7 @@ class LocalCloud:
 
     def answer(self, call: Call) -> tuple[int, Any]:
         """Status and JSON of the answer to a request; records it."""
+        self._tell_watchers(call, done=False)
         try:
             status, result = 200, self._dispatch(call)
         except CloudError as error:
@@ -161,7 +165,12 @@ class LocalCloud:
             failure = NotDone(f"{call.method} {call.path}: it fails with {error!r}")
             status, result = failure.code, failure.to_json()
         self._record(call, status)
+        self._tell_watchers(call, done=True)
         return status, result
+
+    def _tell_watchers(self, call: Call, *, done: bool) -> None:
+        for watcher in list(self.watchers):
+            watcher(call, done)
 
     def _dispatch(self, call: Call) -> Any:
         route = find(self.routes, call)

@@ -51,6 +51,23 @@ def test_life__can_start_again() -> None:
             assert requests.get(f"{cloud.endpoint}{BIGQUERY}/datasets", timeout=10).ok
 
 
+def test_watchers__see_each_request_before_and_after_its_effect(
+    cloud: LocalCloud, google: GoogleClients
+) -> None:
+    seen: list[tuple[str, bool, bool]] = []
+
+    def watch(call: Any, done: bool) -> None:
+        there = cloud.bigquery.datasets.location(PROJECT, "watched") is not None
+        seen.append((call.method, done, there))
+
+    cloud.watchers.append(watch)
+    try:
+        google.bigquery.create_dataset("watched")
+    finally:
+        cloud.watchers.remove(watch)
+    assert seen == [("POST", False, False), ("POST", True, True)]
+
+
 def test_life__a_port_in_use_is_an_error(cloud: LocalCloud) -> None:
     before = set(threading.enumerate())
     with pytest.raises(OSError, match="in use"):
