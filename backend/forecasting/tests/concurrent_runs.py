@@ -1,12 +1,42 @@
-"""What the processes of the concurrency tests run; imported by them without a Django set up."""
+"""Commands in processes of their own; imported by them without a Django set up."""
 
+import multiprocessing
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import StringIO
 from threading import BrokenBarrierError
 from typing import Any
 
 _barrier: Any = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: what it was called with, its exit status, and all that it said."""
+
+    arguments: tuple[str, ...]
+    status: int
+    said: str
+
+
+def forking() -> Any:
+    """Makes processes that have everything imported, from one without threads."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["backend.forecasting.setup", "django.core.management"])
+    return context
+
+
+def command_environment(database: Mapping[str, Any], url: str, endpoint: str) -> dict[str, str]:
+    """The variables that lead a command to the test database, or past it, and to the stand-in."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "backend.config.settings",
+        "DATABASE_URL": url,
+        "GOOGLE_CLOUD_PROJECT": "demo-project",
+        "CLOUD_SQL_INSTANCE": "demo-project:us-central1:main",
+        "FORECASTING_SOURCE_DATABASE": database["NAME"],
+        "FORECASTING_API_ENDPOINT": endpoint,
+    }
 
 
 def wait_with(barrier: Any) -> None:
@@ -31,3 +61,29 @@ def set_up_all(environment: Mapping[str, str]) -> list[str]:
         except (CommandError, BrokenBarrierError) as error:
             failures.append(f"{command}: {error!r}")
     return failures
+
+
+def run_commands(
+    environment: Mapping[str, str], commands: Sequence[Sequence[str]], answer: Any
+) -> None:
+    """Runs one command after the other, as a shell would, and sends how each one ended.
+
+    `answer` is the end of a pipe.
+    """
+    os.environ.update(environment)
+    import django
+
+    django.setup()
+    for arguments in commands:
+        answer.send(_run(tuple(arguments)))
+
+
+def _run(arguments: tuple[str, ...]) -> Ended:
+    from django.core.management import CommandError, call_command
+
+    said = StringIO()
+    try:
+        call_command(*arguments, stdout=said, stderr=said)
+    except CommandError as error:
+        return Ended(arguments, error.returncode, f"{said.getvalue()}{error}")
+    return Ended(arguments, 0, said.getvalue())

@@ -1,6 +1,5 @@
 """Several deploys at once: exactly one of each resource, and every one of them ends well."""
 
-import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
@@ -8,7 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import connection
 
-from backend.forecasting.tests.concurrent_runs import set_up_all, wait_with
+from backend.forecasting.tests.concurrent_runs import (
+    command_environment,
+    forking,
+    set_up_all,
+    wait_with,
+)
 from backend.localcloud.postgres import RunningPostgres
 
 if TYPE_CHECKING:
@@ -24,8 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessPoolExecutor]:
     """Eight processes that have everything imported, started from one without threads."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["backend.forecasting.setup", "django.core.management"])
+    context = forking()
     with ProcessPoolExecutor(
         PROCESSES,
         mp_context=context,
@@ -47,14 +50,9 @@ def test_setup__concurrent_runs_make_one_of_each(
     url = postgres.uri(
         user=database["USER"], password=database["PASSWORD"], database=database["NAME"]
     )
-    environment = {
-        "DJANGO_SETTINGS_MODULE": "backend.config.settings",
-        "DATABASE_URL": url if with_lock else UNREACHABLE,
-        "GOOGLE_CLOUD_PROJECT": "demo-project",
-        "CLOUD_SQL_INSTANCE": "demo-project:us-central1:main",
-        "FORECASTING_SOURCE_DATABASE": database["NAME"],
-        "FORECASTING_API_ENDPOINT": pipeline.endpoint,
-    }
+    environment = command_environment(
+        database, url if with_lock else UNREACHABLE, pipeline.endpoint
+    )
     for _ in range(ROUNDS):
         pipeline.reset()
         results = [processes.submit(set_up_all, environment) for _ in range(PROCESSES)]

@@ -146,7 +146,7 @@ def test_options__impossible_size_is_an_error(days: int, entities: int) -> None:
 
 
 def test_names__are_unique_and_fit() -> None:
-    rng = random.Random(1)  # noqa: S311
+    rng = random.Random(1)
     names = [name for name, _ in islice(name_entities(rng), 20_000)]
     assert len(set(names)) == len(names)
     assert max(map(len, names)) == 300

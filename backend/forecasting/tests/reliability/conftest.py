@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from backend.forecasting.tests.reliability.document import Ran, write_document
+from backend.forecasting.tests.reliability.scene import Scene, build_scene
 from backend.forecasting.tests.reliability.tally import Tally
+from backend.localcloud.postgres import RunningPostgres
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+
+    from backend.localcloud.server import LocalCloud
 
 _TALLY = pytest.StashKey[Tally]()
 _FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
@@ -27,6 +32,25 @@ def tally(request: pytest.FixtureRequest) -> Tally:
 def everything(request: pytest.FixtureRequest) -> bool:
     """Whether all is to be run (`--reliability`), or a representative tenth."""
     return request.config.getoption("reliability") is not None
+
+
+@pytest.fixture(scope="module")
+def transactional_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The test database for a module's tests, without a transaction around each or a flush.
+
+    In the place of pytest-django's fixture, by whose name it knows that a database is needed.
+    """
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture(scope="module")
+def scene(
+    cloud_server: "LocalCloud", postgres: RunningPostgres, transactional_db: None
+) -> Iterator[Scene]:
+    """PostgreSQL with a history, and the stand-in, for a module's tests: what they do stays."""
+    with build_scene(cloud_server, postgres) as built:
+        yield built
 
 
 def pytest_terminal_summary(

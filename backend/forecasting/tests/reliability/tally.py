@@ -1,6 +1,6 @@
 """What the reliability tests counted, and the tables that show it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 TRIED = ("cells", "points", "rounds", "processes", "nights")
@@ -39,6 +39,19 @@ class Tally:
         """Count an outcome of a suite; `row` is its line in the suite's table."""
         counts = self._suite(suite).rows.setdefault(row, {})
         counts[outcome] = counts.get(outcome, 0) + count
+
+    def judge(
+        self, suite: str, tried: str, faults: Sequence[tuple[str, str]], *, row: str = ""
+    ) -> None:
+        """Count one try of a suite and what was found wrong with it, as (which fault, what).
+
+        All faults are counted, those of which there was none as 0: whoever calls this has looked
+        for every one.
+        """
+        self.add(suite, tried, row=row)
+        self.add(suite, "survived", int(not faults), row=row)
+        for fault in FAULTS:
+            self.add(suite, fault, sum(kind == fault for kind, _ in faults), row=row)
 
     def note(self, suite: str, text: str) -> None:
         """Have a paragraph stand above the suite's table; the same one only once."""

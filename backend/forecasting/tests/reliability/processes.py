@@ -1,0 +1,72 @@
+"""Commands in processes of their own: real ones to be killed, forked ones to put things right."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from django.conf import settings
+
+from backend.forecasting.tests.concurrent_runs import Ended, forking, run_commands
+
+PATIENCE_SECONDS = 60.0
+"""What has not ended after this long hangs; a command by itself takes one or two seconds."""
+
+_LOOK_SECONDS = 0.005
+
+
+def start_manage(environment: Mapping[str, str], *arguments: str) -> "subprocess.Popen[str]":
+    """Starts manage.py as a user does; what it says can be had from `communicate`."""
+    return subprocess.Popen(
+        [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def end_of(process: "subprocess.Popen[str]") -> tuple[int | None, str]:
+    """The exit status, None for a process that hung, and what it said."""
+    try:
+        said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said, _ = process.communicate()
+        return None, said
+    return process.returncode, said
+
+
+def run_all(environment: Mapping[str, str], commands: Sequence[Sequence[str]]) -> list[Ended]:
+    """How the commands ended, run one after the other in one new process.
+
+    Those are missing that came after one which hung or took the process with it.
+    """
+    ours, theirs = forking().Pipe(duplex=False)
+    process = forking().Process(target=run_commands, args=(environment, commands, theirs))
+    process.start()
+    theirs.close()
+    deadline, ended = time.monotonic() + PATIENCE_SECONDS, list[Ended]()
+    try:
+        while ours.poll(max(deadline - time.monotonic(), 0)) and len(ended) < len(commands):
+            ended.append(ours.recv())
+    except EOFError:
+        pass
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+        ours.close()
+    return ended
+
+
+def holds_soon(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether it becomes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
