@@ -33,6 +33,24 @@ _CAUSES = (
         "source_query.sql",
     ),
     (
+        "statement timeout",
+        "the source query took longer than the connection's PostgreSQL user may: see "
+        "docs/scaling.md, or raise the limit that --print-role-sql sets",
+    ),
+    (
+        "terminating connection",
+        "PostgreSQL ended the session, as it does when it restarts or fails over: run it again",
+    ),
+    (
+        "server closed the connection",
+        "PostgreSQL went away while the load read from it, as it does when it restarts or fails "
+        "over: run it again",
+    ),
+    (
+        "the database system is",
+        "PostgreSQL was starting, stopping or recovering: run it again",
+    ),
+    (
         "prepare statement failed",
         "the source query does not fit the source database: run `python manage.py migrate` there "
         "and check FORECASTING_SOURCE_DATABASE",

@@ -79,6 +79,29 @@ FAILURES = (
         "grant it SELECT",
     ),
     (
+        "Invalid table-valued function EXTERNAL_QUERY Failed to prepare or execute the query: "
+        "prepare statement failed. "
+        "Error: ERROR: server closed the connection unexpectedly This probably means the server",
+        "went away while the load read",
+    ),
+    (
+        "Invalid table-valued function EXTERNAL_QUERY Failed to prepare or execute the query: "
+        "prepare statement failed. "
+        "Error: ERROR: terminating connection due to administrator command",
+        "PostgreSQL ended the session",
+    ),
+    (
+        "Invalid table-valued function EXTERNAL_QUERY Failed to prepare or execute the query: "
+        "prepare statement failed. "
+        "Error: ERROR: canceling statement due to statement timeout",
+        "longer than the connection",
+    ),
+    (
+        "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. "
+        "Error: FATAL: the database system is in recovery mode",
+        "starting, stopping or recovering",
+    ),
+    (
         "Access Denied: Connection projects/demo-project/locations/us-central1/connections/c: User "
         "does not have bigquery.connections.use permission for connection c.",
         "roles/bigquery.connectionUser",
