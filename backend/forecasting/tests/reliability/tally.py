@@ -41,15 +41,21 @@ class Tally:
         counts[outcome] = counts.get(outcome, 0) + count
 
     def judge(
-        self, suite: str, tried: str, faults: Sequence[tuple[str, str]], *, row: str = ""
+        self,
+        suite: str,
+        tried: str,
+        faults: Sequence[tuple[str, str]],
+        *,
+        row: str = "",
+        outcome: str = "survived",
     ) -> None:
-        """Count one try of a suite and what was found wrong with it, as (which fault, what).
+        """Count one try of a suite, its outcome, and what was found wrong as (which fault, what).
 
         All faults are counted, those of which there was none as 0: whoever calls this has looked
-        for every one.
+        for every one. With any of them the outcome does not count.
         """
         self.add(suite, tried, row=row)
-        self.add(suite, "survived", int(not faults), row=row)
+        self.add(suite, outcome, int(not faults), row=row)
         for fault in FAULTS:
             self.add(suite, fault, sum(kind == fault for kind, _ in faults), row=row)
 

@@ -1,0 +1,114 @@
+"""A load that is ended while it runs leaves the table as it was, or as it should be."""
+
+import random
+import subprocess
+
+import pytest
+
+from backend.forecasting.tests.reliability.extent import chosen
+from backend.forecasting.tests.reliability.load_kills import (
+    RUN_NOW,
+    Blow,
+    Lives,
+    cancel_job,
+    kill_command,
+    kill_session,
+    recover,
+)
+from backend.forecasting.tests.reliability.processes import end_of, start_manage
+from backend.forecasting.tests.reliability.scene import (
+    Fault,
+    Scene,
+    converge,
+    expected_now,
+    judge_rest,
+    judge_rows,
+)
+from backend.forecasting.tests.reliability.tally import Tally
+from backend.forecasting.tests.reliability.test_kills import rescore
+
+SUITE = "Loads ended while they run"
+KILLED_SESSION = "PostgreSQL's process killed with -9"
+BLOWS: dict[str, tuple[Blow, int]] = {
+    KILLED_SESSION: (kill_session, 20),
+    "BigQuery's job cancelled": (cancel_job, 10),
+    "the waiting command killed with -9": (kill_command, 10),
+}
+"""What is done to a load, and at how many points."""
+
+NOTE = (
+    "`bq_setup_etl --run-now` on a pipeline whose scores have changed. While its load runs, at a "
+    "random moment in each of as many equal parts of the life of what is hit: PostgreSQL's process "
+    "that the load reads through is killed with SIGKILL, on which PostgreSQL ends all sessions and "
+    "recovers; or BigQuery's job is cancelled; or the command is killed, and the load goes on. "
+    "The table has all its old rows, or all the new ones, and that is what the command's exit "
+    "status says: 2 with a message (clearly failed), or 0. A load that nobody waits for ends by "
+    "itself. Then the three commands run undisturbed and are judged as above."
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "number" in metafunc.fixturenames:
+        points = [(b, n) for b in BLOWS for n in chosen(metafunc.config, BLOWS[b][1])]
+        metafunc.parametrize(("blow", "number"), points)
+
+
+@pytest.fixture(scope="module")
+def lives(scene: Scene) -> Lives:
+    """A pipeline that is all there, and how long its load takes."""
+    assert converge(scene) == []
+    return Lives(scene, lambda: start_manage(scene.environment(), *RUN_NOW))
+
+
+def test_load_kill__leaves_the_old_rows_or_the_new(
+    scene: Scene, tally: Tally, lives: Lives, blow: str, number: int
+) -> None:
+    do, points = BLOWS[blow]
+    rng = random.Random(f"{blow} {number}")
+    sessions = scene.sessions()
+    life = lives.session if blow == KILLED_SESSION else lives.job
+    faults, status = strike(scene, do, (number + rng.random()) / points * life, rng)
+    faults += scene.leaks(sessions)
+    faults += converge(scene)
+    tally.note(SUITE, NOTE)
+    outcome = "clearly failed" if status == 2 else "survived"
+    tally.judge(SUITE, "points", faults, row=blow, outcome=outcome)
+    assert faults == []
+
+
+def strike(
+    scene: Scene, blow: Blow, pause: float, rng: random.Random
+) -> tuple[list[Fault], int | None]:
+    """What is wrong after the blow, and the command's exit status.
+
+    A load that was over before the blow fell is begun again, and hit earlier.
+    """
+    rescore(rng)
+    old = scene.rows()
+    process = start_manage(scene.environment(), *RUN_NOW)
+    hit = blow(scene, process, pause)
+    faults, status = judge_end(scene, process, blow is kill_command)
+    if not hit and not faults:
+        return strike(scene, blow, pause / 2, rng)
+    if not recover(scene):
+        return [*faults, ("hangs", "PostgreSQL does not recover")], status
+    rows, wanted = scene.rows(), expected_now()
+    faults += judge_rest(rows, old, wanted)
+    if status != 2:
+        faults += judge_rows(rows, wanted)
+    return faults, status
+
+
+def judge_end(
+    scene: Scene, process: "subprocess.Popen[str]", killed: bool
+) -> tuple[list[Fault], int | None]:
+    """What is wrong with how the command ended, and its load: in time, with a reason."""
+    status, said = end_of(process)
+    faults: list[Fault] = []
+    if status not in ([-9, 0] if killed else [0, 2]) or "Traceback" in said:
+        faults.append(("losses" if status else "hangs", f"exit status {status}: {said}"))
+    try:
+        scene.cloud.wait_for_runs(60)
+    except TimeoutError as error:
+        faults.append(("hangs", str(error)))
+    return faults, status
