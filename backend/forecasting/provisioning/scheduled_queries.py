@@ -1,6 +1,6 @@
 """The scheduled query that runs the nightly load: a transfer config of Google's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -109,11 +109,12 @@ class ScheduledQuerySpec:
         return plan_changes(self.kind, self.name, self.changes(config))
 
     def create(self, clients: Clients) -> tuple[TransferConfig, ...]:
-        """Make the scheduled query, and take it back where another run made one just before.
+        """Make the scheduled query, and take it back unless it ends up as the only one.
 
         The API knows no unique name, so two runs may both create. Each looks again after its own
-        create; the earliest one stays. There is no retry: a create whose reply is lost is looked
-        for before anything is created again (`engine`).
+        create, and keeps it when it has seen it alone: who creates later sees that one. There is
+        no retry: a create whose reply is lost is looked for before anything is created again
+        (`engine`).
         """
         request = CreateTransferConfigRequest(
             parent=self.parent,
@@ -121,13 +122,32 @@ class ScheduledQuerySpec:
             service_account_name=self.service_account,
         )
         created = clients.transfers.create_transfer_config(request, retry=None, timeout=TIMEOUT)
-        found = observe_scheduled_queries(clients, self.parent, self.name)
-        first = min(found, key=_age, default=created)
-        if first.name == created.name:
+        rival = self._find_rival(clients, created)
+        if rival is None:
             return (created,)
         clients.transfers.delete_transfer_config(name=created.name, retry=RETRY, timeout=TIMEOUT)
-        # What Google would answer if names were unique; `engine` then compares the earlier one.
-        raise Conflict(f"scheduled query {first.name} was created a moment before")
+        # What Google would answer if names were unique; `engine` then compares the other one.
+        raise Conflict(f"scheduled query {rival.name} was created at the same time")
+
+    def _find_rival(self, clients: Clients, created: TransferConfig) -> TransferConfig | None:
+        """Another scheduled query of ours that came before, or stays; None where there is none.
+
+        The earliest is not taken back at once but waits for the others to go. Another one that
+        stays was kept by its maker, who saw it alone, and only looks younger: there is no creation
+        time, and somebody has updated it since.
+        """
+        others: list[TransferConfig] = []
+
+        def look() -> None:
+            nonlocal others
+            found = observe_scheduled_queries(clients, self.parent, self.name)
+            others = [config for config in found if config.name != created.name]
+            ours = next((config for config in found if config.name == created.name), created)
+            if others and _age(ours) < min(map(_age, others)):
+                raise _NotSettledError
+
+        _until_settled(look, _SETTLING.with_timeout(_RIVAL_SECONDS))
+        return min(others, key=_age, default=None)
 
     def update(
         self, clients: Clients, observed: Sequence[TransferConfig], plan: Plan
@@ -220,6 +240,8 @@ _SETTLING = Retry(
     predicate=if_exception_type(_NotSettledError), initial=0.2, multiplier=1.5, timeout=10.0
 )
 _NEW = timedelta(minutes=2)
+# Shorter than what others wait: they shall find one only.
+_RIVAL_SECONDS = 4.0
 
 
 def _observe_settled(clients: Clients, parent: str, name: str) -> tuple[TransferConfig, ...]:
@@ -233,13 +255,18 @@ def _observe_settled(clients: Clients, parent: str, name: str) -> tuple[Transfer
         if len(found) > 1 and newest and abs(datetime.now(UTC) - newest) < _NEW:
             raise _NotSettledError
 
+    _until_settled(look, _SETTLING)
+    return found
+
+
+def _until_settled(look: Callable[[], None], settling: Retry) -> None:
+    """Looks again and again while it is not settled, and gives up quietly."""
     try:
-        _SETTLING(look)()
+        settling(look)()
     except RetryError as error:
         # Google's own deadline is another matter: then nothing is known.
         if not isinstance(error.cause, _NotSettledError):
             raise
-    return found
 
 
 def schedule_of(config: TransferConfig) -> str:
@@ -254,7 +281,7 @@ def _is_ours(config: TransferConfig, name: str) -> bool:
 
 
 def _age(config: TransferConfig) -> tuple[Any, str]:
-    # There is no creation time; nobody edits a config within the second after its creation.
+    # There is no creation time: the time of the last update is no earlier.
     return config.update_time, config.name
 
 

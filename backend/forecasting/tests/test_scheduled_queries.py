@@ -49,6 +49,14 @@ def owned_by(email: str) -> dict[str, Any]:
     return {"owner_info": {"email": email}}
 
 
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses are over at once, and the clock goes on by a second each time it is looked at."""
+    moment = iter(range(1000))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("time.monotonic", lambda: float(next(moment)))
+
+
 def update(google: Google, spec: ScheduledQuerySpec, found: TransferConfig) -> Any:
     """The request that repairs `found`."""
     google.transfers.update_transfer_config.return_value = found
@@ -124,24 +132,59 @@ def test_create__takes_its_own_back_where_another_came_first(
     assert google.transfers.delete_transfer_config.call_count == 1
 
 
-def test_create__keeps_its_own_where_it_came_first(
-    google: Google, spec: ScheduledQuerySpec, config: Config
+def test_create__keeps_its_own_where_it_came_first_and_the_other_goes(
+    google: Google, spec: ScheduledQuerySpec, config: Config, no_waiting: None
 ) -> None:
     ours = named(config, 2, update_time=datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC))
     theirs = named(config, 1, update_time=datetime(2026, 3, 1, 9, 0, 1, tzinfo=UTC))
     google.transfers.create_transfer_config.return_value = ours
-    google.transfers.list_transfer_configs.return_value = [theirs, ours]
+    google.transfers.list_transfer_configs.side_effect = [[theirs, ours], [theirs, ours], [ours]]
     assert spec.create(google) == (ours,)
     assert not google.transfers.delete_transfer_config.called
 
 
+def test_create__takes_its_own_back_where_the_other_stays(
+    google: Google, spec: ScheduledQuerySpec, config: Config, no_waiting: None
+) -> None:
+    """The other one came first and was updated since, so that it looks younger."""
+    ours = named(config, 2, update_time=datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC))
+    updated = named(config, 1, update_time=datetime(2026, 3, 1, 9, 0, 1, tzinfo=UTC))
+    google.transfers.create_transfer_config.return_value = ours
+    google.transfers.list_transfer_configs.return_value = [updated, ours]
+    with pytest.raises(Conflict, match=updated.name):
+        spec.create(google)
+    assert google.transfers.delete_transfer_config.call_args.kwargs["name"] == ours.name
+
+
+def test_create__takes_its_own_back_once_it_is_updated_and_no_longer_the_earliest(
+    google: Google, spec: ScheduledQuerySpec, config: Config, no_waiting: None
+) -> None:
+    """So that of two that wait for each other only one goes."""
+    moments = [datetime(2026, 3, 1, 9, 0, second, tzinfo=UTC) for second in range(3)]
+    ours, theirs = (
+        named(config, 2, update_time=moments[0]),
+        named(config, 1, update_time=moments[1]),
+    )
+    updated = named(config, 2, update_time=moments[2])
+    google.transfers.create_transfer_config.return_value = ours
+    google.transfers.list_transfer_configs.side_effect = [[ours, theirs], [updated, theirs]]
+    with pytest.raises(Conflict, match=theirs.name):
+        spec.create(google)
+    assert google.transfers.delete_transfer_config.call_count == 1
+
+
 @pytest.mark.parametrize(("number", "stays"), [(1, True), (2, False)])
 def test_create__at_the_same_moment_both_runs_keep_the_same_one(
-    google: Google, spec: ScheduledQuerySpec, config: Config, number: int, stays: bool
+    google: Google,
+    spec: ScheduledQuerySpec,
+    config: Config,
+    no_waiting: None,
+    number: int,
+    stays: bool,
 ) -> None:
     both = [named(config, 1), named(config, 2)]
     google.transfers.create_transfer_config.return_value = both[number - 1]
-    google.transfers.list_transfer_configs.return_value = both
+    google.transfers.list_transfer_configs.side_effect = [both, both[:1]]
     with nullcontext() if stays else pytest.raises(Conflict):
         spec.create(google)
     assert google.transfers.delete_transfer_config.called is not stays
