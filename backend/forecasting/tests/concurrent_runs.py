@@ -8,6 +8,9 @@ from io import StringIO
 from threading import BrokenBarrierError
 from typing import Any
 
+ROTATE = "ROTATED_PASSWORD"
+"""In the place of a command: a new version of the secret, with what this variable holds."""
+
 _barrier: Any = None
 
 
@@ -64,26 +67,45 @@ def set_up_all(environment: Mapping[str, str]) -> list[str]:
 
 
 def run_commands(
-    environment: Mapping[str, str], commands: Sequence[Sequence[str]], answer: Any
+    environment: Mapping[str, str], commands: Sequence[Sequence[str]], answer: Any, barrier: Any
 ) -> None:
     """Runs one command after the other, as a shell would, and sends how each one ended.
 
-    `answer` is the end of a pipe.
+    `answer` is the end of a pipe. With a barrier each command waits for those of the other
+    processes.
     """
     os.environ.update(environment)
     import django
 
     django.setup()
     for arguments in commands:
+        if barrier is not None:
+            barrier.wait(timeout=60)
         answer.send(_run(tuple(arguments)))
 
 
 def _run(arguments: tuple[str, ...]) -> Ended:
     from django.core.management import CommandError, call_command
 
+    if arguments[0] == ROTATE:
+        return _rotate(arguments)
     said = StringIO()
     try:
         call_command(*arguments, stdout=said, stderr=said)
     except CommandError as error:
         return Ended(arguments, error.returncode, f"{said.getvalue()}{error}")
     return Ended(arguments, 0, said.getvalue())
+
+
+def _rotate(arguments: tuple[str, ...]) -> Ended:
+    """Adds a version to the secret with the password, as gcloud does."""
+    from backend.forecasting.conf import load_config
+    from backend.forecasting.gcp import make_clients
+
+    config = load_config()
+    request: Any = {
+        "parent": f"projects/{config.project}/secrets/{config.password_secret}",
+        "payload": {"data": os.environ[ROTATE].encode()},
+    }
+    version = make_clients(config).secrets.add_secret_version(request)
+    return Ended(arguments, 0, version.name)

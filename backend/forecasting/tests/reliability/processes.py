@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from django.conf import settings
 
@@ -44,22 +45,55 @@ def run_all(environment: Mapping[str, str], commands: Sequence[Sequence[str]]) -
 
     Those are missing that came after one which hung or took the process with it.
     """
-    ours, theirs = forking().Pipe(duplex=False)
-    process = forking().Process(target=run_commands, args=(environment, commands, theirs))
-    process.start()
-    theirs.close()
-    deadline, ended = time.monotonic() + PATIENCE_SECONDS, list[Ended]()
-    try:
-        while ours.poll(max(deadline - time.monotonic(), 0)) and len(ended) < len(commands):
-            ended.append(ours.recv())
-    except EOFError:
-        pass
-    finally:
-        process.kill()
-        process.join()
-        process.close()
-        ours.close()
-    return ended
+    return _Forked(environment, commands).collect(time.monotonic() + PATIENCE_SECONDS)
+
+
+def run_at_once(
+    environment: Mapping[str, str], lists: Sequence[Sequence[Sequence[str]]]
+) -> list[list[Ended]]:
+    """The same for several lists of as many commands each, every list in a process of its own.
+
+    They wait for each other before each command.
+    """
+    barrier = forking().Barrier(len(lists))
+    forked = [_Forked(environment, commands, barrier) for commands in lists]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    return [one.collect(deadline) for one in forked]
+
+
+class _Forked:
+    """A process that runs commands, and the pipe through which it says how they ended."""
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        commands: Sequence[Sequence[str]],
+        barrier: Any = None,
+    ) -> None:
+        self.count = len(commands)
+        self.answers, theirs = forking().Pipe(duplex=False)
+        self.process = forking().Process(
+            target=run_commands, args=(environment, commands, theirs, barrier)
+        )
+        self.process.start()
+        theirs.close()
+
+    def collect(self, deadline: float) -> list[Ended]:
+        """What has ended until the deadline; the process is gone then."""
+        ended = list[Ended]()
+        try:
+            while len(ended) < self.count and self.answers.poll(
+                max(deadline - time.monotonic(), 0)
+            ):
+                ended.append(self.answers.recv())
+        except EOFError:
+            pass
+        finally:
+            self.process.kill()
+            self.process.join()
+            self.process.close()
+            self.answers.close()
+        return ended
 
 
 def holds_soon(condition: Callable[[], bool], seconds: float = 10) -> bool:
