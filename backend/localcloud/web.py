@@ -9,7 +9,6 @@ import threading
 import zlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
@@ -51,27 +50,12 @@ class WebServer:
 
     def stop(self) -> None:
         self.refuse()
-        self.thread.join(3 * GRACE_SECONDS)
-        if self.thread.is_alive():
-            # uvicorn still waits for a connection that it does not know to be gone.
-            self.server.force_exit = True
-            self.loop.call_soon_threadsafe(self._abort_connections)
-            self.thread.join(GRACE_SECONDS)
-        if self.thread.is_alive():
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self.thread.join(GRACE_SECONDS)
+        self.thread.join()
         self.workers.shutdown(wait=True, cancel_futures=True)
         self.socket.close()
 
-    def _abort_connections(self) -> None:
-        for connection in list(self.server.server_state.connections):
-            connection.transport.abort()
-
     def _serve(self) -> None:
-        # What `stop` raises here when it has to end the loop itself.
-        with suppress(RuntimeError), asyncio.Runner() as runner:
-            self.loop = runner.get_loop()
-            runner.run(self.server.serve(sockets=[self.socket]))
+        asyncio.run(self.server.serve(sockets=[self.socket]))
 
     async def _app(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """The ASGI application."""

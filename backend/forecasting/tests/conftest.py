@@ -10,6 +10,7 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker, Settings
 
 from backend.forecasting.conf import Config
+from backend.forecasting.tests.clock import FastClock
 from backend.forecasting.tests.commands import MAKE_CLIENTS, Run, call
 from backend.forecasting.tests.factories import (
     INSTANCE,
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 @pytest.fixture
 def config() -> Config:
     return make_config()
+
+
+@pytest.fixture
+def fast_clock(monkeypatch: pytest.MonkeyPatch) -> FastClock:
+    """Makes this thread's sleeps end at once, with its clock ahead by as much."""
+    return FastClock(monkeypatch)
 
 
 @pytest.fixture

@@ -3,18 +3,17 @@
 import copy
 import json
 import re
-import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import pytest
 import requests
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, TransferRun
 from google.cloud.secretmanager_v1.types import AccessSecretVersionResponse
 
 from backend.forecasting.conf import Config
+from backend.forecasting.tests.clock import FastClock
 from backend.forecasting.tests.factories import (
     NUMBER,
     PASSWORD,
@@ -47,22 +46,6 @@ _ROUTES = (
     ("GET", r"/transferConfigs$", "", "configs"),
     ("", r"/transferConfigs", "", "config"),
 )
-
-
-class FastClock:
-    """Time in which a sleep is over at once, with the clock ahead by as much."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.ahead = 0.0
-        self._real = time.monotonic
-        monkeypatch.setattr(time, "sleep", self.sleep)
-        monkeypatch.setattr(time, "monotonic", self.now)
-
-    def sleep(self, seconds: float) -> None:
-        self.ahead += seconds
-
-    def now(self) -> float:
-        return self._real() + self.ahead
 
 
 class HostileWire:

@@ -88,8 +88,8 @@ def test_transient__neither_credentials_nor_our_own_mistakes(error: Exception) -
     assert not is_transient(error)
 
 
-def test_retry__calls_again_until_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
+@pytest.mark.usefixtures("fast_clock")
+def test_retry__calls_again_until_it_works() -> None:
     answers = iter([google_error(503, "busy"), google_error(429, "slow down"), None])
 
     def call() -> str:

@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.engine import apply, observe_and_plan
+from backend.forecasting.tests.clock import FastClock
 from backend.forecasting.tests.commands import Result, call
 from backend.forecasting.tests.factories import (
     INSTANCE,
@@ -29,7 +30,6 @@ from backend.forecasting.tests.factories import (
 from backend.forecasting.tests.hostile_wire import (
     ENDPOINT,
     GONE,
-    FastClock,
     HostileWire,
     healthy_replies,
     places_of,
@@ -71,12 +71,12 @@ JUNK: tuple[Any, ...] = (
 
 
 @pytest.fixture
-def wire(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> HostileWire:
+def wire(settings: Settings, fast_clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> HostileWire:
     """A Google on which everything is as it should be, for a test to change."""
     settings.GOOGLE_CLOUD_PROJECT = PROJECT
     settings.CLOUD_SQL_INSTANCE = INSTANCE
     settings.FORECASTING_API_ENDPOINT = ENDPOINT
-    found = HostileWire(make_config(), FastClock(monkeypatch))
+    found = HostileWire(make_config(), fast_clock)
     monkeypatch.setattr(
         requests.Session, "send", lambda *args, **kwargs: found.send(*args, **kwargs)
     )

@@ -536,10 +536,10 @@ def race(config: Config, *, age: timedelta) -> list[TransferConfig]:
     ]
 
 
+@pytest.mark.usefixtures("fast_clock")
 def test_observe__waits_until_the_loser_has_taken_its_own_back(
-    google: Google, spec: ScheduledQuerySpec, config: Config, monkeypatch: pytest.MonkeyPatch
+    google: Google, spec: ScheduledQuerySpec, config: Config
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
     both = race(config, age=timedelta(seconds=1))
     google.transfers.list_transfer_configs.side_effect = [both, both, both[:1]]
     assert spec.observe(google) == (both[0],)
@@ -554,12 +554,10 @@ def test_observe__of_two_that_have_been_there_for_long_does_not_wait(
     assert google.calls == ["list_transfer_configs"]
 
 
+@pytest.mark.usefixtures("fast_clock")
 def test_observe__of_two_that_stay_is_both_of_them(
-    google: Google, spec: ScheduledQuerySpec, config: Config, monkeypatch: pytest.MonkeyPatch
+    google: Google, spec: ScheduledQuerySpec, config: Config
 ) -> None:
-    moment = iter(range(0, 1000, 4))
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr("time.monotonic", lambda: float(next(moment)))
     both = race(config, age=timedelta(seconds=1))
     google.transfers.list_transfer_configs.return_value = both
     assert spec.observe(google) == tuple(both)
