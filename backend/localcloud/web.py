@@ -55,7 +55,13 @@ class WebServer:
         self.socket.close()
 
     def _serve(self) -> None:
-        asyncio.run(self.server.serve(sockets=[self.socket]))
+        asyncio.run(self._serve_and_hang_up())
+
+    async def _serve_and_hang_up(self) -> None:
+        await self.server.serve(sockets=[self.socket])
+        # uvicorn leaves open what does not end within the grace, as when nobody reads an answer.
+        for connection in list(self.server.server_state.connections):
+            connection.transport.abort()
 
     async def _app(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """The ASGI application."""

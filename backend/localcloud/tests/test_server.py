@@ -27,7 +27,7 @@ from backend.localcloud.tests.conftest import (
     Query,
     Send,
 )
-from backend.localcloud.web import HOST
+from backend.localcloud.web import HOST, WebServer
 
 BIGQUERY = f"/bigquery/v2/projects/{PROJECT}"
 
@@ -87,6 +87,20 @@ def test_life__stop_does_not_wait_for_a_query(
         assert answer.json()["jobComplete"] is False
         begin = time.monotonic()
     assert time.monotonic() - begin < 5
+
+
+def test_life__stop_closes_a_connection_that_its_client_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("backend.localcloud.web.GRACE_SECONDS", 0)
+    server = WebServer(0, lambda call: (200, "x" * 2**24))
+    server.start()
+    with socket.create_connection((HOST, server.port), timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(1) == b"H"
+        server.stop()
+        read = sum(iter(lambda: len(client.recv(2**20)), 0))
+    assert 0 < read < 2**24
 
 
 def test_address__is_loopback_only(cloud: LocalCloud) -> None:
