@@ -1,7 +1,7 @@
 """A pipeline on the stand-in, and what can be seen of it without asking the product."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -103,14 +103,18 @@ class Scene:
 
 
 @contextmanager
-def build_scene(cloud: "LocalCloud", postgres: RunningPostgres) -> Iterator[Scene]:
+def build_scene(
+    cloud: "LocalCloud",
+    postgres: RunningPostgres,
+    fill: Callable[[], None] = write_dense_history,
+) -> Iterator[Scene]:
     """Yields it with a history in PostgreSQL and nothing in the stand-in but the secrets."""
     scene = Scene(cloud, postgres)
     cloud.reset()
     where = {n: v for n, v in scene.environment().items() if n in setting_names()}
     with override_settings(**where):
         write_history(History(), replace=True)
-        write_dense_history()
+        fill()
         try:
             yield scene
         finally:

@@ -1,0 +1,68 @@
+"""What the process that has the stand-in in it holds on to."""
+
+import gc
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.forecasting.tests.reliability.scene import Fault, Scene
+
+FEW = 4
+"""Threads and files by which a later look may differ: pools grow when more is at work at once."""
+
+NIGHT_BYTES, SLACK_BYTES = 1_000_000, 16_000_000
+"""The stand-in keeps every job with its rows, as BigQuery does, and memory is not exact."""
+
+_FILES = Path("/proc/self/fd")
+_STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """Numbers of threads, open files and pieces of work, and bytes of memory.
+
+    Files and memory are 0 on a system without /proc.
+    """
+
+    threads: int
+    files: int
+    work: int
+    memory: int
+
+    def describe(self) -> str:
+        return (
+            f"{self.threads} threads, {self.files} open files, {self.work} pieces of work under "
+            f"way, {self.memory / 1e6:.0f} MB of memory"
+        )
+
+
+def look_at_footprint(scene: Scene) -> Footprint:
+    """As it is now, without what the collector has not come to."""
+    gc.collect()
+    cloud = scene.cloud
+    under_way = (cloud.bigquery.emulator.active, cloud.transfers.runner.unfinished)
+    return Footprint(
+        threads=threading.active_count(),
+        files=len(os.listdir(_FILES)) if _FILES.exists() else 0,
+        work=sum(map(len, under_way)),
+        memory=_resident_bytes(),
+    )
+
+
+def _resident_bytes() -> int:
+    if not _STATUS.exists():
+        return 0
+    (line,) = (text for text in _STATUS.read_text().splitlines() if text.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024
+
+
+def judge_footprint(before: Footprint, after: Footprint, nights: int) -> list[Fault]:
+    """What has grown over so many nights that should not have."""
+    grown = {
+        "threads": after.threads - before.threads > FEW,
+        "open files": after.files - before.files > FEW,
+        "work under way": after.work > 0,
+        "memory": after.memory - before.memory > nights * NIGHT_BYTES + SLACK_BYTES,
+    }
+    return [("leaks", f"{name}: {before} became {after}") for name, grew in grown.items() if grew]

@@ -1,0 +1,240 @@
+"""A source that changes from night to night, and what the table has to hold after each of them."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django.db import connection
+from psycopg2 import sql
+
+from backend.conftest import PASSWORDS, READER, SQL_INSTANCE
+from backend.entities.models import Entity, EntityMention
+from backend.events.models import Event
+from backend.forecasting.tests.commands import call
+from backend.forecasting.tests.expected import Row, expected_rows
+from backend.forecasting.tests.loading import mention, midnight, start_run
+from backend.forecasting.tests.reliability.load_kills import source_session
+from backend.forecasting.tests.reliability.processes import holds_soon
+from backend.forecasting.tests.reliability.scene import Key, Scene
+from backend.localcloud.postgres import admin_cursor
+
+NIGHTLY = time(2)
+ENTITIES, DAYS_BEFORE = 6, 30
+Rows = dict[Key, Row]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """What a night's run reads and keeps."""
+
+    window_days: int = 14
+    refresh_days: int = 5
+    keep_history: bool = False
+
+
+@dataclass
+class World:
+    """The source, the settings, and `rows`, which the table has to hold; `today` moves on."""
+
+    scene: Scene
+    rng: random.Random
+    today: date
+    window: Window = field(default_factory=Window)
+    rows: Rows = field(default_factory=dict)
+    entities: list[Entity] = field(default_factory=list)
+    rotations: int = 0
+
+    def begin(self) -> None:
+        """Entities, and the news of the days before the first night."""
+        self.entities = [
+            Entity.objects.create(name=f"Entity {number}", entity_type="company")
+            for number in range(ENTITIES)
+        ]
+        for age in range(DAYS_BEFORE, 1, -1):
+            self.report(age)
+
+    def report(self, age: int) -> None:
+        """Some mentions of a day; a few of them have nothing to count, or text for a number."""
+        for entity in self.rng.sample(self.entities, self.rng.randrange(2, ENTITIES)):
+            score = self.rng.choice([None, *(self.rng.uniform(0, 100) for _ in range(5))])
+            dimension = self.rng.choice([7, "12.5", "high", None])
+            mention(entity, self.day(age), score, sanctions=dimension, political=score)
+
+    def day(self, age: int) -> date:
+        return self.today - timedelta(days=age)
+
+    @property
+    def moment(self) -> datetime:
+        """When this night's run is due."""
+        return datetime.combine(self.today, NIGHTLY, midnight(self.today).tzinfo)
+
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """Google's JSON of every run of the pipeline, by its id."""
+        (scheduled,) = self.scene.cloud.transfers.items.values()
+        return {name: run.resource for name, run in scheduled.runs.items()}
+
+    def set_up(self) -> None:
+        """Raises AssertionError where bq_setup_etl does not exit 0."""
+        ended = call("bq_setup_etl", **vars(self.window))
+        assert ended.status == 0, ended.error
+
+    def load(self, end: date) -> None:
+        """What a run for a date makes of the rows."""
+        start = end - timedelta(days=self.window.window_days)
+        first = end - timedelta(days=self.window.refresh_days)
+        if not any(start <= day < first for _, day in self.rows):
+            first = start
+        oldest = date.min if self.window.keep_history else start
+        kept = {k: v for k, v in self.rows.items() if k[1] >= end or oldest <= k[1] < first}
+        self.rows = kept | expected_rows(first, end)
+
+    def set_password(self, password: str) -> None:
+        """As the connection's user in PostgreSQL; nobody tells the secret."""
+        statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+        with admin_cursor(self.scene.postgres) as cursor:
+            cursor.execute(statement.format(sql.Identifier(READER), sql.Literal(password)))
+
+    def rotate(self) -> None:
+        """A new password in PostgreSQL, then a new version of the secret, then bq_setup_etl."""
+        self.rotations += 1
+        password = f"{PASSWORDS[READER]}-{self.rotations}"
+        self.set_password(password)
+        self.scene.cloud.add_secret_version("POSTGRES_PASSWORD", password)
+        self.set_up()
+
+
+During = Callable[[], None]
+Night = Callable[[World], Any]
+"""A context around a night: yields what to do once the run is due."""
+
+
+def nothing() -> None:
+    """What most nights need while the run goes on."""
+
+
+@contextmanager
+def quiet(world: World) -> Iterator[During]:
+    """Yesterday's news, and nothing else."""
+    yield nothing
+
+
+@contextmanager
+def late_news(world: World) -> Iterator[During]:
+    """Of days that are read again, and of the one just outside of them."""
+    for age in (2, world.window.refresh_days, world.window.refresh_days + 1):
+        world.report(age)
+    yield nothing
+
+
+@contextmanager
+def corrected(world: World) -> Iterator[During]:
+    """All scores of a day that is read again, and of one that is not."""
+    for age in (world.rng.randrange(2, 6), world.window.refresh_days + 2):
+        events = Event.objects.filter(occurred_at__date=world.day(age))
+        events.update(risk_score=world.rng.uniform(0, 100))
+    yield nothing
+
+
+@contextmanager
+def withdrawn(world: World) -> Iterator[During]:
+    """A day loses its mentions."""
+    EntityMention.objects.filter(mentioned_at__date=world.day(2)).delete()
+    yield nothing
+
+
+@contextmanager
+def emptied(world: World) -> Iterator[During]:
+    """PostgreSQL answers, with nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE entities_entitymention RENAME TO hidden")
+        cursor.execute("CREATE TABLE entities_entitymention (LIKE hidden)")
+    try:
+        yield nothing
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE entities_entitymention")
+            cursor.execute("ALTER TABLE hidden RENAME TO entities_entitymention")
+
+
+@contextmanager
+def down(world: World) -> Iterator[During]:
+    """Nothing answers where the instance was."""
+    instances = world.scene.cloud.sql_instances
+    address, instances[SQL_INSTANCE] = instances[SQL_INSTANCE], "postgresql://%2Fnowhere"
+    try:
+        yield nothing
+    finally:
+        instances[SQL_INSTANCE] = address
+
+
+@contextmanager
+def closed(world: World) -> Iterator[During]:
+    """PostgreSQL runs and takes no logins for the database."""
+    name = sql.Identifier(connection.settings_dict["NAME"])
+    allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    with admin_cursor(world.scene.postgres) as cursor:
+        cursor.execute(allow.format(name, sql.SQL("false")))
+        try:
+            yield nothing
+        finally:
+            cursor.execute(allow.format(name, sql.SQL("true")))
+
+
+@contextmanager
+def locked_out(world: World) -> Iterator[During]:
+    """The password was changed in PostgreSQL alone; the day after it is rotated as it should be."""
+    world.set_password("changed-and-told-nobody")
+    yield nothing
+    world.rotate()
+
+
+@contextmanager
+def cut_off(world: World) -> Iterator[During]:
+    """The session is ended while it waits for a table."""
+    with closing(connection.copy()) as own, own.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE events_event IN ACCESS EXCLUSIVE MODE")
+        yield lambda: _end_session(world)
+
+
+def _end_session(world: World) -> None:
+    with admin_cursor(world.scene.postgres) as cursor:
+        assert holds_soon(lambda: source_session(cursor) is not None)
+        cursor.execute("SELECT pg_terminate_backend(%s)", [source_session(cursor)])
+
+
+@contextmanager
+def rotated(world: World) -> Iterator[During]:
+    """The day before the night."""
+    world.rotate()
+    yield nothing
+
+
+def changed(**settings: Any) -> Night:
+    """A night before which settings are changed; they stay so."""
+
+    @contextmanager
+    def night(world: World) -> Iterator[During]:
+        world.window = replace(world.window, **settings)
+        world.set_up()
+        yield nothing
+
+    return night
+
+
+@contextmanager
+def doubled(world: World) -> Iterator[During]:
+    """Somebody starts a run by hand while the night's runs."""
+    yield lambda: start_run(world.scene.cloud, world.moment)
+
+
+@contextmanager
+def looked_back(world: World) -> Iterator[During]:
+    """After the night somebody has it run for a past date once more."""
+    yield nothing
+    start_run(world.scene.cloud, world.moment - timedelta(days=3))
+    world.scene.cloud.wait_for_runs(60)
+    world.load(world.day(3))
