@@ -6,6 +6,7 @@ https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from backend.localcloud.catalog import Catalog, error_of
@@ -47,7 +48,11 @@ QUERY_FIELDS = (
 
 
 class BigQuery:
-    """Jobs, datasets and tables of every project."""
+    """Jobs, datasets and tables of every project.
+
+    `watchers` are called with a job's id and each statement that it is about to run; a CloudError
+    of theirs ends it there.
+    """
 
     def __init__(self, emulator: Emulator, federation: Federation, projects: Projects) -> None:
         self.emulator = emulator
@@ -57,6 +62,7 @@ class BigQuery:
         self.datasets = Datasets(self.store)
         self.tables = Tables(self.store, self.datasets)
         self.runner = JobRunner(self)
+        self.watchers: list[Callable[[str, str], None]] = []
 
     def reset(self) -> None:
         self.runner.stop_jobs()

@@ -55,6 +55,8 @@ class StatementHooks:
     existing: Any = None
 
     def before(self, work: Work, sql: str) -> str:
+        for watcher in list(self.bigquery.watchers):
+            watcher(self.job, sql)
         sql = substitute(sql, {}) if "@" in sql else sql
         tree = parse(sql)
         self._check_datasets(tree)

@@ -9,6 +9,7 @@ import pytest
 from google.api_core.exceptions import BadRequest, Conflict, GoogleAPICallError, NotFound
 from google.cloud.bigquery import Dataset, QueryJob, QueryJobConfig, Table
 
+from backend.localcloud.errors import InvalidQuery
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PROJECT, GoogleClients, Query, Send
 
@@ -126,6 +127,28 @@ def test_job__can_be_cancelled_while_duckdb_runs_it(send: Send) -> None:
     cancelled = send("POST", f"{JOBS}/{job['jobReference']['jobId']}/cancel").json()["job"]
     assert time.monotonic() - begin < 5
     assert cancelled["status"]["errorResult"]["reason"] == "stopped"
+
+
+def test_watchers__see_each_statement_and_can_end_the_job(
+    cloud: LocalCloud, google: GoogleClients, query: Query
+) -> None:
+    google.bigquery.create_dataset(Dataset(f"{PROJECT}.watched"), exists_ok=True)
+    query("CREATE OR REPLACE TABLE watched.t AS SELECT 1 AS n")
+    seen: list[str] = []
+
+    def watch(job: str, sql: str) -> None:
+        seen.append(sql)
+        if "2" in sql:
+            raise InvalidQuery("it ends here")
+
+    cloud.bigquery.watchers.append(watch)
+    try:
+        with pytest.raises(BadRequest, match="it ends here"):
+            query("UPDATE watched.t SET n = 3 WHERE TRUE; DELETE FROM watched.t WHERE n <> 2;")
+    finally:
+        cloud.bigquery.watchers.remove(watch)
+    assert [sql.split()[0] for sql in seen] == ["UPDATE", "DELETE"]
+    assert query("SELECT n FROM watched.t") == [{"n": 3}]
 
 
 def test_reset__ends_what_runs(cloud: LocalCloud, send: Send, connection: object) -> None:

@@ -102,9 +102,9 @@ def run_to_death(scene: Scene, command: tuple[str, ...], point: Point | None) ->
     killer = Killer(point)
     scene.cloud.watchers.append(killer)
     try:
-        process = start_manage(scene.environment(), *command)
-        killer.begin(process)
-        status, said = end_of(process)
+        with start_manage(scene.environment(), *command) as process:
+            killer.begin(process)
+            status, said = end_of(process)
         holds_soon(lambda: killer.settled)
     finally:
         scene.cloud.watchers.remove(killer)

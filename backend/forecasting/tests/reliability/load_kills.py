@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import psycopg2
 from django.db import connection
@@ -13,21 +14,22 @@ from google.api_core.exceptions import GoogleAPICallError
 
 from backend.forecasting.conf import load_config
 from backend.forecasting.gcp import make_clients
-from backend.forecasting.tests.reliability.processes import holds_soon
+from backend.forecasting.tests.reliability.processes import end_of, holds_soon, start_manage
 from backend.forecasting.tests.reliability.scene import Scene
+from backend.localcloud.errors import InvalidQuery
 from backend.localcloud.jobs import Job
 from backend.localcloud.postgres import admin_cursor
 
-Blow = Callable[[Scene, "subprocess.Popen[str]", float], bool]
-"""Given the command that waits, and after how many seconds the load is to be hit."""
-
 RUN_NOW = ("bq_setup_etl", "--run-now")
+_LOAD = "scheduled_query_"
+
+Process = subprocess.Popen[str]
 
 
 def load_job(scene: Scene) -> Job | None:
     """The query job of the load that is under way."""
     jobs = list(scene.cloud.bigquery.runner.jobs.values())
-    loads = (j for j in jobs if j.id.startswith("scheduled_query_") and not j.future.done())
+    loads = (job for job in jobs if job.id.startswith(_LOAD) and not job.future.done())
     return next(loads, None)
 
 
@@ -37,17 +39,49 @@ def source_session(cursor: "psycopg2.extensions.cursor") -> int | None:
     return next((pid for (pid,) in cursor.fetchall()), None)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Lives:
-    """How many seconds a load and its session in PostgreSQL last, measured once."""
+    """How many seconds a load and its session in PostgreSQL last, and its statements."""
 
-    def __init__(self, scene: Scene, start: Callable[[], "subprocess.Popen[str]"]) -> None:
-        with admin_cursor(scene.postgres) as cursor:
-            process = start()
-            self.session = _duration(lambda: source_session(cursor) is not None)
-            process.communicate()
-        process = start()
-        self.job = _duration(lambda: load_job(scene) is not None)
-        process.communicate()
+    job: float
+    session: float
+    statements: int
+
+
+def measure_lives(scene: Scene) -> Lives:
+    """What an undisturbed load takes."""
+    with admin_cursor(scene.postgres) as cursor, _waiting(scene):
+        session = _duration(lambda: source_session(cursor) is not None)
+    with _waiting(scene):
+        job = _duration(lambda: load_job(scene) is not None)
+    with watched(scene) as statements, _waiting(scene):
+        pass
+    return Lives(job=job, session=session, statements=len(statements))
+
+
+@contextmanager
+def watched(scene: Scene, last: int | None = None) -> Iterator[list[str]]:
+    """Yields the statements that loads run, as they come; the one of that number ends its job."""
+    seen: list[str] = []
+
+    def watch(job: str, sql: str) -> None:
+        if job.startswith(_LOAD):
+            seen.append(sql)
+            if len(seen) - 1 == last:
+                raise InvalidQuery("Job execution was cancelled: User requested")
+
+    scene.cloud.bigquery.watchers.append(watch)
+    try:
+        yield seen
+    finally:
+        scene.cloud.bigquery.watchers.remove(watch)
+
+
+@contextmanager
+def _waiting(scene: Scene) -> Iterator[None]:
+    with start_manage(scene.environment(), *RUN_NOW) as process:
+        yield
+        assert end_of(process)[0] == 0
 
 
 def _duration(there: Callable[[], bool]) -> float:
@@ -57,11 +91,11 @@ def _duration(there: Callable[[], bool]) -> float:
     return time.monotonic() - began
 
 
-def kill_session(scene: Scene, process: "subprocess.Popen[str]", pause: float) -> bool:
+def kill_session(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
     """PostgreSQL takes a killed session for a crash: it ends all others and recovers."""
     with suppress(ProcessLookupError, psycopg2.Error), admin_cursor(scene.postgres) as cursor:
         holds_soon(lambda: source_session(cursor) is not None)
-        time.sleep(pause)
+        time.sleep(at * lives.session)
         pid = source_session(cursor)
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
@@ -69,11 +103,9 @@ def kill_session(scene: Scene, process: "subprocess.Popen[str]", pause: float) -
     return False
 
 
-def cancel_job(scene: Scene, process: "subprocess.Popen[str]", pause: float) -> bool:
+def cancel_job(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
     """As somebody does in Google's console."""
-    holds_soon(lambda: load_job(scene) is not None)
-    time.sleep(pause)
-    job = load_job(scene)
+    job = _load_job_after(scene, at * lives.job)
     if job is None:
         return False
     with suppress(GoogleAPICallError):
@@ -81,13 +113,29 @@ def cancel_job(scene: Scene, process: "subprocess.Popen[str]", pause: float) -> 
     return job.cancelled
 
 
-def kill_command(scene: Scene, process: "subprocess.Popen[str]", pause: float) -> bool:
+def stop_job(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
+    """BigQuery ends the job between two statements."""
+    number = int(at * lives.statements)
+    with watched(scene, number) as statements:
+        return holds_soon(lambda: len(statements) > number)
+
+
+def kill_command(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
     """The load goes on, and nobody waits for it."""
-    holds_soon(lambda: load_job(scene) is not None)
-    time.sleep(pause)
-    there = load_job(scene) is not None
+    there = _load_job_after(scene, at * lives.job) is not None
     process.kill()
     return there
+
+
+def _load_job_after(scene: Scene, pause: float) -> Job | None:
+    """The load's job so many seconds after it began, if it still runs."""
+    holds_soon(lambda: load_job(scene) is not None)
+    time.sleep(pause)
+    return load_job(scene)
+
+
+Blow = Callable[[Scene, Process, Lives, float], bool]
+"""Given the command that waits, and how far into its life (0 to 1) the load is to be hit."""
 
 
 def recover(scene: Scene) -> bool:

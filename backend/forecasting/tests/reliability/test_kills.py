@@ -113,7 +113,10 @@ def kill(start: Start, point: Point, rng: random.Random) -> list[Fault]:
     death = run_to_death(scene, start.command, point)[0]
     if death.status == 0 and point.request > 1:
         return kill(start, replace(point, request=point.request - 1), rng)
-    faults = [] if death.killed else [("hangs", f"{point}: {death.status}, {death.said}")]
+    faults: list[Fault] = []
+    if not death.killed:
+        kind = "hangs" if death.status is None else "losses"
+        faults.append((kind, f"{point}: {death.status}, {death.said}"))
     return [*faults, *judge_rest(scene.rows(), old, wanted), *scene.leaks(sessions)]
 
 

@@ -13,7 +13,9 @@ from backend.forecasting.tests.reliability.load_kills import (
     cancel_job,
     kill_command,
     kill_session,
+    measure_lives,
     recover,
+    stop_job,
 )
 from backend.forecasting.tests.reliability.processes import end_of, start_manage
 from backend.forecasting.tests.reliability.scene import (
@@ -28,10 +30,10 @@ from backend.forecasting.tests.reliability.tally import Tally
 from backend.forecasting.tests.reliability.test_kills import rescore
 
 SUITE = "Loads ended while they run"
-KILLED_SESSION = "PostgreSQL's process killed with -9"
 BLOWS: dict[str, tuple[Blow, int]] = {
-    KILLED_SESSION: (kill_session, 20),
+    "PostgreSQL's process killed with -9": (kill_session, 20),
     "BigQuery's job cancelled": (cancel_job, 10),
+    "BigQuery's job stopped between two statements": (stop_job, 20),
     "the waiting command killed with -9": (kill_command, 10),
 }
 """What is done to a load, and at how many points."""
@@ -40,7 +42,8 @@ NOTE = (
     "`bq_setup_etl --run-now` on a pipeline whose scores have changed. While its load runs, at a "
     "random moment in each of as many equal parts of the life of what is hit: PostgreSQL's process "
     "that the load reads through is killed with SIGKILL, on which PostgreSQL ends all sessions and "
-    "recovers; or BigQuery's job is cancelled; or the command is killed, and the load goes on. "
+    "recovers; or BigQuery's job is cancelled, at any moment or between two statements; or the "
+    "command is killed, and the load goes on. "
     "The table has all its old rows, or all the new ones, and that is what the command's exit "
     "status says: 2 with a message (clearly failed), or 0. A load that nobody waits for ends by "
     "itself. Then the three commands run undisturbed and are judged as above."
@@ -57,7 +60,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def lives(scene: Scene) -> Lives:
     """A pipeline that is all there, and how long its load takes."""
     assert converge(scene) == []
-    return Lives(scene, lambda: start_manage(scene.environment(), *RUN_NOW))
+    return measure_lives(scene)
 
 
 def test_load_kill__leaves_the_old_rows_or_the_new(
@@ -66,8 +69,7 @@ def test_load_kill__leaves_the_old_rows_or_the_new(
     do, points = BLOWS[blow]
     rng = random.Random(f"{blow} {number}")
     sessions = scene.sessions()
-    life = lives.session if blow == KILLED_SESSION else lives.job
-    faults, status = strike(scene, do, (number + rng.random()) / points * life, rng)
+    faults, status = strike(scene, do, lives, (number + rng.random()) / points)
     faults += scene.leaks(sessions)
     faults += converge(scene)
     tally.note(SUITE, NOTE)
@@ -76,20 +78,18 @@ def test_load_kill__leaves_the_old_rows_or_the_new(
     assert faults == []
 
 
-def strike(
-    scene: Scene, blow: Blow, pause: float, rng: random.Random
-) -> tuple[list[Fault], int | None]:
+def strike(scene: Scene, blow: Blow, lives: Lives, at: float) -> tuple[list[Fault], int | None]:
     """What is wrong after the blow, and the command's exit status.
 
     A load that was over before the blow fell is begun again, and hit earlier.
     """
-    rescore(rng)
+    rescore(random.Random(at))
     old = scene.rows()
-    process = start_manage(scene.environment(), *RUN_NOW)
-    hit = blow(scene, process, pause)
-    faults, status = judge_end(scene, process, blow is kill_command)
+    with start_manage(scene.environment(), *RUN_NOW) as process:
+        hit = blow(scene, process, lives, at)
+        faults, status = judge_end(scene, process, blow is kill_command)
     if not hit and not faults:
-        return strike(scene, blow, pause / 2, rng)
+        return strike(scene, blow, lives, at / 2)
     if not recover(scene):
         return [*faults, ("hangs", "PostgreSQL does not recover")], status
     rows, wanted = scene.rows(), expected_now()
@@ -106,7 +106,7 @@ def judge_end(
     status, said = end_of(process)
     faults: list[Fault] = []
     if status not in ([-9, 0] if killed else [0, 2]) or "Traceback" in said:
-        faults.append(("losses" if status else "hangs", f"exit status {status}: {said}"))
+        faults.append(("hangs" if status is None else "losses", f"exit status {status}: {said}"))
     try:
         scene.cloud.wait_for_runs(60)
     except TimeoutError as error:
