@@ -1,6 +1,7 @@
 """A pipeline on the stand-in, and what can be seen of it without asking the product."""
 
 import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 from django.test import override_settings
+from psycopg2 import sql
 
+from backend.conftest import PASSWORDS, READER
 from backend.forecasting.tests.concurrent_runs import Ended, command_environment
 from backend.forecasting.tests.expected import Row, assert_same_rows, expected_rows
 from backend.forecasting.tests.healthy import write_dense_history
@@ -51,6 +54,23 @@ class Scene:
             database, url if with_database else _UNREACHABLE, self.cloud.endpoint
         )
         return {**os.environ, **dict.fromkeys(setting_names(), ""), **where}
+
+    def reset(self) -> None:
+        """Nothing in the stand-in but the secrets, and the password that is in them."""
+        self.cloud.reset()
+        self.set_password(PASSWORDS[READER])
+
+    def set_password(self, password: str) -> None:
+        """That of the connection's user, in PostgreSQL; nobody tells the secret."""
+        statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+        with admin_cursor(self.postgres) as cursor:
+            cursor.execute(statement.format(sql.Identifier(READER), sql.Literal(password)))
+
+    def rotate_password(self) -> None:
+        """A new one in PostgreSQL, then in a new version of the secret."""
+        password = secrets.token_urlsafe(12)
+        self.set_password(password)
+        self.cloud.add_secret_version("POSTGRES_PASSWORD", password)
 
     def rows(self) -> list[tuple[Any, ...]] | None:
         """The training table, all of it and in order; None where there is none."""
@@ -110,7 +130,7 @@ def build_scene(
 ) -> Iterator[Scene]:
     """Yields it with a history in PostgreSQL and nothing in the stand-in but the secrets."""
     scene = Scene(cloud, postgres)
-    cloud.reset()
+    scene.reset()
     where = {n: v for n, v in scene.environment().items() if n in setting_names()}
     with override_settings(**where):
         write_history(History(), replace=True)
@@ -118,6 +138,7 @@ def build_scene(
         try:
             yield scene
         finally:
+            scene.set_password(PASSWORDS[READER])
             write_history(History(), replace=True)
 
 

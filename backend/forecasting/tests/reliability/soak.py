@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 from psycopg2 import sql
 
-from backend.conftest import PASSWORDS, READER, SQL_INSTANCE
+from backend.conftest import SQL_INSTANCE
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.tests.commands import call
@@ -45,7 +45,6 @@ class World:
     window: Window = field(default_factory=Window)
     rows: Rows = field(default_factory=dict)
     entities: list[Entity] = field(default_factory=list)
-    rotations: int = 0
 
     def begin(self) -> None:
         """Entities, and the news of the days before the first night."""
@@ -91,18 +90,9 @@ class World:
         kept = {k: v for k, v in self.rows.items() if k[1] >= end or oldest <= k[1] < first}
         self.rows = kept | expected_rows(first, end)
 
-    def set_password(self, password: str) -> None:
-        """As the connection's user in PostgreSQL; nobody tells the secret."""
-        statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
-        with admin_cursor(self.scene.postgres) as cursor:
-            cursor.execute(statement.format(sql.Identifier(READER), sql.Literal(password)))
-
     def rotate(self) -> None:
-        """A new password in PostgreSQL, then a new version of the secret, then bq_setup_etl."""
-        self.rotations += 1
-        password = f"{PASSWORDS[READER]}-{self.rotations}"
-        self.set_password(password)
-        self.scene.cloud.add_secret_version("POSTGRES_PASSWORD", password)
+        """A new password everywhere."""
+        self.scene.rotate_password()
         self.set_up()
 
 
@@ -186,7 +176,7 @@ def closed(world: World) -> Iterator[During]:
 @contextmanager
 def locked_out(world: World) -> Iterator[During]:
     """The password was changed in PostgreSQL alone; the day after it is rotated as it should be."""
-    world.set_password("changed-and-told-nobody")
+    world.scene.set_password("changed-and-told-nobody")
     yield nothing
     world.rotate()
 

@@ -7,7 +7,6 @@ from functools import cache
 
 import pytest
 
-from backend.conftest import PASSWORDS, READER
 from backend.events.models import Event
 from backend.forecasting.conf import load_config
 from backend.forecasting.gcp import make_clients
@@ -55,7 +54,7 @@ class Start:
     def make(self, rng: random.Random) -> None:
         """Scores differ from those in the table, if there is one."""
         if self.from_nothing:
-            self.scene.cloud.reset()
+            self.scene.reset()
         elif not self.scene.cloud.transfers.items:
             assert converge(self.scene) == []
         rescore(rng)
@@ -133,6 +132,6 @@ def make_differ(scene: Scene) -> None:
     table = client.get_table(TABLE)
     table.description = "mine"
     client.update_table(table, ["description"])
-    scene.cloud.add_secret_version("POSTGRES_PASSWORD", PASSWORDS[READER])
+    scene.rotate_password()
     for scheduled in scene.cloud.transfers.items.values():
         scheduled.resource["schedule"] = "every day 05:00"

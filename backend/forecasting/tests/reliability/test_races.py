@@ -57,7 +57,7 @@ def test_race__ends_with_one_of_each(
 ) -> None:
     rng = random.Random(f"race {number}")
     lists: list[Commands] = [LOAD, *rng.choices(KINDS, k=PROCESSES - 1)]
-    scene.cloud.reset()
+    scene.reset()
     sessions = scene.sessions()
     environment = scene.environment(with_database=with_lock) | {ROTATE: PASSWORDS[READER]}
     faults = judge_race(run_at_once(environment, lists), lists)

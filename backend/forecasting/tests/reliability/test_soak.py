@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backend.conftest import PASSWORDS, READER
 from backend.forecasting.tests.commands import call
 from backend.forecasting.tests.loading import TODAY
 from backend.forecasting.tests.reliability import soak
@@ -78,18 +77,15 @@ def scene(
 
 
 @pytest.fixture
-def world(scene: Scene, everything: bool) -> Iterator[World]:
+def world(scene: Scene, everything: bool) -> World:
     """Everything set up, and nothing loaded, on the day before the first night."""
     count = NIGHTS if everything else NIGHTS // 10
     world = World(scene, random.Random("soak"), TODAY - timedelta(days=count))
-    try:
-        scene.cloud.clock.set(world.moment)
-        world.begin()
-        assert call("bq_setup").status == 0
-        world.set_up()
-        yield world
-    finally:
-        world.set_password(PASSWORDS[READER])
+    scene.cloud.clock.set(world.moment)
+    world.begin()
+    assert call("bq_setup").status == 0
+    world.set_up()
+    return world
 
 
 def test_soak__table_is_right_after_each_night(
