@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from backend.localcloud.broken_replies import WireReply
 from backend.localcloud.clock import Clock
 from backend.localcloud.connections import Connections
 from backend.localcloud.errors import CloudError, NotDone, ServiceDisabled
+from backend.localcloud.faults import Fault, Faults
 from backend.localcloud.names import Projects
 from backend.localcloud.routes import Call, Route, find, table
 from backend.localcloud.secrets import Secrets
@@ -26,7 +29,10 @@ CREDENTIALS = {"password", "data"}
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """A request that was answered; credentials in its body are replaced by `***`."""
+    """A request that was answered; credentials in its body are replaced by `***`.
+
+    `status` is 0 for one that a `fault` left without an answer.
+    """
 
     method: str
     path: str
@@ -34,6 +40,7 @@ class RecordedRequest:
     body: Any
     status: int
     writes: bool = False
+    fault: Fault | None = None
 
 
 class LocalCloud:
@@ -42,7 +49,7 @@ class LocalCloud:
     `sql_instances` maps `project:region:name` to a libpq URI; user and password in it are
     ignored, those come from the connection. Use it as a context manager, or start and stop it.
     `watchers` are called twice for each request, in its thread: before it does anything (then
-    False), and when it is done and not yet answered (True).
+    False), and when it is done and not yet answered (True). `faults` holds what is to go wrong.
     """
 
     def __init__(
@@ -57,6 +64,7 @@ class LocalCloud:
         self.requests: list[RecordedRequest] = []
         self.watchers: list[Callable[[Call, bool], None]] = []
         self.disabled: set[str] = set()
+        self.faults = Faults()
         self.clock = Clock()
         self.projects = Projects()
         self.connections = Connections(self.projects, self.clock)
@@ -86,6 +94,7 @@ class LocalCloud:
         if self._web is None:
             return
         self._web.refuse()
+        self.faults.clear()
         self.transfers.stop()
         self.bigquery.runner.stop_jobs()
         self._web.stop()
@@ -110,6 +119,7 @@ class LocalCloud:
 
     def reset(self) -> None:
         """Everything as after the start; running queries are ended."""
+        self.faults.clear()
         self.transfers.reset()
         self.bigquery.reset()
         self.connections.items.clear()
@@ -156,17 +166,30 @@ class LocalCloud:
     def answer(self, call: Call) -> tuple[int, Any]:
         """Status and JSON of the answer to a request; records it."""
         self._tell_watchers(call, done=False)
+        fault = self.faults.take(call)
         try:
-            status, result = 200, self._dispatch(call)
+            result = self._fail(call, fault) if fault else self._dispatch(call)
+            status = result.status if isinstance(result, WireReply) else 200
         except CloudError as error:
             status, result = error.code, error.to_json()
         except Exception as error:
             logging.getLogger(__name__).exception("%s %s", call.method, call.path)
             failure = NotDone(f"{call.method} {call.path}: it fails with {error!r}")
             status, result = failure.code, failure.to_json()
-        self._record(call, status)
+        self._record(call, status, fault)
         self._tell_watchers(call, done=True)
         return status, result
+
+    def _fail(self, call: Call, fault: Fault) -> Any:
+        """What is answered to a request that meets a fault, after its effect or without any."""
+        route, result = find(self.routes, call), {}
+        if fault.after_effect:
+            with suppress(CloudError):
+                result = self._dispatch(call)
+        else:
+            call.read_body()
+            call.writes = False
+        return self.faults.reply(fault, route.service, self.projects.number(_project(call)), result)
 
     def _tell_watchers(self, call: Call, *, done: bool) -> None:
         for watcher in list(self.watchers):
@@ -179,20 +202,17 @@ class LocalCloud:
         return route.handler(call)
 
     def _refuse_disabled(self, route: Route, call: Call) -> None:
-        project = call.params.get("project", "")
-        for value in call.params.values():
-            if value.startswith("projects/"):
-                project = value.split("/")[1]
+        project = _project(call)
         if project:
             project = self.projects.resolve(project)
         if route.service in self.disabled:
             raise ServiceDisabled(route.service, self.projects.number(project))
 
-    def _record(self, call: Call, status: int) -> None:
+    def _record(self, call: Call, status: int, fault: Fault | None) -> None:
         body = _without_credentials(call.sent)
         query = dict(call.query)
         self.requests.append(
-            RecordedRequest(call.method, call.path, query, body, status, call.writes)
+            RecordedRequest(call.method, call.path, query, body, status, call.writes, fault)
         )
 
     def _compose(self) -> None:
@@ -211,6 +231,12 @@ class LocalCloud:
     def _add_initial_secrets(self) -> None:
         for name, value in self.initial_secrets.items():
             self.secrets.add_version(name, value)
+
+
+def _project(call: Call) -> str:
+    """The project of a request, by id or number; empty for one that names none."""
+    names = [value.split("/")[1] for value in call.params.values() if value.startswith("projects/")]
+    return names[-1] if names else call.params.get("project", "")
 
 
 def _without_credentials(value: Any) -> Any:

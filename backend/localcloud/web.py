@@ -7,11 +7,13 @@ import json
 import socket
 import threading
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from backend.localcloud.broken_replies import Receive, Send, WireReply
 from backend.localcloud.errors import InvalidArgument
 from backend.localcloud.routes import Call
 
@@ -23,8 +25,6 @@ WORKERS = 32
 KEEP_ALIVE_SECONDS = 600  # Longer than any client keeps a connection: none meets a closed one.
 GRACE_SECONDS = 2
 LARGEST_BODY = 64 * 1024 * 1024
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class WebServer:
@@ -70,11 +70,19 @@ class WebServer:
         call = await _read(scope, receive)
         loop = asyncio.get_running_loop()
         status, result = await loop.run_in_executor(self.workers, self.answer, call)
+        if isinstance(result, WireReply):
+            await result.send(receive, send, partial(self._transport, scope["client"]))
+            return
         content = json.dumps(result).encode()
         headers = [(b"content-type", b"application/json; charset=UTF-8")]
         headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
+
+    def _transport(self, client: tuple[str, int]) -> asyncio.Transport | None:
+        """The connection from an address, None where it is gone."""
+        transports = [c.transport for c in self.server.server_state.connections]
+        return next((t for t in transports if t.get_extra_info("peername") == client), None)
 
 
 def _listen(port: int) -> socket.socket:
