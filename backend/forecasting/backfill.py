@@ -18,7 +18,7 @@ from google.cloud import bigquery
 from backend.forecasting.causes import likely_cause
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import RunFailed, SettingError
-from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.gcp import Clients
 from backend.forecasting.google_errors import google_errors, text_of
 from backend.forecasting.runs import RunResult
 from backend.forecasting.sql import render_nightly_load
@@ -84,12 +84,13 @@ def backfill(
     timeout: float,
     on_slice: Callable[[SliceOutcome], None],
 ) -> RunResult:
-    """Load the last `days` complete days; `timeout` is in seconds and for each slice.
+    """Load the last `days` complete days; each slice has `timeout` seconds.
 
     Raises RunFailed for the first slice that BigQuery fails; the slices before it stay loaded.
     """
     began, loaded = time.monotonic(), 0
     for part in slice_days(datetime.now(UTC).date(), days):
+        clients.deadline.start(timeout)
         outcome = _fill(config, clients, part, timeout)
         on_slice(outcome)
         loaded += outcome.rows if outcome.result is SliceResult.LOADED else 0
@@ -130,9 +131,7 @@ def _load(config: Config, clients: Clients, part: Slice, timeout: float) -> None
     job_config = bigquery.QueryJobConfig(
         query_parameters=[bigquery.ScalarQueryParameter("run_time", "TIMESTAMP", run_time)]
     )
-    clients.bigquery.query_and_wait(
-        script, job_config=job_config, retry=RETRY, api_timeout=TIMEOUT, wait_timeout=timeout
-    )
+    clients.bigquery.query_and_wait(script, job_config=job_config, **clients.querying(timeout))
 
 
 def _failure(days: str, text: str) -> str:

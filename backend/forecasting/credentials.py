@@ -12,7 +12,7 @@ from google.cloud.secretmanager_v1.types import SecretPayload
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import MissingPrerequisiteError
-from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.gcp import Clients
 from backend.forecasting.google_errors import gather, google_errors, text_of
 
 
@@ -63,7 +63,7 @@ def _read_secret(clients: Clients, config: Config, name: str) -> _SecretValue:
     path = f"projects/{config.project}/secrets/{name}/versions/latest"
     with google_errors(f"Reading secret {name}", clients), without_debug_logs():
         try:
-            reply = clients.secrets.access_secret_version(name=path, retry=RETRY, timeout=TIMEOUT)
+            reply = clients.secrets.access_secret_version(name=path, **clients.repeating)
         except (NotFound, BadRequest) as error:
             # 400 is FAILED_PRECONDITION over REST: the newest version is disabled or destroyed,
             # and `latest` does not fall back to an older one.

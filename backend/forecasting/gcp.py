@@ -1,7 +1,10 @@
 """The one place where Google's clients are made, with the timeouts and retries they all use."""
 
+import math
 import re
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,12 +17,17 @@ from google.auth import exceptions as auth_exceptions
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.cloud import bigquery, bigquery_connection_v1, bigquery_datatransfer_v1
 from google.cloud import secretmanager_v1 as secret_manager
+from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from urllib3.exceptions import NewConnectionError
 
 from backend.forecasting.conf import Config
-
-TIMEOUT = 30.0
-"""Seconds for one request; several methods of Google's clients have no limit of their own."""
+from backend.forecasting.waiting import (
+    BoundedAdapter,
+    BoundedRetry,
+    Deadline,
+    Pace,
+    request_seconds,
+)
 
 _TRANSIENT = (
     exceptions.TooManyRequests,
@@ -27,6 +35,7 @@ _TRANSIENT = (
     exceptions.BadGateway,
     exceptions.ServiceUnavailable,
     exceptions.GatewayTimeout,
+    exceptions.Unknown,
     requests.exceptions.ConnectionError,
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.Timeout,
@@ -40,7 +49,8 @@ def is_transient(error: BaseException) -> bool:
     """Whether the same request may well succeed in a moment.
 
     Over REST a 429, 500 or 504 is no subclass of what the clients retry by default, hence a
-    predicate of our own. A host that cannot be connected to at all is not waited for.
+    predicate of our own. gRPC says UNKNOWN for a stream that broke, and for a 500 that somebody on
+    the way sent. A host that cannot be connected to at all is not waited for.
     """
     if isinstance(error, requests.exceptions.ConnectionError) and error.args:
         return not isinstance(getattr(error.args[0], "reason", None), NewConnectionError)
@@ -53,27 +63,79 @@ def _reason(item: Any) -> str:
     return str(item.get("reason")) if isinstance(item, dict) else ""
 
 
-RETRY = Retry(predicate=is_transient, initial=0.2, maximum=5.0, multiplier=2.0, timeout=60.0)
-"""For calls that may be sent twice without harm: reads, and writes to a name that we chose."""
-
-
 @dataclass(frozen=True)
 class Clients:
-    """The four services, each client made when it is first used."""
+    """The four services, each client made when it is first used, and how long they are waited for.
+
+    Every call is given `repeating`, or `once` where it must not be sent twice. Both are for a call
+    that is made now: with a deadline started it ends before that.
+    """
 
     project: str
     location: str
     credentials: Credentials
     endpoint: str = ""
+    pace: Pace = field(default=Pace(), kw_only=True)
+    deadline: Deadline = field(default_factory=Deadline, compare=False, kw_only=True)
+
+    @property
+    def repeating(self) -> dict[str, Any]:
+        """For what may be sent twice without harm: reads, and writes to a name that we chose.
+
+        Raises GivenUpError when the deadline is over.
+        """
+        return {"retry": self.retry, "timeout": self.timeout}
+
+    @property
+    def once(self) -> dict[str, Any]:
+        """For what is looked for before it is sent again. Raises as `repeating` does."""
+        return {"retry": None, "timeout": self.timeout}
+
+    def querying(self, seconds: float) -> dict[str, Any]:
+        """For a query that is waited for this long, with time left to cancel it.
+
+        Its job is asked about as often as it takes. A job that failed by no fault of its own is
+        begun again, which by default takes 40 minutes. Raises as `repeating` does.
+        """
+        timeout = self.timeout
+        wait = min(seconds, self.deadline.left - 2 * timeout)
+        until = self.deadline.within(wait + 2 * timeout)
+        begun_again = DEFAULT_JOB_RETRY.with_timeout(self.pace.retries)
+        return {
+            "retry": BoundedRetry(is_transient, self.pace, until, math.inf),
+            "job_retry": begun_again.with_delay(self.pace.first_pause, self.pace.longest_pause),
+            "api_timeout": timeout,
+            "wait_timeout": wait,
+        }
+
+    @property
+    def timeout(self) -> float:
+        return request_seconds(self.pace, self.deadline)
+
+    @property
+    def retry(self) -> Retry:
+        return BoundedRetry(is_transient, self.pace, self.deadline, self.pace.most_requests)
+
+    def attempts(self, count: int) -> Iterator[int]:
+        """The numbers from 1 to `count`, with a pause before each but the first."""
+        pauses = self.pace.pauses()
+        yield 1
+        for number in range(2, count + 1):
+            time.sleep(min(next(pauses), self.deadline.left))
+            yield number
 
     @cached_property
     def bigquery(self) -> bigquery.Client:
-        return bigquery.Client(
+        client = bigquery.Client(
             project=self.project,
             location=self.location,
             credentials=self.credentials,
             client_options=self._options,
         )
+        if not client._http.is_mtls:  # That has an adapter of its own.
+            for scheme in ("https://", "http://"):
+                client._http.mount(scheme, BoundedAdapter(self.pace, self.deadline))
+        return client
 
     @cached_property
     def connections(self) -> bigquery_connection_v1.ConnectionServiceClient:
@@ -94,11 +156,12 @@ class Clients:
         Asked for only to compare it with the project that an error names.
         """
         try:
-            account = self.bigquery.get_service_account_email(retry=RETRY, timeout=TIMEOUT)
+            account = self.bigquery.get_service_account_email(**self.repeating)
         except (
             exceptions.GoogleAPIError,
             auth_exceptions.GoogleAuthError,
             requests.exceptions.RequestException,
+            TimeoutError,
         ):
             return ""
         found = re.match(r"bq-(\d+)@", account or "")

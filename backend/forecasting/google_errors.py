@@ -18,6 +18,7 @@ from google.protobuf import json_format, message
 from backend.forecasting.causes import likely_cause
 from backend.forecasting.errors import ApiError, ForecastingError, UnreachableError
 from backend.forecasting.gcp import Clients
+from backend.forecasting.waiting import GivenUpError
 
 T = TypeVar("T")
 
@@ -109,6 +110,8 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
         return explain_credentials(error)
     if isinstance(error, exceptions.RetryError) and isinstance(error.cause, GOOGLE_ERRORS):
         return explain(error.cause, doing, clients)
+    if isinstance(error, GivenUpError):
+        return ApiError(f"{doing} was given up: {error}; run it again.")
     if isinstance(error, TimeoutError):
         return ApiError(f"{doing} took too long and was not waited for any longer: run it again.")
     if isinstance(error, UNREADABLE) and not isinstance(error, GOOGLE_ERRORS):

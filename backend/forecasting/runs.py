@@ -15,7 +15,7 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 
 from backend.forecasting.conf import Config
 from backend.forecasting.credentials import without_debug_logs
-from backend.forecasting.gcp import RETRY, TIMEOUT, Clients, is_transient
+from backend.forecasting.gcp import Clients, is_transient
 from backend.forecasting.google_errors import (
     GOOGLE_ERRORS,
     UNREADABLE,
@@ -74,7 +74,7 @@ def list_runs(clients: Clients, config_name: str) -> list[TransferRun]:
     # How a login failed is part of a run, and names the user.
     with without_debug_logs():
         runs: Iterable[TransferRun] = clients.transfers.list_transfer_runs(
-            request, retry=RETRY, timeout=TIMEOUT
+            request, **clients.repeating
         )
         return sorted(runs, key=_when, reverse=True)
 
@@ -91,22 +91,20 @@ def wait_for_run(
     *,
     timeout: float,
     on_look: Callable[[TransferRun], None],
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> TransferRun:
     """The run when it has ended, or as it is after `timeout` seconds.
 
     `on_look` is called with the run each time it is looked at.
     """
-    deadline, pause = clock() + timeout, 0.25
+    deadline, pause = time.monotonic() + timeout, clients.pace.first_look
     while True:
         on_look(run)
-        if run.state in ENDED or clock() >= deadline:
+        if run.state in ENDED or time.monotonic() >= deadline:
             return run
-        sleep(min(pause, max(deadline - clock(), 0)))
+        time.sleep(min(pause, max(deadline - time.monotonic(), 0)))
         pause = min(pause * 1.5, 5.0)
         with google_errors(f"Looking at run {run.name}", clients), without_debug_logs():
-            run = clients.transfers.get_transfer_run(name=run.name, retry=RETRY, timeout=TIMEOUT)
+            run = clients.transfers.get_transfer_run(name=run.name, **clients.repeating)
 
 
 def result_of(clients: Clients, config: Config, run: TransferRun) -> RunResult:
@@ -114,7 +112,7 @@ def result_of(clients: Clients, config: Config, run: TransferRun) -> RunResult:
     rows = None
     if run.state == TransferState.SUCCEEDED:
         with google_errors(f"Counting the rows of {config.table_id}", clients):
-            table = clients.bigquery.get_table(config.table_id, retry=RETRY, timeout=TIMEOUT)
+            table = clients.bigquery.get_table(config.table_id, **clients.repeating)
             rows = table.num_rows
     return RunResult(
         name=run.name,
@@ -146,7 +144,7 @@ def message_of(run: TransferRun) -> str:
 
 def _run_under_way(clients: Clients, config_name: str) -> TransferRun | None:
     request = ListTransferRunsRequest(parent=config_name, states=list(UNDER_WAY), page_size=10)
-    runs: Any = clients.transfers.list_transfer_runs(request, retry=RETRY, timeout=TIMEOUT)
+    runs: Any = clients.transfers.list_transfer_runs(request, **clients.repeating)
     return next(iter(runs), None)
 
 
@@ -154,5 +152,5 @@ def _start(clients: Clients, config_name: str) -> TransferRun:
     request = StartManualTransferRunsRequest(
         parent=config_name, requested_run_time=datetime.now(UTC)
     )
-    reply = clients.transfers.start_manual_transfer_runs(request, retry=None, timeout=TIMEOUT)
+    reply = clients.transfers.start_manual_transfer_runs(request, **clients.once)
     return reply.runs[0]

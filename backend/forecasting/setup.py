@@ -42,7 +42,8 @@ class RunOptions:
     """What is loaded after the set-up.
 
     `start` starts a run of the nightly load; `backfill_days` loads the last days directly;
-    `timeout` is for how many seconds the end of a run or slice is waited for (0: not at all).
+    `timeout` is for how many seconds the end of a run or slice is waited for (0: not at all), and
+    never beyond the deadline of the clients.
     """
 
     start: bool = False
@@ -57,7 +58,7 @@ def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) 
     not be done.
     """
     specs: list[Resource[Any]] = [DatasetSpec.from_config(config), TableSpec.from_config(config)]
-    with _exclusively(config, mode):
+    with _exclusively(config, clients, mode):
         steps = observe_and_plan(specs, clients)
         outcome, _ = _carry_out("bq_setup", config, clients, mode, tell, steps)
     return outcome
@@ -73,7 +74,7 @@ def set_up_etl(
     """
     if run.backfill_days:
         check_backfill(config, run.backfill_days)
-    with _exclusively(config, mode):
+    with _exclusively(config, clients, mode):
         note = prepare_source_query(config)
         if note:
             tell.note(note)
@@ -93,8 +94,9 @@ def set_up_etl(
 
 
 @contextmanager
-def _exclusively(config: Config, mode: Mode) -> Iterator[None]:
-    with provisioning_lock(config) if mode is Mode.APPLY else nullcontext():
+def _exclusively(config: Config, clients: Clients, mode: Mode) -> Iterator[None]:
+    left = clients.deadline.left
+    with provisioning_lock(config, left) if mode is Mode.APPLY else nullcontext():
         yield
 
 
@@ -155,5 +157,8 @@ def _run(
     run, adopted = start_or_adopt_run(clients, config_name)
     if adopted:
         tell.note("A run is already under way: it is taken for this one.")
-    run = wait_for_run(clients, run, timeout=timeout, on_look=tell.run)
+    # A last look, and counting the rows, take time too.
+    left = clients.deadline.left
+    seconds = min(timeout, left - min(1.0, left / 10))
+    run = wait_for_run(clients, run, timeout=seconds, on_look=tell.run)
     return replace(result_of(clients, config, run), waited_seconds=timeout)

@@ -1,5 +1,6 @@
 """The source database as Django reaches it, where that is the database the connection reads."""
 
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -40,10 +41,11 @@ def prepare_source_query(config: Config) -> str:
     return ""
 
 
-def read_source(config: Config, query: str) -> list[tuple[Any, ...]]:
+def read_source(config: Config, query: str, seconds: float = math.inf) -> list[tuple[Any, ...]]:
     """The rows of a query on the source database, in a transaction of its own that cannot write.
 
-    On a connection of its own too, so that whatever transaction the caller is in goes on. Raises
+    On a connection of its own too, so that whatever transaction the caller is in goes on. It may
+    take `seconds`, and never longer than READ_TIMEOUT_SECONDS. Raises
     SourceOutOfReachError where Django's database is not the source, and SourceDatabaseError where
     PostgreSQL refuses the query or takes too long.
     """
@@ -54,7 +56,9 @@ def read_source(config: Config, query: str) -> list[tuple[Any, ...]]:
     try:
         with closing(own), own.cursor() as cursor:
             cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute(f"SET LOCAL statement_timeout = '{READ_TIMEOUT_SECONDS}s'")
+            cursor.execute(
+                f"SET LOCAL statement_timeout = {_milliseconds(min(READ_TIMEOUT_SECONDS, seconds))}"
+            )
             cursor.execute(query)
             return list(cursor.fetchall())
     except Error as error:
@@ -65,12 +69,12 @@ def read_source(config: Config, query: str) -> list[tuple[Any, ...]]:
 
 
 @contextmanager
-def provisioning_lock(config: Config) -> Iterator[None]:
+def provisioning_lock(config: Config, seconds: float = math.inf) -> Iterator[None]:
     """Let one run at a time change the resources of a table, where Django's database is there.
 
     Without the database runs are not kept apart: `provisioning.engine` settles what they do at
     once. A transaction holds the lock, so that it works behind a pooler and ends with the process.
-    Raises ForecastingError where another run holds it for LOCK_TIMEOUT_SECONDS.
+    Raises ForecastingError where another run holds it for LOCK_TIMEOUT_SECONDS, or for `seconds`.
     """
     if _unreachable():
         yield
@@ -78,7 +82,7 @@ def provisioning_lock(config: Config) -> Iterator[None]:
     done = False
     try:
         with transaction.atomic():
-            _acquire(config)
+            _acquire(config, min(LOCK_TIMEOUT_SECONDS, seconds))
             yield
             done = True
     except Error as error:
@@ -89,11 +93,11 @@ def provisioning_lock(config: Config) -> Iterator[None]:
             ) from error
 
 
-def _acquire(config: Config) -> None:
+def _acquire(config: Config, seconds: float) -> None:
     key = zlib.crc32(config.table_id.encode())
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+            cursor.execute(f"SET LOCAL lock_timeout = {_milliseconds(seconds)}")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
     except OperationalError as error:
         if getattr(error.__cause__, "pgcode", "") != _LOCK_NOT_AVAILABLE:
@@ -103,11 +107,16 @@ def _acquire(config: Config) -> None:
             ) from error
         raise ForecastingError(
             f"Another run has been changing the resources of {config.table_id} for "
-            f"{LOCK_TIMEOUT_SECONDS} seconds: wait for it to end, or end it, and run this again."
+            f"{seconds:g} seconds: wait for it to end, or end it, and run this again."
         ) from error
 
 
 _LOCK_NOT_AVAILABLE = "55P03"
+
+
+def _milliseconds(seconds: float) -> int:
+    """For PostgreSQL, to which 0 would mean no limit."""
+    return max(round(seconds * 1000), 1)
 
 
 def why_out_of_reach(config: Config) -> str:

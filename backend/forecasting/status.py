@@ -18,7 +18,7 @@ from backend.forecasting.causes import likely_cause
 from backend.forecasting.conf import Config, load_config
 from backend.forecasting.credentials import without_debug_logs
 from backend.forecasting.errors import ForecastingError, MissingPrerequisiteError
-from backend.forecasting.gcp import RETRY, TIMEOUT, Clients, make_clients
+from backend.forecasting.gcp import Clients, make_clients
 from backend.forecasting.google_errors import explain_credentials, google_errors
 from backend.forecasting.provisioning.scheduled_queries import observe_scheduled_queries
 from backend.forecasting.remembered import KEPT_SECONDS, Patience, Remembered, Seen, run_within
@@ -224,7 +224,7 @@ def _look_at_run() -> RunStatus:
     config = load_config()
     clients = _clients(config)
     with google_errors("Looking at the run", clients), without_debug_logs():
-        run = clients.transfers.get_transfer_run(name=name, retry=RETRY, timeout=TIMEOUT)
+        run = clients.transfers.get_transfer_run(name=name, **clients.repeating)
     if run.state in UNDER_WAY:
         return _describe_progress(run)
     result = result_of(clients, config, run)

@@ -13,7 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from backend.forecasting.conf import Config
 from backend.forecasting.credentials import Credential, without_debug_logs
-from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.gcp import Clients
 from backend.forecasting.provisioning.plan import (
     Change,
     Plan,
@@ -82,8 +82,7 @@ class ConnectionSpec:
                 parent=self.parent,
                 connection_id=self.connection_id,
                 connection=self._message(_record("", self.credential.versions)),
-                retry=RETRY,
-                timeout=TIMEOUT,
+                **clients.repeating,
             )
 
     def update(self, clients: Clients, observed: Connection, plan: Plan) -> Connection:
@@ -98,8 +97,7 @@ class ConnectionSpec:
                 name=self.name,
                 connection=self._message(_record(observed.description, self.credential.versions)),
                 update_mask=FieldMask(paths=[*properties, "cloud_sql.credential", "description"]),
-                retry=RETRY,
-                timeout=TIMEOUT,
+                **clients.repeating,
             )
 
     def _changes(self, observed: Connection) -> list[Change]:
@@ -134,7 +132,7 @@ _KIND_REMEDY = (
 def observe_connection(clients: Clients, name: str) -> Connection | None:
     """The connection, None where there is none; its credential is never part of it."""
     try:
-        return clients.connections.get_connection(name=name, retry=RETRY, timeout=TIMEOUT)
+        return clients.connections.get_connection(name=name, **clients.repeating)
     except NotFound:
         return None
 

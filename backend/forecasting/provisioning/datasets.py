@@ -6,7 +6,7 @@ from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from backend.forecasting.conf import Config
-from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.gcp import Clients
 from backend.forecasting.provisioning.plan import (
     Change,
     Plan,
@@ -41,7 +41,7 @@ class DatasetSpec:
 
     def observe(self, clients: Clients) -> bigquery.Dataset | None:
         try:
-            return clients.bigquery.get_dataset(self.name, retry=RETRY, timeout=TIMEOUT)
+            return clients.bigquery.get_dataset(self.name, **clients.repeating)
         except NotFound:
             return None
 
@@ -57,13 +57,13 @@ class DatasetSpec:
     def create(self, clients: Clients) -> bigquery.Dataset:
         dataset = bigquery.Dataset(self.name)
         dataset.location = self.location
-        return clients.bigquery.create_dataset(dataset, retry=RETRY, timeout=TIMEOUT)
+        return clients.bigquery.create_dataset(dataset, **clients.repeating)
 
     def update(self, clients: Clients, observed: bigquery.Dataset, plan: Plan) -> bigquery.Dataset:
         fields = [name for name, field in _EXPIRATIONS.items() if field in plan.fields]
         for name in fields:
             setattr(observed, name, None)
-        return clients.bigquery.update_dataset(observed, fields, retry=RETRY, timeout=TIMEOUT)
+        return clients.bigquery.update_dataset(observed, fields, **clients.repeating)
 
     def _expirations(self, observed: bigquery.Dataset) -> list[Change]:
         """Defaults that a new table would inherit and that would eat its history."""

@@ -16,7 +16,7 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from backend.forecasting.conf import Config
-from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.gcp import Clients
 from backend.forecasting.provisioning.plan import (
     Change,
     Plan,
@@ -88,11 +88,7 @@ class ScheduledQuerySpec:
         """
         found = _observe_settled(clients, self.parent, self.name)
         if len(found) == 1 and (self.service_account or self.changes(found[0])):
-            return (
-                clients.transfers.get_transfer_config(
-                    name=found[0].name, retry=RETRY, timeout=TIMEOUT
-                ),
-            )
+            return (clients.transfers.get_transfer_config(name=found[0].name, **clients.repeating),)
         return found or None
 
     def plan(self, observed: Sequence[TransferConfig] | None) -> Plan:
@@ -121,11 +117,11 @@ class ScheduledQuerySpec:
             transfer_config=self._message(),
             service_account_name=self.service_account,
         )
-        created = clients.transfers.create_transfer_config(request, retry=None, timeout=TIMEOUT)
+        created = clients.transfers.create_transfer_config(request, **clients.once)
         rival = self._find_rival(clients, created)
         if rival is None:
             return (created,)
-        clients.transfers.delete_transfer_config(name=created.name, retry=RETRY, timeout=TIMEOUT)
+        clients.transfers.delete_transfer_config(name=created.name, **clients.repeating)
         # What Google would answer if names were unique; `engine` then compares the other one.
         raise Conflict(f"scheduled query {rival.name} was created at the same time")
 
@@ -146,7 +142,7 @@ class ScheduledQuerySpec:
             if others and _age(ours) < min(map(_age, others)):
                 raise _NotSettledError
 
-        _until_settled(look, _SETTLING.with_timeout(_RIVAL_SECONDS))
+        _until_settled(look, clients, _RIVAL_SECONDS)
         return min(others, key=_age, default=None)
 
     def update(
@@ -159,7 +155,7 @@ class ScheduledQuerySpec:
             update_mask=FieldMask(paths=sorted({_mask(field) for field in fields})),
             service_account_name=self.service_account,
         )
-        return (clients.transfers.update_transfer_config(request, retry=RETRY, timeout=TIMEOUT),)
+        return (clients.transfers.update_transfer_config(request, **clients.repeating),)
 
     def _fields(self) -> list[tuple[str, str]]:
         fields = [("schedule", f"{self.schedule} UTC"), ("query", self.query)]
@@ -227,7 +223,7 @@ def observe_scheduled_queries(
     request = ListTransferConfigsRequest(
         parent=parent, data_source_ids=[DATA_SOURCE], page_size=1000
     )
-    configs = clients.transfers.list_transfer_configs(request, retry=RETRY, timeout=TIMEOUT)
+    configs = clients.transfers.list_transfer_configs(request, **clients.repeating)
     return tuple(config for config in configs if _is_ours(config, name))
 
 
@@ -236,9 +232,8 @@ class _NotSettledError(Exception):
 
 
 # A run that lost the race to create removes its own within a request or two.
-_SETTLING = Retry(
-    predicate=if_exception_type(_NotSettledError), initial=0.2, multiplier=1.5, timeout=10.0
-)
+_SETTLING = Retry(predicate=if_exception_type(_NotSettledError), initial=0.2, multiplier=1.5)
+_SETTLING_SECONDS = 10.0
 _NEW = timedelta(minutes=2)
 # Shorter than what others wait: they shall find one only.
 _RIVAL_SECONDS = 4.0
@@ -255,14 +250,14 @@ def _observe_settled(clients: Clients, parent: str, name: str) -> tuple[Transfer
         if len(found) > 1 and newest and abs(datetime.now(UTC) - newest) < _NEW:
             raise _NotSettledError
 
-    _until_settled(look, _SETTLING)
+    _until_settled(look, clients, _SETTLING_SECONDS)
     return found
 
 
-def _until_settled(look: Callable[[], None], settling: Retry) -> None:
+def _until_settled(look: Callable[[], None], clients: Clients, seconds: float) -> None:
     """Looks again and again while it is not settled, and gives up quietly."""
     try:
-        settling(look)()
+        _SETTLING.with_timeout(min(seconds, clients.deadline.left))(look)()
     except RetryError as error:
         # Google's own deadline is another matter: then nothing is known.
         if not isinstance(error.cause, _NotSettledError):

@@ -8,7 +8,7 @@ from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from backend.forecasting.conf import Config
-from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.gcp import Clients
 from backend.forecasting.provisioning.plan import (
     Change,
     Plan,
@@ -53,7 +53,7 @@ class TableSpec:
 
     def observe(self, clients: Clients) -> bigquery.Table | None:
         try:
-            return clients.bigquery.get_table(self.table_id, retry=RETRY, timeout=TIMEOUT)
+            return clients.bigquery.get_table(self.table_id, **clients.repeating)
         except NotFound:
             return None
 
@@ -79,7 +79,7 @@ class TableSpec:
         table.time_partitioning = bigquery.TimePartitioning(
             type_=bigquery.TimePartitioningType.DAY, field=TIME_COLUMN
         )
-        return clients.bigquery.create_table(table, retry=RETRY, timeout=TIMEOUT)
+        return clients.bigquery.create_table(table, **clients.repeating)
 
     def update(self, clients: Clients, observed: bigquery.Table, plan: Plan) -> bigquery.Table:
         """Patch what the plan names; the ETag of `observed` guards against another writer."""
@@ -96,7 +96,7 @@ class TableSpec:
         if "timePartitioning.expirationMs" in plan.fields:
             observed.time_partitioning = _without_expiration(observed.time_partitioning)
             fields.append("time_partitioning")
-        return clients.bigquery.update_table(observed, fields, retry=RETRY, timeout=TIMEOUT)
+        return clients.bigquery.update_table(observed, fields, **clients.repeating)
 
     def conflicts(self, observed: bigquery.Table) -> list[Change]:
         """What BigQuery cannot change in place (managing-table-schemas, partitioned-tables)."""

@@ -29,6 +29,7 @@ from backend.forecasting.gcp import Clients
 from backend.forecasting.provisioning.plan import Change, Plan
 from backend.forecasting.sql import load_name, render_nightly_load
 from backend.forecasting.training_table import COLUMNS, DESCRIPTION
+from backend.forecasting.waiting import Pace
 
 PROJECT, NUMBER = "demo-project", "123456789012"
 INSTANCE = f"{PROJECT}:us-central1:main"
@@ -81,8 +82,12 @@ class Google(Clients):
         return [name for name in self.calls if name.startswith(_WRITES)]
 
 
+AT_ONCE = Pace(first_pause=0)
+"""Nothing is waited for before it is tried again."""
+
+
 def make_google(credentials: Any = None, endpoint: str = "") -> Google:
-    return Google(PROJECT, "us-central1", credentials or anonymous(), endpoint)
+    return Google(PROJECT, "us-central1", credentials or anonymous(), endpoint, pace=AT_ONCE)
 
 
 def anonymous() -> Any:

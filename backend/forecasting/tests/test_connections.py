@@ -6,7 +6,6 @@ from google.cloud.bigquery_connection_v1.types import Connection
 
 from backend.forecasting.conf import Config
 from backend.forecasting.credentials import Credential
-from backend.forecasting.gcp import TIMEOUT
 from backend.forecasting.provisioning.connections import (
     ConnectionSpec,
     connection_kind,
@@ -27,6 +26,7 @@ from backend.forecasting.tests.factories import (
     google_error,
     make_connection,
 )
+from backend.forecasting.waiting import TIMEOUT
 
 PARENT = f"projects/{PROJECT}/locations/us-central1"
 NAME = f"{PARENT}/connections/postgresql-conn"

@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 
 from backend.forecasting.conf import Config
-from backend.forecasting.gcp import TIMEOUT
 from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.tests.factories import (
@@ -16,6 +15,7 @@ from backend.forecasting.tests.factories import (
     make_dataset,
     make_wire,
 )
+from backend.forecasting.waiting import TIMEOUT
 
 NAME = f"{PROJECT}.intelligence"
 

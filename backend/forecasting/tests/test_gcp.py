@@ -10,7 +10,7 @@ from google.oauth2 import service_account
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from backend.forecasting.gcp import RETRY, TIMEOUT, Clients, is_transient, make_clients
+from backend.forecasting.gcp import Clients, is_transient, make_clients
 from backend.forecasting.tests.factories import (
     NUMBER,
     PROJECT,
@@ -23,6 +23,7 @@ from backend.forecasting.tests.factories import (
     make_google,
     retry_error,
 )
+from backend.forecasting.waiting import TIMEOUT
 
 ENDPOINT = "http://127.0.0.1:9050"
 
@@ -77,6 +78,7 @@ def test_transient__a_connection_that_broke_but_not_one_that_was_refused() -> No
         requests.exceptions.ChunkedEncodingError(),
         auth_error("TransportError"),
         grpc_error("DEADLINE_EXCEEDED", "slow"),
+        grpc_error("UNKNOWN", "Stream removed"),
     ],
 )
 def test_transient__network(error: Exception) -> None:
@@ -88,8 +90,7 @@ def test_transient__neither_credentials_nor_our_own_mistakes(error: Exception) -
     assert not is_transient(error)
 
 
-@pytest.mark.usefixtures("fast_clock")
-def test_retry__calls_again_until_it_works() -> None:
+def test_retry__calls_again_until_it_works(google: Google) -> None:
     answers = iter([google_error(503, "busy"), google_error(429, "slow down"), None])
 
     def call() -> str:
@@ -98,7 +99,7 @@ def test_retry__calls_again_until_it_works() -> None:
             raise error
         return "done"
 
-    assert RETRY(call)() == "done"
+    assert google.retry(call)() == "done"
 
 
 def test_clients__local_endpoint_is_reached_anonymously_over_rest() -> None:

@@ -45,7 +45,7 @@ pytestmark = [
 
 COMMANDS: dict[str, dict[str, Any]] = {
     "bq_setup": {},
-    "bq_setup_etl": {"run_now": True, "timeout": "0.01"},
+    "bq_setup_etl": {"run_now": True, "timeout": "60"},
     "bq_verify": {"format": "json"},
 }
 USES = {
@@ -165,7 +165,7 @@ def test_run__whose_state_never_ends_is_waited_for_until_the_timeout(
     wire.replies |= {"run": run_json, "started": {"runs": [run_json]}, "runs": {}}
     result = run("bq_setup_etl")
     assert result.status == 1
-    assert result.error.startswith("The run has not ended within 0.01 seconds")
+    assert result.error.startswith("The run has not ended within 60 seconds")
     assert "succeeded" not in result.out
     assert "run" in wire.asked
     assert wire.writes[-1].endswith(":startManualRuns")
@@ -255,3 +255,19 @@ def test_table__any_other_description_is_put_right(wire: HostileWire, descriptio
     wire.replies["table"] = put(wire.healthy["table"], ("description",), description)
     assert run("bq_setup").status == 0
     assert [write.split()[0] for write in wire.writes] == ["PATCH"]
+
+
+# A list without an end
+
+
+@pytest.mark.parametrize("command", ["bq_setup_etl", "bq_verify"])
+@pytest.mark.parametrize("name", ["configs", "runs"])
+def test_list__whose_next_page_never_ends_is_given_up(
+    wire: HostileWire, command: str, name: str
+) -> None:
+    wire.replies[name] = {"nextPageToken": "again"}
+    result = run(command)
+    assert result.status == 1
+    assert "was given up: 1,000 requests did not come to an end of it; run it again" in result.error
+    assert len(wire.asked) < 1100
+    assert wire.writes == []

@@ -12,7 +12,6 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 from backend.forecasting.causes import likely_cause
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ApiError
-from backend.forecasting.gcp import TIMEOUT
 from backend.forecasting.runs import (
     RunResult,
     list_runs,
@@ -32,6 +31,7 @@ from backend.forecasting.tests.factories import (
     make_run,
     make_table,
 )
+from backend.forecasting.waiting import TIMEOUT
 
 BUSY = google_error(503, "busy")
 TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
@@ -210,7 +210,7 @@ class Clock:
         self.now = 1000.0
         self.slept: list[float] = []
 
-    def __call__(self) -> float:
+    def monotonic(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
@@ -218,7 +218,15 @@ class Clock:
         self.now += seconds
 
 
-def wait(google: Google, run: TransferRun, timeout: float, clock: Clock) -> tuple[Any, list[str]]:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("time.monotonic", clock.monotonic)
+    monkeypatch.setattr("time.sleep", clock.sleep)
+    return clock
+
+
+def wait(google: Google, run: TransferRun, timeout: float) -> tuple[Any, list[str]]:
     """The run at the end, and the states in which it was looked at."""
     seen: list[str] = []
     end = wait_for_run(
@@ -226,51 +234,48 @@ def wait(google: Google, run: TransferRun, timeout: float, clock: Clock) -> tupl
         run,
         timeout=timeout,
         on_look=lambda run: seen.append(state_of(run)),
-        clock=clock,
-        sleep=clock.sleep,
     )
     return end, seen
 
 
 @pytest.mark.parametrize("end", ["SUCCEEDED", "FAILED", "CANCELLED"])
-def test_wait__until_the_run_has_ended(google: Google, end: str) -> None:
+def test_wait__until_the_run_has_ended(google: Google, clock: Clock, end: str) -> None:
     states = ["RUNNING", "RUNNING", end]
     google.transfers.get_transfer_run.side_effect = [make_run(state) for state in states]
-    run, seen = wait(google, make_run(), 900, Clock())
+    run, seen = wait(google, make_run(), 900)
     assert state_of(run) == end
     assert seen == ["PENDING", *states]
     assert google.transfers.get_transfer_run.call_args.kwargs["name"] == RUN_NAME
     assert google.transfers.get_transfer_run.call_args.kwargs["timeout"] == TIMEOUT
 
 
-def test_wait__of_a_run_that_has_ended_asks_nothing(google: Google) -> None:
-    clock = Clock()
-    run, seen = wait(google, make_run("SUCCEEDED"), 900, clock)
+def test_wait__of_a_run_that_has_ended_asks_nothing(google: Google, clock: Clock) -> None:
+    run, seen = wait(google, make_run("SUCCEEDED"), 900)
     assert (state_of(run), seen, clock.slept) == ("SUCCEEDED", ["SUCCEEDED"], [])
     assert google.calls == []
 
 
-def test_wait__not_at_all_shows_where_it_stands(google: Google) -> None:
-    clock = Clock()
-    run, seen = wait(google, make_run(), 0, clock)
+def test_wait__not_at_all_shows_where_it_stands(google: Google, clock: Clock) -> None:
+    run, seen = wait(google, make_run(), 0)
     assert (state_of(run), seen, clock.slept) == ("PENDING", ["PENDING"], [])
     assert google.calls == []
 
 
-def test_wait__pauses_longer_and_longer_and_never_beyond_the_timeout(google: Google) -> None:
+def test_wait__pauses_longer_and_longer_and_never_beyond_the_timeout(
+    google: Google, clock: Clock
+) -> None:
     google.transfers.get_transfer_run.return_value = make_run("RUNNING")
-    clock = Clock()
-    run, _ = wait(google, make_run(), 60, clock)
+    run, _ = wait(google, make_run(), 60)
     assert state_of(run) == "RUNNING"
     assert clock.now == 1060.0
     assert clock.slept[:3] == [0.25, 0.375, 0.5625]
     assert max(clock.slept) == 5.0
 
 
-def test_wait__failure_to_look_names_the_run(google: Google) -> None:
+def test_wait__failure_to_look_names_the_run(google: Google, clock: Clock) -> None:
     google.transfers.get_transfer_run.side_effect = google_error(404, "Not found")
     with pytest.raises(ApiError, match=f"^Looking at run {RUN_NAME} failed: Not found"):
-        wait(google, make_run(), 60, Clock())
+        wait(google, make_run(), 60)
 
 
 # Result

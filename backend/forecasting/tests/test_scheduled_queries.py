@@ -7,7 +7,6 @@ from google.api_core.exceptions import Conflict, RetryError
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from backend.forecasting.conf import Config
-from backend.forecasting.gcp import TIMEOUT
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec, schedule_of
 from backend.forecasting.sql import render_nightly_load
@@ -23,6 +22,7 @@ from backend.forecasting.tests.factories import (
     make_transfer,
     retry_error,
 )
+from backend.forecasting.waiting import TIMEOUT
 
 PARENT = f"projects/{PROJECT}/locations/us-central1"
 NAME = f"Nightly load of {PROJECT}.intelligence.entity_risk_training_data"

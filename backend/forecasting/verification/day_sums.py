@@ -86,7 +86,7 @@ def sum_up_both_sides(
     Raises ForecastingError for PostgreSQL, and what google-cloud-bigquery raises.
     """
     query = with_days(render_source_by_day(config), first_day, end_day)
-    source = _by_day(read_source(config, query))
+    source = _by_day(read_source(config, query, clients.deadline.left))
     return _with_table(config, clients, first_day, end_day, source)
 
 

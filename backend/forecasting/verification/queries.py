@@ -6,7 +6,7 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from backend.forecasting.gcp import RETRY, TIMEOUT, Clients
+from backend.forecasting.gcp import Clients
 
 MAX_BYTES_BILLED = 200 * 10**9
 """The most that one query may bill: twice the largest table that Vertex AI takes."""
@@ -38,7 +38,7 @@ def run_query(
     if bounded:
         job_config.maximum_bytes_billed = MAX_BYTES_BILLED
     rows = clients.bigquery.query_and_wait(
-        sql, job_config=job_config, retry=RETRY, api_timeout=TIMEOUT, wait_timeout=WAIT_SECONDS
+        sql, job_config=job_config, **clients.querying(WAIT_SECONDS)
     )
     return Answer(
         rows=[dict(row.items()) for row in rows], bytes_processed=rows.total_bytes_processed

@@ -33,6 +33,7 @@ class PipelineCommand(BaseCommand):
     requires_system_checks = ()
     setting_fields: Iterable[str] = ()
     optional_fields: Iterable[str] = ()
+    timed = "the command takes, with all that it waits for and tries again"
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         """Wrong usage ends with exit status 1: argparse's own 2 means drift or failure here."""
@@ -52,6 +53,12 @@ class PipelineCommand(BaseCommand):
             default="text",
             help="text (default), or json: one document on stdout, everything else on stderr",
         )
+        parser.add_argument(
+            "--timeout",
+            metavar="SECONDS",
+            default="900",
+            help=f"the longest that {self.timed} (default: 900); then exit status 1",
+        )
         for setting in SETTINGS:
             if setting.field in self.setting_fields:
                 default = f" (default: {setting.default})" if setting.default else ""
@@ -65,6 +72,7 @@ class PipelineCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json = options["format"] == "json"
         try:
+            self.timeout = seconds("--timeout", options["timeout"])
             self.work(load_config(options, optional=self.optional_fields), options)
         except ForecastingError as error:
             raise CommandError(_printable(str(error)), returncode=error.returncode) from error
@@ -74,10 +82,13 @@ class PipelineCommand(BaseCommand):
         raise NotImplementedError
 
     def clients(self, config: Config) -> Clients:
+        """Google's clients, which from now on have until --timeout."""
         try:
-            return make_clients(config)
+            clients = make_clients(config)
         except GoogleAuthError as error:
             raise explain_credentials(error) from error
+        clients.deadline.start(self.timeout)
+        return clients
 
     @property
     def talk(self) -> OutputWrapper:

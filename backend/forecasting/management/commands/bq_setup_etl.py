@@ -6,7 +6,6 @@ from backend.forecasting.errors import SettingError
 from backend.forecasting.management.commands._pipeline import (
     PipelineCommand,
     add_mode_arguments,
-    seconds,
     whole_days,
 )
 from backend.forecasting.run_text import RunProgress, describe_backfill, describe_run
@@ -20,6 +19,10 @@ class Command(PipelineCommand):
         "every night, or bring them up to date."
     )
     setting_fields = tuple(s.field for s in SETTINGS if s.flag and s.field != "max_age_hours")
+    timed = (
+        "the command takes, with the run and all else that it waits for and tries again, or that "
+        "each slice of a backfill takes"
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
@@ -38,12 +41,6 @@ class Command(PipelineCommand):
         )
         parser.add_argument(
             "--no-wait", action="store_true", help="with --run-now: do not wait for its end"
-        )
-        parser.add_argument(
-            "--timeout",
-            metavar="SECONDS",
-            default="900",
-            help="how long to wait for the run, or for each slice (default: 900)",
         )
         parser.add_argument(
             "--print-sql",
@@ -65,14 +62,13 @@ class Command(PipelineCommand):
             self.stdout.write(render_connection_role(config), ending="")
             return
         mode = options["mode"]
-        timeout = seconds("--timeout", options["timeout"])
         days = options["backfill_days"]
         if options["no_wait"] and not options["run_now"]:
             raise SettingError("--no-wait goes with --run-now: give both, or neither.")
         run = RunOptions(
             start=options["run_now"],
             backfill_days=whole_days("--backfill-days", days) if days else 0,
-            timeout=0 if options["no_wait"] else timeout,
+            timeout=0 if options["no_wait"] else self.timeout,
         )
         with RunProgress(self.talk) as progress:
             tell = self.listeners(mode, on_run=progress.show)

@@ -1,0 +1,179 @@
+"""How long is waited, on a clock that only sleeping moves."""
+
+import math
+from typing import Any
+
+import pytest
+import requests
+from google.api_core.exceptions import RetryError, ServiceUnavailable
+from requests.adapters import HTTPAdapter
+
+from backend.forecasting.gcp import Clients
+from backend.forecasting.tests.factories import PROJECT, anonymous, google_error
+from backend.forecasting.tests.hostile_wire import FastClock
+from backend.forecasting.waiting import BoundedAdapter, Deadline, GivenUpError, Pace
+
+BUSY = google_error(503, "busy")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FastClock:
+    return FastClock(monkeypatch)
+
+
+@pytest.fixture
+def clients(clock: FastClock) -> Clients:
+    return Clients(PROJECT, "us-central1", anonymous())
+
+
+class Busy:
+    """A request that takes its time and always fails for the moment."""
+
+    def __init__(self, clock: FastClock, seconds: float = 0) -> None:
+        self.clock, self.seconds, self.sent = clock, seconds, 0
+
+    def __call__(self) -> None:
+        self.sent += 1
+        self.clock.sleep(self.seconds)
+        raise BUSY
+
+
+# The deadline
+
+
+def test_deadline__that_is_not_started_never_comes(clock: FastClock) -> None:
+    deadline = Deadline()
+    assert (deadline.left, deadline.cap(30)) == (math.inf, 30)
+
+
+def test_deadline__leaves_less_and_less(clock: FastClock) -> None:
+    deadline = Deadline()
+    deadline.start(100)
+    clock.sleep(90)
+    assert deadline.cap(30) == pytest.approx(10, abs=0.1)
+    assert deadline.cap(5) == 5
+
+
+def test_deadline__that_is_over_says_whose_it_was(clock: FastClock) -> None:
+    deadline = Deadline()
+    deadline.start(100)
+    clock.sleep(100)
+    assert deadline.left == 0
+    with pytest.raises(GivenUpError, match="^the 100 seconds of --timeout are over$"):
+        deadline.cap(30)
+
+
+def test_deadline__within_another_is_over_with_it_at_the_latest(clock: FastClock) -> None:
+    deadline = Deadline()
+    deadline.start(100)
+    inner = deadline.within(60)
+    assert deadline.within(200) is deadline
+    clock.sleep(70)
+    assert deadline.left > 0
+    with pytest.raises(GivenUpError, match="^it took longer than 60 seconds$"):
+        inner.cap(1)
+
+
+# Requests and their repetitions
+
+
+@pytest.mark.parametrize(("seconds", "timeout"), [(math.inf, 30), (900, 30), (40, 10), (0.4, 0.1)])
+def test_timeout__leaves_time_for_another_request(
+    clients: Clients, seconds: float, timeout: float
+) -> None:
+    clients.deadline.start(seconds)
+    assert clients.timeout == pytest.approx(timeout, rel=0.01)
+
+
+def test_timeout__of_a_command_that_is_over_is_none(clients: Clients, clock: FastClock) -> None:
+    clients.deadline.start(10)
+    clock.sleep(10)
+    for limits in ("repeating", "once"):
+        with pytest.raises(GivenUpError):
+            getattr(clients, limits)
+    with pytest.raises(GivenUpError):
+        clients.querying(300)
+
+
+@pytest.mark.parametrize("request_seconds", [0, 1, 7.5])
+@pytest.mark.parametrize("seconds", [math.inf, 900, 30])
+def test_retry__ends_before_the_deadline(
+    clients: Clients, clock: FastClock, seconds: float, request_seconds: float
+) -> None:
+    clients.deadline.start(seconds)
+    request = Busy(clock, request_seconds)
+    with pytest.raises(RetryError) as raised:
+        clients.retry(request)()
+    assert isinstance(raised.value.cause, ServiceUnavailable)
+    assert request.sent > 1
+    assert clock.ahead <= min(seconds, 60 + request_seconds)
+
+
+def test_retry__counts_what_is_left_for_each_request_anew(
+    clients: Clients, clock: FastClock
+) -> None:
+    """One retry is used for all pages of a list."""
+    clients.deadline.start(100)
+    retry = clients.retry
+    assert retry(lambda: "page")() == "page"
+    clock.sleep(70)
+    with pytest.raises(RetryError):
+        retry(Busy(clock))()
+    assert clock.ahead < 80
+    clock.sleep(10)
+    with pytest.raises(GivenUpError, match="--timeout"):
+        retry(lambda: "page")()
+
+
+def test_retry__of_a_list_that_never_ends_is_given_up(clock: FastClock) -> None:
+    clients = Clients(PROJECT, "us-central1", anonymous(), pace=Pace(most_requests=20))
+    retry, pages = clients.retry, 0
+    with pytest.raises(GivenUpError, match="^20 requests did not come to an end of it$"):
+        while True:
+            pages += retry(lambda: 1)()
+    assert pages == 20
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(math.inf, 300), (900, 300), (100, 50)])
+def test_query__leaves_time_to_cancel_it(clients: Clients, seconds: float, wait: float) -> None:
+    clients.deadline.start(seconds)
+    limits = clients.querying(300)
+    assert limits["wait_timeout"] == pytest.approx(wait, rel=0.01)
+    assert limits["api_timeout"] <= 30
+
+
+def test_query__is_not_begun_again_for_40_minutes(clients: Clients, clock: FastClock) -> None:
+    """What google-cloud-bigquery does by default when an API is down."""
+    limits = clients.querying(300)
+    with pytest.raises(RetryError):
+        limits["job_retry"](limits["retry"](Busy(clock)))()
+    assert clock.ahead < 130
+
+
+def test_attempts__pause_in_between_and_never_beyond_the_deadline(
+    clients: Clients, clock: FastClock
+) -> None:
+    clients.deadline.start(0.01)
+    assert list(clients.attempts(4)) == [1, 2, 3, 4]
+    assert 0 < clock.ahead <= 0.01
+    clients.deadline.start(math.inf)
+    assert list(clients.attempts(1)) == [1]
+    assert clock.ahead <= 0.01
+
+
+# HTTP
+
+
+@pytest.mark.parametrize(
+    ("given", "left", "sent"),
+    [(None, math.inf, 30), (10, math.inf, 10), (300, math.inf, 30), (10, 5, 5), ((3, 10), 5, 5)],
+)
+def test_http__outlasts_neither_a_request_nor_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, clock: FastClock, given: Any, left: float, sent: float
+) -> None:
+    seen: list[float] = []
+    monkeypatch.setattr(HTTPAdapter, "send", lambda *_, **kwargs: seen.append(kwargs["timeout"]))
+    deadline = Deadline()
+    deadline.start(left)
+    BoundedAdapter(Pace(), deadline).send(requests.PreparedRequest(), timeout=given)
+    assert seen == [pytest.approx(sent, abs=0.1)]
