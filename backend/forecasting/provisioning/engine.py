@@ -73,7 +73,9 @@ def _apply_step(step: Step[Observed], clients: Clients) -> Step[Observed]:
     there now decides whether anything is left to do, so nothing is ever made twice.
     """
     current = step
-    for attempt in range(1, _ATTEMPTS + 1):
+    for attempt in clients.attempts(_ATTEMPTS):
+        if attempt > 1:
+            current = look(step.resource, clients)
         refuse_conflicts([current])
         if current.plan.action is Action.UNCHANGED:
             break
@@ -83,7 +85,6 @@ def _apply_step(step: Step[Observed], clients: Clients) -> Step[Observed]:
             if attempt == _ATTEMPTS or not _look_again(error):
                 doing = f"{_VERBS[current.plan.action]} {step.resource.kind} {step.resource.name}"
                 raise explain(error, doing, clients) from error
-        current = look(step.resource, clients)
     return Step(current.resource, current.observed, step.plan)
 
 

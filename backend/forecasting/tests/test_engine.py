@@ -25,6 +25,7 @@ from backend.forecasting.tests.factories import (
     USER,
     VERSIONS,
     Google,
+    anonymous,
     change,
     disabled,
     google_error,
@@ -35,6 +36,7 @@ from backend.forecasting.tests.factories import (
     make_transfer,
     retry_error,
 )
+from backend.forecasting.tests.hostile_wire import FastClock
 from backend.forecasting.tests.test_gcp import refused_connection, reset_connection
 
 ABSENT = google_error(404, "Not found")
@@ -257,6 +259,17 @@ def test_lost_reply__given_up_after_four_attempts(google: Google, dataset: Datas
     with pytest.raises(ApiError, match=r"currently unavailable \(HTTP 503\)"):
         apply([step(dataset)], google)
     assert google.bigquery.create_dataset.call_count == 4
+
+
+def test_attempts__are_paused_between(
+    monkeypatch: pytest.MonkeyPatch, config: Config, dataset: DatasetSpec
+) -> None:
+    clock, google = FastClock(monkeypatch), Google(PROJECT, "us-central1", anonymous())
+    google.bigquery.create_dataset.side_effect = google_error(409, "Already Exists")
+    google.bigquery.get_dataset.side_effect = ABSENT
+    with pytest.raises(ApiError):
+        apply([step(dataset)], google)
+    assert 0 < clock.ahead < 0.2 + 0.4 + 0.8
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
