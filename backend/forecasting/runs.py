@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from google.cloud.bigquery_datatransfer_v1.types import (
@@ -26,6 +26,9 @@ from backend.forecasting.google_errors import (
 UNDER_WAY = (TransferState.PENDING, TransferState.RUNNING)
 ENDED = (TransferState.SUCCEEDED, TransferState.FAILED, TransferState.CANCELLED)
 """A state that is neither is one that this client does not know: it is waited for, too."""
+
+_ATTEMPTS = 4
+"""How often a run is started and looked for before that is given up on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +53,12 @@ class RunResult:
 
 
 def start_or_adopt_run(clients: Clients, config_name: str) -> tuple[TransferRun, bool]:
-    """A run that is already pending or running (then True), else a new one for now.
-
-    A start whose reply is lost is looked for before another one is started.
-    """
+    """A run that is already pending or running (then True), else a new one for now."""
     with google_errors("Starting a run", clients), without_debug_logs():
         found = _run_under_way(clients, config_name)
         if found is not None:
             return found, True
-        try:
-            return _start(clients, config_name), False
-        except (*GOOGLE_ERRORS, *UNREADABLE) as error:
-            unknown = is_transient(error) or isinstance(error, UNREADABLE)
-            found = _run_under_way(clients, config_name) if unknown else None
-            if found is None:
-                raise
-            return found, False
+        return _start(clients, config_name), False
 
 
 def list_runs(clients: Clients, config_name: str) -> list[TransferRun]:
@@ -149,8 +142,37 @@ def _run_under_way(clients: Clients, config_name: str) -> TransferRun | None:
 
 
 def _start(clients: Clients, config_name: str) -> TransferRun:
-    request = StartManualTransferRunsRequest(
-        parent=config_name, requested_run_time=datetime.now(UTC)
-    )
-    reply = clients.transfers.start_manual_transfer_runs(request, **clients.once)
-    return reply.runs[0]
+    """A new run for now. One whose reply is lost is looked for before another one is started.
+
+    Should it come to be all the same, two runs end with the same rows.
+    """
+    now = datetime.now(UTC)
+    request = StartManualTransferRunsRequest(parent=config_name, requested_run_time=now)
+    for attempt in clients.attempts(_ATTEMPTS):
+        found = _run_started_for(clients, config_name, now) if attempt > 1 else None
+        if found is not None:
+            return found
+        try:
+            return clients.transfers.start_manual_transfer_runs(request, **clients.once).runs[0]
+        except (*GOOGLE_ERRORS, *UNREADABLE) as error:
+            unknown = is_transient(error) or isinstance(error, UNREADABLE)
+            if attempt == _ATTEMPTS or not unknown:
+                raise
+    raise AssertionError  # The last attempt returns or raises.
+
+
+def _run_started_for(clients: Clients, config_name: str, moment: datetime) -> TransferRun | None:
+    """The run for a moment of ours, whatever became of it, or another that is under way."""
+    for run in list_runs(clients, config_name):
+        if _is_for(run, moment) or run.state in UNDER_WAY:
+            return run
+    return None
+
+
+def _is_for(run: TransferRun, moment: datetime) -> bool:
+    """Whether it was asked for with this time, of which Google may keep fewer digits."""
+    if "run_time" not in run:
+        return False
+    kept = cast(datetime, run.run_time)
+    digit = timedelta(milliseconds=1) if kept.microsecond else timedelta(seconds=1)
+    return kept <= moment < kept + digit

@@ -173,6 +173,7 @@ def test_run__whose_state_never_ends_is_waited_for_until_the_timeout(
 
 def test_run__that_google_says_nothing_of_is_looked_for(wire: HostileWire) -> None:
     wire.replies["started"] = {}
+    wire.replies["runs"] = put(wire.healthy["runs"], ("transferRuns", 0, "state"), "RUNNING")
     wire.pages["runs"] = [{}]
     assert "the training table holds 4,200 rows" in run("bq_setup_etl").out
 

@@ -182,12 +182,39 @@ def test_start__lost_reply_is_looked_for(google: Google, error: Exception) -> No
     assert google.transfers.start_manual_transfer_runs.call_count == 1
 
 
-def test_start__lost_reply_that_had_no_effect_is_an_error(google: Google) -> None:
-    under_way(google, [], [])
+@pytest.mark.parametrize("digits", ["microseconds", "milliseconds", "seconds"])
+@pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED"])
+def test_start__lost_reply_of_a_run_that_has_ended_is_known_by_its_time(
+    google: Google, state: str, digits: str
+) -> None:
+    asked: list[Any] = []
+
+    def start(request: Any, **_: Any) -> None:
+        kept = datetime.fromisoformat(request.requested_run_time.isoformat(timespec=digits))
+        older = make_run("SUCCEEDED", name="older", run_time=kept - timedelta(seconds=1))
+        asked.extend([older, make_run(state, run_time=kept)])
+        raise BUSY
+
+    google.transfers.list_transfer_runs.side_effect = [[], asked]
+    google.transfers.start_manual_transfer_runs.side_effect = start
+    assert start_or_adopt_run(google, TRANSFER_NAME) == (asked[1], False)
+    assert google.transfers.start_manual_transfer_runs.call_count == 1
+
+
+def test_start__lost_reply_that_had_no_effect_is_sent_again(google: Google) -> None:
+    under_way(google, [], [make_run("SUCCEEDED")])
+    google.transfers.start_manual_transfer_runs.side_effect = [BUSY, started(make_run())]
+    assert start_or_adopt_run(google, TRANSFER_NAME) == (make_run(), False)
+    first, second = google.transfers.start_manual_transfer_runs.call_args_list
+    assert first.args == second.args
+
+
+def test_start__given_up_after_four_attempts(google: Google) -> None:
+    under_way(google, *[[]] * 4)
     google.transfers.start_manual_transfer_runs.side_effect = BUSY
     with pytest.raises(ApiError, match=r"^Starting a run failed: busy"):
         start_or_adopt_run(google, TRANSFER_NAME)
-    assert google.transfers.start_manual_transfer_runs.call_count == 1
+    assert google.transfers.start_manual_transfer_runs.call_count == 4
 
 
 def test_start__refusal_is_not_looked_for(google: Google) -> None:
