@@ -35,6 +35,7 @@ from backend.forecasting.tests.tampering import (
     wrong_password,
 )
 from backend.forecasting.verification import resource_checks, vertex_checks
+from backend.localcloud.faults import Fault, Kind
 
 pytestmark = pytest.mark.django_db
 
@@ -262,3 +263,27 @@ def test_verify__unknown_refusal_has_a_hint_too(
     monkeypatch.setattr(resource_checks, "likely_cause", lambda message: "")
     wrong_password(healthy)
     assert RUN_ETL in healthy.verify().checks["connection.usable"]["hint"]
+
+
+# What a single answer says that is not there
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", r"/datasets/intelligence$"),
+        ("GET", r"/tables/\w+$"),
+        ("GET", r"/connections/"),
+        ("POST", r"/queries$"),
+    ],
+)
+def test_absence__is_believed_only_when_it_is_said_twice(
+    healthy: Healthy, method: str, path: str
+) -> None:
+    fault = Fault(kind=Kind.NOT_FOUND, method=method, path=path, nth=2 if method == "POST" else 1)
+    healthy.cloud.faults.add(fault)
+    verified = healthy.verify()
+    hits = list(healthy.cloud.faults.hits)
+    healthy.cloud.faults.clear()
+    assert hits == [fault]
+    assert (verified.status, verified.troubles) == (0, {})
