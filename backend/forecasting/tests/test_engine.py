@@ -18,6 +18,7 @@ from backend.forecasting.provisioning.engine import (
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
 from backend.forecasting.provisioning.tables import TableSpec
+from backend.forecasting.tests.clock import FastClock
 from backend.forecasting.tests.factories import (
     PASSWORD,
     PROJECT,
@@ -36,7 +37,6 @@ from backend.forecasting.tests.factories import (
     make_transfer,
     retry_error,
 )
-from backend.forecasting.tests.hostile_wire import FastClock
 from backend.forecasting.tests.test_gcp import refused_connection, reset_connection
 
 ABSENT = google_error(404, "Not found")

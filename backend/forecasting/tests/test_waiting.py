@@ -9,8 +9,8 @@ from google.api_core.exceptions import RetryError, ServiceUnavailable
 from requests.adapters import HTTPAdapter
 
 from backend.forecasting.gcp import Clients
+from backend.forecasting.tests.clock import FastClock
 from backend.forecasting.tests.factories import PROJECT, anonymous, google_error
-from backend.forecasting.tests.hostile_wire import FastClock
 from backend.forecasting.waiting import BoundedAdapter, Deadline, GivenUpError, Pace
 
 BUSY = google_error(503, "busy")
@@ -59,7 +59,7 @@ def test_deadline__that_is_over_says_whose_it_was(clock: FastClock) -> None:
     deadline.start(100)
     clock.sleep(100)
     assert deadline.left == 0
-    with pytest.raises(GivenUpError, match="^the 100 seconds of --timeout are over$"):
+    with pytest.raises(GivenUpError, match=r"^the 100 seconds of --timeout are over$"):
         deadline.cap(30)
 
 
@@ -70,7 +70,7 @@ def test_deadline__within_another_is_over_with_it_at_the_latest(clock: FastClock
     assert deadline.within(200) is deadline
     clock.sleep(70)
     assert deadline.left > 0
-    with pytest.raises(GivenUpError, match="^it took longer than 60 seconds$"):
+    with pytest.raises(GivenUpError, match=r"^it took longer than 60 seconds$"):
         inner.cap(1)
 
 
@@ -128,7 +128,7 @@ def test_retry__counts_what_is_left_for_each_request_anew(
 def test_retry__of_a_list_that_never_ends_is_given_up(clock: FastClock) -> None:
     clients = Clients(PROJECT, "us-central1", anonymous(), pace=Pace(most_requests=20))
     retry, pages = clients.retry, 0
-    with pytest.raises(GivenUpError, match="^20 requests did not come to an end of it$"):
+    with pytest.raises(GivenUpError, match=r"^20 requests did not come to an end of it$"):
         while True:
             pages += retry(lambda: 1)()
     assert pages == 20
