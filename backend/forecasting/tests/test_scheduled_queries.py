@@ -49,14 +49,6 @@ def owned_by(email: str) -> dict[str, Any]:
     return {"owner_info": {"email": email}}
 
 
-@pytest.fixture
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses are over at once, and the clock goes on by a second each time it is looked at."""
-    moment = iter(range(1000))
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr("time.monotonic", lambda: float(next(moment)))
-
-
 def update(google: Google, spec: ScheduledQuerySpec, found: TransferConfig) -> Any:
     """The request that repairs `found`."""
     google.transfers.update_transfer_config.return_value = found
@@ -132,8 +124,9 @@ def test_create__takes_its_own_back_where_another_came_first(
     assert google.transfers.delete_transfer_config.call_count == 1
 
 
+@pytest.mark.usefixtures("fast_clock")
 def test_create__keeps_its_own_where_it_came_first_and_the_other_goes(
-    google: Google, spec: ScheduledQuerySpec, config: Config, no_waiting: None
+    google: Google, spec: ScheduledQuerySpec, config: Config
 ) -> None:
     ours = named(config, 2, update_time=datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC))
     theirs = named(config, 1, update_time=datetime(2026, 3, 1, 9, 0, 1, tzinfo=UTC))
@@ -143,8 +136,9 @@ def test_create__keeps_its_own_where_it_came_first_and_the_other_goes(
     assert not google.transfers.delete_transfer_config.called
 
 
+@pytest.mark.usefixtures("fast_clock")
 def test_create__takes_its_own_back_where_the_other_stays(
-    google: Google, spec: ScheduledQuerySpec, config: Config, no_waiting: None
+    google: Google, spec: ScheduledQuerySpec, config: Config
 ) -> None:
     """The other one came first and was updated since, so that it looks younger."""
     ours = named(config, 2, update_time=datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC))
@@ -157,7 +151,7 @@ def test_create__takes_its_own_back_where_the_other_stays(
 
 
 def test_create__takes_its_own_back_once_it_is_updated_and_no_longer_the_earliest(
-    google: Google, spec: ScheduledQuerySpec, config: Config, no_waiting: None
+    google: Google, spec: ScheduledQuerySpec, config: Config
 ) -> None:
     """So that of two that wait for each other only one goes."""
     moments = [datetime(2026, 3, 1, 9, 0, second, tzinfo=UTC) for second in range(3)]
@@ -173,12 +167,12 @@ def test_create__takes_its_own_back_once_it_is_updated_and_no_longer_the_earlies
     assert google.transfers.delete_transfer_config.call_count == 1
 
 
+@pytest.mark.usefixtures("fast_clock")
 @pytest.mark.parametrize(("number", "stays"), [(1, True), (2, False)])
 def test_create__at_the_same_moment_both_runs_keep_the_same_one(
     google: Google,
     spec: ScheduledQuerySpec,
     config: Config,
-    no_waiting: None,
     number: int,
     stays: bool,
 ) -> None:
