@@ -1,0 +1,85 @@
+"""Every request of the commands, times every fault: survived, or clearly failed and put right."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backend.forecasting.tests.reliability.extent import chosen
+from backend.forecasting.tests.reliability.matrix import COMMANDS, Cell, Matrix, build_matrix
+from backend.forecasting.tests.reliability.scene import Fault as Trouble
+from backend.forecasting.tests.reliability.scene import Scene
+from backend.forecasting.tests.reliability.tally import FAULTS, Tally
+from backend.localcloud.faults import Kind
+from backend.localcloud.postgres import RunningPostgres
+
+if TYPE_CHECKING:
+    from backend.localcloud.server import LocalCloud
+
+SUITE = "Faults at every request"
+NOTE = (
+    "Every request that a first `bq_setup`, `bq_setup_etl --run-now` and `bq_verify` send, times "
+    "every fault, each before the request takes effect and after it, when only the reply is lost. "
+    "The requests are learned from an undisturbed run. A read is disturbed on both sides too, "
+    "although it has no effect that could make a difference; a run that is waited for is asked "
+    "about several times, of which the first one is disturbed. A cell is survived when the command "
+    "exits 0 as if nothing had been, and clearly failed when it exits 1 with a sentence or two "
+    "that say what was being done; anything else is a loss, as are a transient fault (429, 5xx, a "
+    "reset, a hang, a truncated reply, a page of HTML) that is not survived, and a check of "
+    "`bq_verify` that fails. Afterwards `bq_setup` and `bq_setup_etl --run-now` run undisturbed: "
+    "there is one of each resource, all of them, the credential and the rows equal those of an "
+    "undisturbed run, a second run has nothing to do, and `bq_verify` passes."
+)
+
+
+@pytest.fixture(scope="module")
+def matrix(
+    cloud_server: "LocalCloud", postgres: RunningPostgres, transactional_db: None, everything: bool
+) -> Iterator[Matrix]:
+    with build_matrix(Scene(cloud_server, postgres), everything=everything) as built:
+        yield built
+
+
+@pytest.fixture
+def cells(matrix: Matrix, request: pytest.FixtureRequest) -> list[Cell]:
+    """Those that are tried: all, or a tenth."""
+    return [matrix.cells[number] for number in chosen(request.config, len(matrix.cells))]
+
+
+def test_requests__are_those_of_all_three_commands(matrix: Matrix) -> None:
+    requests = {cell.request for cell in matrix.cells}
+    assert {request.command for request in requests} == COMMANDS.keys()
+    writes = {re.findall(r"\w+\$", r.path)[0] for r in requests if r.method == "POST"}
+    assert writes == {
+        *("datasets$", "tables$", "connections$", "transferConfigs$", "startManualRuns$"),
+        "queries$",
+    }
+    assert len(matrix.cells) == len(requests) * len(Kind) * 2 == len(set(matrix.cells))
+
+
+def test_cells__are_of_every_request_every_fault_and_both_sides(
+    matrix: Matrix, cells: list[Cell]
+) -> None:
+    assert {cell.request for cell in cells} == {cell.request for cell in matrix.cells}
+    assert {(cell.kind, cell.after_effect) for cell in cells} >= {
+        (kind, side) for kind in Kind for side in (False, True)
+    }
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_fault__is_survived_or_clearly_failed_and_put_right(
+    matrix: Matrix, cells: list[Cell], tally: Tally, kind: Kind
+) -> None:
+    tally.note(SUITE, NOTE)
+    wrong: dict[Cell, list[Trouble]] = {}
+    for cell in cells:
+        if cell.kind is kind:
+            result, troubles = matrix.try_out(cell)
+            tally.add(SUITE, "cells", row=kind)
+            tally.add(SUITE, "survived", int(not troubles and result.status == 0), row=kind)
+            tally.add(SUITE, "clearly failed", int(not troubles and result.status == 1), row=kind)
+            for fault in FAULTS:
+                tally.add(SUITE, fault, sum(what == fault for what, _ in troubles), row=kind)
+            wrong |= {cell: troubles} if troubles else {}
+    assert wrong == {}
