@@ -27,13 +27,13 @@ NOTE = (
     "before each of their three commands. Each is, at random, a deploy (`bq_setup`, "
     "`bq_setup_etl`, `bq_verify`), a load (`bq_setup`, `bq_setup_etl --run-now`, `bq_verify`), a "
     "rotation (`bq_setup`, a new version of the password's secret, `bq_setup_etl`), a changed "
-    "schedule (`bq_setup`, `bq_setup_etl --schedule`, `bq_setup_etl`), or only verifies, three "
-    "times; at least one loads. Every set-up and every load has to exit 0. `bq_verify` may exit 2, "
-    "since what it looks at is still being made; it may not exit 1, since it can look. At the end "
-    "there is one of each resource and every row is right before anything is done about it, no "
-    "lock or session stays, and no process has said the password. Then the three commands run "
-    "undisturbed and are judged as above. Without the lock means that Django's database is out of "
-    "reach."
+    "schedule (`bq_setup`, `bq_setup_etl` with another schedule, `bq_setup_etl`), or only "
+    "verifies, three times; at least one loads. Every set-up and every load has to exit 0. "
+    "`bq_verify` may exit 2, since what it looks at is still being made; it may not exit 1, since "
+    "it can look. At the end there is one of each resource and every row is right before anything "
+    "is done about it, no lock or session stays, and no process has said the password. Then the "
+    "three commands run undisturbed and are judged as above. Without the lock means that Django's "
+    "database is out of reach."
 )
 LOAD = (("bq_setup",), ("bq_setup_etl", "--run-now"), ("bq_verify",))
 KINDS = (
