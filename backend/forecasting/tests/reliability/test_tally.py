@@ -1,6 +1,9 @@
 """The counts and the document: nothing is shown that was not counted."""
 
+import pytest
+
 from backend.forecasting.tests.reliability.document import Ran, write_document
+from backend.forecasting.tests.reliability.extent import chosen
 from backend.forecasting.tests.reliability.tally import Tally, markdown_table
 
 
@@ -59,3 +62,29 @@ def test_document__notes_stand_above_their_table_once() -> None:
     for _ in range(2):
         counted.note("Kills", "With -9.")
     assert "## Kills\n\nWith -9.\n\n|  | points |" in write_document(counted, [])
+
+
+def test_judge__counts_every_fault_and_no_outcome_beside_one() -> None:
+    counted = Tally()
+    counted.judge("Kills", "points", [], outcome="clearly failed")
+    counted.judge("Kills", "points", [("losses", "a row"), ("losses", "another")])
+    assert counted.suites["Kills"].total == {
+        "points": 2,
+        "survived": 0,
+        "clearly failed": 1,
+        "hangs": 0,
+        "duplicates": 0,
+        "losses": 2,
+        "leaks": 0,
+    }
+
+
+@pytest.mark.parametrize("count", [10, 20, 200])
+def test_chosen__is_a_tenth_both_even_and_odd_and_nothing_twice(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(request.config.option, "reliability", None)
+    numbers = chosen(request.config, count)
+    assert len(set(numbers)) == count // 10
+    assert set(numbers) <= set(range(count))
+    assert {number % 2 for number in numbers} == ({1} if count == 10 else {0, 1})
