@@ -188,7 +188,7 @@ def _make_folder() -> Path:
     parent = Path(tempfile.gettempdir())
     if len(str(parent)) > _LONGEST_PARENT or (os.geteuid() == 0 and not _open_to_all(parent)):
         # mkdtemp makes a private folder of an unused name.
-        parent = Path("/tmp")  # noqa: S108  # nosec B108
+        parent = Path("/tmp")  # noqa: S108  # nosec
     return Path(tempfile.mkdtemp(prefix="postgres-", dir=parent))
 
 

@@ -21,7 +21,7 @@ def load_aggregate(job: Job) -> None:
     columns = ", ".join(f"'{column.name}': '{TYPES[column.type]}'" for column in COLUMNS)
     with open_target(job.target) as connection:
         connection.execute(
-            f"CREATE TABLE training AS SELECT * FROM read_csv('/dev/fd/{reading}', "  # noqa: S608  # nosec B608
+            f"CREATE TABLE training AS SELECT * FROM read_csv('/dev/fd/{reading}', "  # noqa: S608  # nosec
             f"columns = {{{columns}}}, auto_detect = false, {_FORMAT})"
         )
     writer.join()

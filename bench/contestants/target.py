@@ -34,7 +34,7 @@ def store_arrow(connection: duckdb.DuckDBPyConnection, rows: Any) -> None:
 def store_relation(connection: duckdb.DuckDBPyConnection, relation: str) -> None:
     """Stores a relation of aggregated rows as the table `training`."""
     columns = ", ".join(_as_stored(column.name, TYPES[column.type]) for column in COLUMNS)
-    connection.execute(f"CREATE TABLE training AS SELECT {columns} FROM {relation}")  # noqa: S608  # nosec B608
+    connection.execute(f"CREATE TABLE training AS SELECT {columns} FROM {relation}")  # noqa: S608  # nosec
 
 
 def aggregate_arrow(connection: duckdb.DuckDBPyConnection, mentions: Any, events: Any) -> None:

@@ -58,7 +58,7 @@ def to_svg(chart: "altair.TopLevelMixin", label: str) -> SafeString:
     svg = vl_convert.vegalite_to_svg(_themed(chart).to_dict(), vl_version=version)
     head = f'<svg role="img" aria-label="{escape(clean_text(label))}" '
     # The label in it is escaped above.
-    return SafeString(svg.replace("<svg ", head, 1))  # nosec B703
+    return SafeString(svg.replace("<svg ", head, 1))  # nosec
 
 
 def clean_text(text: str) -> str:
