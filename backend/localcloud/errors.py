@@ -122,6 +122,30 @@ class Unavailable(CloudError):
     reason = "backendError"
 
 
+class TooManyRequests(CloudError):
+    """The caller asks more often than it may."""
+
+    code = 429
+    status = "RESOURCE_EXHAUSTED"
+    reason = "rateLimitExceeded"
+
+
+class BadGateway(CloudError):
+    """Something between the caller and the service failed."""
+
+    code = 502
+    status = "UNAVAILABLE"
+    reason = "badGateway"
+
+
+class GatewayTimeout(CloudError):
+    """The service did not answer in time."""
+
+    code = 504
+    status = "DEADLINE_EXCEEDED"
+    reason = "backendError"
+
+
 SERVICE_TITLES = {
     "bigquery.googleapis.com": "BigQuery API",
     "bigqueryconnection.googleapis.com": "BigQuery Connection API",
@@ -158,16 +182,55 @@ class ServiceDisabled(PermissionDenied):
         }
         links = [{"description": "Google developers console API activation", "url": self.url}]
         return [
-            {
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                "reason": "SERVICE_DISABLED",
-                "domain": "googleapis.com",
-                "metadata": metadata,
-            },
+            error_info("SERVICE_DISABLED", "googleapis.com", metadata),
             {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US"}
             | {"message": self.message},
             {"@type": "type.googleapis.com/google.rpc.Help", "links": links},
         ]
+
+
+class NotConfigured(ServiceDisabled):
+    """A disabled API as it was reported before there was ErrorInfo: no details, no status."""
+
+    def to_json(self) -> dict[str, Any]:
+        entry = {"message": self.message, "domain": "usageLimits", "reason": "accessNotConfigured"}
+        error = {"code": self.code, "message": self.message}
+        return {"error": error | {"errors": [entry | {"extendedHelp": self.url}]}}
+
+
+class MissingPermission(PermissionDenied):
+    """The caller lacks a permission, which the reply names."""
+
+    def __init__(self, permission: str) -> None:
+        self.permission = permission
+        super().__init__(f"Permission '{permission}' denied on resource (or it may not exist).")
+
+    def details(self) -> list[dict[str, Any]]:
+        metadata = {"permission": self.permission}
+        return [error_info("IAM_PERMISSION_DENIED", "iam.googleapis.com", metadata)]
+
+
+class BillingDisabled(PermissionDenied):
+    """The project has no billing account."""
+
+    def __init__(self, service: str, number: str) -> None:
+        self.metadata = {"service": service, "consumer": f"projects/{number}"}
+        super().__init__(
+            "This API method requires billing to be enabled. Please enable billing on project "
+            f"#{number} by visiting https://console.developers.google.com/billing/enable?project="
+            f"{number} then retry. If you enabled billing for this project recently, wait a few "
+            "minutes for the action to propagate to our systems and retry.",
+            reason="billingNotEnabled" if service == "bigquery.googleapis.com" else "forbidden",
+        )
+
+    def details(self) -> list[dict[str, Any]]:
+        return [error_info("BILLING_DISABLED", "googleapis.com", self.metadata)]
+
+
+def error_info(reason: str, domain: str, metadata: dict[str, str]) -> dict[str, Any]:
+    """The detail that says in machine-readable words why (google.rpc.ErrorInfo)."""
+    kind = "type.googleapis.com/google.rpc.ErrorInfo"
+    return {"@type": kind, "reason": reason, "domain": domain, "metadata": metadata}
 
 
 REASON_ERRORS: dict[str, type[CloudError]] = {

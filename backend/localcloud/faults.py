@@ -15,11 +15,16 @@ from backend.localcloud.broken_replies import Hang, Markup, Reset, Truncated, Wi
 from backend.localcloud.errors import (
     SERVICE_TITLES,
     AlreadyExists,
+    BadGateway,
+    BillingDisabled,
     CloudError,
     ConditionNotMet,
+    GatewayTimeout,
+    MissingPermission,
+    NotConfigured,
     NotFound,
-    PermissionDenied,
     ServiceDisabled,
+    TooManyRequests,
     Unavailable,
 )
 
@@ -133,68 +138,6 @@ _ON_THE_WIRE: dict[Kind, Callable[[bytes], WireReply]] = {
 }
 
 
-class TooManyRequests(CloudError):
-    """The caller asks more often than it may."""
-
-    code = 429
-    status = "RESOURCE_EXHAUSTED"
-    reason = "rateLimitExceeded"
-
-
-class BadGateway(CloudError):
-    """Something between the caller and the service failed."""
-
-    code = 502
-    status = "UNAVAILABLE"
-    reason = "badGateway"
-
-
-class GatewayTimeout(CloudError):
-    """The service did not answer in time."""
-
-    code = 504
-    status = "DEADLINE_EXCEEDED"
-    reason = "backendError"
-
-
-class MissingPermission(PermissionDenied):
-    """The caller lacks a permission, which the reply names."""
-
-    def __init__(self, permission: str) -> None:
-        self.permission = permission
-        super().__init__(f"Permission '{permission}' denied on resource (or it may not exist).")
-
-    def details(self) -> list[dict[str, Any]]:
-        metadata = {"permission": self.permission}
-        return [_error_info("IAM_PERMISSION_DENIED", "iam.googleapis.com", metadata)]
-
-
-class BillingDisabled(PermissionDenied):
-    """The project has no billing account."""
-
-    def __init__(self, service: str, number: str) -> None:
-        self.metadata = {"service": service, "consumer": f"projects/{number}"}
-        super().__init__(
-            "This API method requires billing to be enabled. Please enable billing on project "
-            f"#{number} by visiting https://console.developers.google.com/billing/enable?project="
-            f"{number} then retry. If you enabled billing for this project recently, wait a few "
-            "minutes for the action to propagate to our systems and retry.",
-            reason="billingNotEnabled" if service == "bigquery.googleapis.com" else "forbidden",
-        )
-
-    def details(self) -> list[dict[str, Any]]:
-        return [_error_info("BILLING_DISABLED", "googleapis.com", self.metadata)]
-
-
-class NotConfigured(ServiceDisabled):
-    """A disabled API as it was reported before there was ErrorInfo: no details, no status."""
-
-    def to_json(self) -> dict[str, Any]:
-        entry = {"message": self.message, "domain": "usageLimits", "reason": "accessNotConfigured"}
-        error = {"code": self.code, "message": self.message}
-        return {"error": error | {"errors": [entry | {"extendedHelp": self.url}]}}
-
-
 _PERMISSIONS = {
     "bigquery.googleapis.com": "bigquery.datasets.get",
     "bigqueryconnection.googleapis.com": "bigquery.connections.get",
@@ -220,8 +163,3 @@ def _errors(service: str, number: str) -> dict[Kind, Callable[[], CloudError]]:
         Kind.CONFLICT: lambda: AlreadyExists("Requested entity already exists"),
         Kind.PRECONDITION: ConditionNotMet,
     }
-
-
-def _error_info(reason: str, domain: str, metadata: dict[str, str]) -> dict[str, Any]:
-    kind = "type.googleapis.com/google.rpc.ErrorInfo"
-    return {"@type": kind, "reason": reason, "domain": domain, "metadata": metadata}
