@@ -5,13 +5,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from threading import BrokenBarrierError
 from typing import Any
 
 ROTATE = "ROTATED_PASSWORD"
 """In the place of a command: a new version of the secret, with what this variable holds."""
-
-_barrier: Any = None
 
 
 @dataclass(frozen=True)
@@ -40,30 +37,6 @@ def command_environment(database: Mapping[str, Any], url: str, endpoint: str) ->
         "FORECASTING_SOURCE_DATABASE": database["NAME"],
         "FORECASTING_API_ENDPOINT": endpoint,
     }
-
-
-def wait_with(barrier: Any) -> None:
-    """Gives a process the barrier at which all of them wait for each other."""
-    global _barrier
-    _barrier = barrier
-
-
-def set_up_all(environment: Mapping[str, str]) -> list[str]:
-    """Runs the two set-up commands at the same moment as the other processes; their failures."""
-    os.environ.update(environment)
-    import django
-
-    django.setup()
-    from django.core.management import CommandError, call_command
-
-    failures = []
-    for command in ("bq_setup", "bq_setup_etl"):
-        try:
-            _barrier.wait(timeout=60)
-            call_command(command, stdout=StringIO(), stderr=StringIO())
-        except (CommandError, BrokenBarrierError) as error:
-            failures.append(f"{command}: {error!r}")
-    return failures
 
 
 def run_commands(

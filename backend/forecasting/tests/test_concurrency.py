@@ -1,18 +1,12 @@
 """Several deploys at once: exactly one of each resource, and every one of them ends well."""
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
 
-from backend.forecasting.tests.concurrent_runs import (
-    command_environment,
-    forking,
-    set_up_all,
-    wait_with,
-)
+from backend.forecasting.tests.concurrent_runs import command_environment
+from backend.forecasting.tests.reliability.processes import run_at_once
 from backend.localcloud.postgres import RunningPostgres
 
 if TYPE_CHECKING:
@@ -21,30 +15,14 @@ if TYPE_CHECKING:
 PROCESSES = 8
 ROUNDS = 5
 UNREACHABLE = "postgresql://127.0.0.1:1/venezuelawatch"
+SET_UP = (("bq_setup",), ("bq_setup_etl",))
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(scope="module")
-def processes() -> Iterator[ProcessPoolExecutor]:
-    """Eight processes that have everything imported, started from one without threads."""
-    context = forking()
-    with ProcessPoolExecutor(
-        PROCESSES,
-        mp_context=context,
-        initializer=wait_with,
-        initargs=(context.Barrier(PROCESSES),),
-        max_tasks_per_child=1,
-    ) as pool:
-        yield pool
-
-
 @pytest.mark.parametrize("with_lock", [True, False], ids=["locked", "unlocked"])
 def test_setup__concurrent_runs_make_one_of_each(
-    pipeline: "LocalCloud",
-    postgres: RunningPostgres,
-    processes: ProcessPoolExecutor,
-    with_lock: bool,
+    pipeline: "LocalCloud", postgres: RunningPostgres, with_lock: bool
 ) -> None:
     database = connection.settings_dict
     url = postgres.uri(
@@ -55,8 +33,9 @@ def test_setup__concurrent_runs_make_one_of_each(
     )
     for _ in range(ROUNDS):
         pipeline.reset()
-        results = [processes.submit(set_up_all, environment) for _ in range(PROCESSES)]
-        assert [result.result(timeout=120) for result in results] == [[]] * PROCESSES
+        ends = run_at_once(environment, [SET_UP] * PROCESSES)
+        assert [end for ended in ends for end in ended if end.status] == []
+        assert [len(ended) for ended in ends] == [len(SET_UP)] * PROCESSES
         assert _resources(pipeline) == (1, 1)
 
 
