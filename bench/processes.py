@@ -24,7 +24,7 @@ _PATIENCE_SECONDS = 2.0
 def peak_of_process() -> int:
     """The most bytes that this process has had resident."""
     # Linux's ru_maxrss is no less than that of the process which started this one.
-    peak = _read_bytes("self", "VmHWM")
+    peak = read_bytes("self", "VmHWM")
     if peak:
         return peak
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -79,7 +79,7 @@ class ServerWatch:
         self._ended.set()
 
     def _look(self) -> int:
-        return sum(_read_bytes(child, "RssAnon") for child in _children(self._postmaster))
+        return sum(read_bytes(child, "RssAnon") for child in _children(self._postmaster))
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def _children(process: str) -> list[str]:
     return []
 
 
-def _read_bytes(process: str, field: str) -> int:
+def read_bytes(process: str, field: str) -> int:
     """A field of a process's status in bytes; 0 for a process that is gone, or has no such."""
     with contextlib.suppress(OSError):
         status = (_PROC / process / "status").read_text()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backend.forecasting.tests.reliability.tally import FAULTS, Tally, markdown_table
+from bench.tables import table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +60,8 @@ def _sum(tally: Tally, outcome: str) -> int:
 
 def _machine(ran: Sequence[Ran]) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    lines = [
-        f"| {part.file} | {part.tests:,} | {len(part.failed):,} | {part.seconds:,.0f} |"
+    rows = [
+        [part.file, f"{part.tests:,}", f"{len(part.failed):,}", f"{part.seconds:,.0f}"]
         for part in ran
     ]
     return (
@@ -70,7 +71,7 @@ def _machine(ran: Sequence[Ran]) -> str:
         "PostgreSQL and the stand-in for Google Cloud run on the same machine; what BigQuery "
         "does is DuckDB's work there. "
         f"{sum(part.seconds for part in ran) / 60:.1f} minutes in all.\n\n"
-        "| tests in | tests | failed | seconds |\n| :-- | --: | --: | --: |\n" + "\n".join(lines)
+        + table(["tests in", "tests", "failed", "seconds"], rows)
     )
 
 

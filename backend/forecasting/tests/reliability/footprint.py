@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.forecasting.tests.reliability.scene import Fault, Scene
+from bench.processes import read_bytes
 
 FEW = 4
 """Threads and files by which a later look may differ: pools grow when more is at work at once."""
@@ -15,7 +16,6 @@ NIGHT_BYTES, SLACK_BYTES = 1_000_000, 16_000_000
 """The stand-in keeps every job with its rows, as BigQuery does, and memory is not exact."""
 
 _FILES = Path("/proc/self/fd")
-_STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +46,8 @@ def look_at_footprint(scene: Scene) -> Footprint:
         threads=threading.active_count(),
         files=len(os.listdir(_FILES)) if _FILES.exists() else 0,
         work=sum(map(len, under_way)),
-        memory=_resident_bytes(),
+        memory=read_bytes("self", "VmRSS"),
     )
-
-
-def _resident_bytes() -> int:
-    if not _STATUS.exists():
-        return 0
-    (line,) = (text for text in _STATUS.read_text().splitlines() if text.startswith("VmRSS:"))
-    return int(line.split()[1]) * 1024
 
 
 def judge_footprint(before: Footprint, after: Footprint, nights: int) -> list[Fault]:

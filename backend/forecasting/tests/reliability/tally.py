@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from bench.tables import table
+
 TRIED = ("cells", "points", "rounds", "processes", "nights")
 FAULTS = ("hangs", "duplicates", "losses", "leaks")
 COLUMNS = (*TRIED, "survived", "clearly failed", *FAULTS)
@@ -77,12 +79,10 @@ class Tally:
 
 def markdown_table(suite: Suite) -> str:
     """The suite's counts; with several rows there is one more that adds them up."""
-    head = ["", *suite.outcomes]
-    lines = [_cells(row, counts, suite) for row, counts in suite.rows.items()]
-    if len(lines) > 1:
-        lines.append(_cells("**all**", suite.total, suite))
-    rule = [":--", *["--:"] * len(suite.outcomes)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *lines])
+    rows = [_cells(row, counts, suite) for row, counts in suite.rows.items()]
+    if len(rows) > 1:
+        rows.append(_cells("**all**", suite.total, suite))
+    return table(["", *suite.outcomes], rows)
 
 
 def _cells(row: str, counts: dict[str, int], suite: Suite) -> list[str]:
