@@ -261,15 +261,13 @@ def test_lost_reply__given_up_after_four_attempts(google: Google, dataset: Datas
     assert google.bigquery.create_dataset.call_count == 4
 
 
-def test_attempts__are_paused_between(
-    monkeypatch: pytest.MonkeyPatch, config: Config, dataset: DatasetSpec
-) -> None:
-    clock, google = FastClock(monkeypatch), Google(PROJECT, "us-central1", anonymous())
+def test_attempts__are_paused_between(fast_clock: FastClock, dataset: DatasetSpec) -> None:
+    google = Google(PROJECT, "us-central1", anonymous())
     google.bigquery.create_dataset.side_effect = google_error(409, "Already Exists")
     google.bigquery.get_dataset.side_effect = ABSENT
     with pytest.raises(ApiError):
         apply([step(dataset)], google)
-    assert 0 < clock.ahead < 0.2 + 0.4 + 0.8
+    assert 0 < fast_clock.ahead < 0.2 + 0.4 + 0.8
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])

@@ -108,12 +108,18 @@ def test_create__sends_service_account_and_topic(
     assert request.transfer_config.notification_pubsub_topic == TOPIC
 
 
+def two_made(config: Config, *, ours_first: bool) -> tuple[TransferConfig, TransferConfig]:
+    """Somebody else's and ours, last updated a second apart."""
+    moments = [datetime(2026, 3, 1, 9, 0, second, tzinfo=UTC) for second in (0, 1)]
+    theirs, ours = reversed(moments) if ours_first else moments
+    return named(config, 1, update_time=theirs), named(config, 2, update_time=ours)
+
+
 @pytest.mark.parametrize("listed_first", [True, False])
 def test_create__takes_its_own_back_where_another_came_first(
     google: Google, spec: ScheduledQuerySpec, config: Config, listed_first: bool
 ) -> None:
-    theirs = named(config, 1, update_time=datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC))
-    ours = named(config, 2, update_time=datetime(2026, 3, 1, 9, 0, 1, tzinfo=UTC))
+    theirs, ours = two_made(config, ours_first=False)
     google.transfers.create_transfer_config.return_value = ours
     google.transfers.list_transfer_configs.return_value = (
         [ours, theirs] if listed_first else [theirs, ours]
@@ -128,8 +134,7 @@ def test_create__takes_its_own_back_where_another_came_first(
 def test_create__keeps_its_own_where_it_came_first_and_the_other_goes(
     google: Google, spec: ScheduledQuerySpec, config: Config
 ) -> None:
-    ours = named(config, 2, update_time=datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC))
-    theirs = named(config, 1, update_time=datetime(2026, 3, 1, 9, 0, 1, tzinfo=UTC))
+    theirs, ours = two_made(config, ours_first=True)
     google.transfers.create_transfer_config.return_value = ours
     google.transfers.list_transfer_configs.side_effect = [[theirs, ours], [theirs, ours], [ours]]
     assert spec.create(google) == (ours,)
@@ -141,8 +146,7 @@ def test_create__takes_its_own_back_where_the_other_stays(
     google: Google, spec: ScheduledQuerySpec, config: Config
 ) -> None:
     """The other one came first and was updated since, so that it looks younger."""
-    ours = named(config, 2, update_time=datetime(2026, 3, 1, 9, 0, 0, tzinfo=UTC))
-    updated = named(config, 1, update_time=datetime(2026, 3, 1, 9, 0, 1, tzinfo=UTC))
+    updated, ours = two_made(config, ours_first=True)
     google.transfers.create_transfer_config.return_value = ours
     google.transfers.list_transfer_configs.return_value = [updated, ours]
     with pytest.raises(Conflict, match=updated.name):

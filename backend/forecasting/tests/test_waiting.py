@@ -17,12 +17,7 @@ BUSY = google_error(503, "busy")
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> FastClock:
-    return FastClock(monkeypatch)
-
-
-@pytest.fixture
-def clients(clock: FastClock) -> Clients:
+def clients(fast_clock: FastClock) -> Clients:
     return Clients(PROJECT, "us-central1", anonymous())
 
 
@@ -41,34 +36,34 @@ class Busy:
 # The deadline
 
 
-def test_deadline__that_is_not_started_never_comes(clock: FastClock) -> None:
+def test_deadline__that_is_not_started_never_comes(fast_clock: FastClock) -> None:
     deadline = Deadline()
     assert (deadline.left, deadline.cap(30)) == (math.inf, 30)
 
 
-def test_deadline__leaves_less_and_less(clock: FastClock) -> None:
+def test_deadline__leaves_less_and_less(fast_clock: FastClock) -> None:
     deadline = Deadline()
     deadline.start(100)
-    clock.sleep(90)
+    fast_clock.sleep(90)
     assert deadline.cap(30) == pytest.approx(10, abs=0.1)
     assert deadline.cap(5) == 5
 
 
-def test_deadline__that_is_over_says_whose_it_was(clock: FastClock) -> None:
+def test_deadline__that_is_over_says_whose_it_was(fast_clock: FastClock) -> None:
     deadline = Deadline()
     deadline.start(100)
-    clock.sleep(100)
+    fast_clock.sleep(100)
     assert deadline.left == 0
     with pytest.raises(GivenUpError, match=r"^the 100 seconds of --timeout are over$"):
         deadline.cap(30)
 
 
-def test_deadline__within_another_is_over_with_it_at_the_latest(clock: FastClock) -> None:
+def test_deadline__within_another_is_over_with_it_at_the_latest(fast_clock: FastClock) -> None:
     deadline = Deadline()
     deadline.start(100)
     inner = deadline.within(60)
     assert deadline.within(200) is deadline
-    clock.sleep(70)
+    fast_clock.sleep(70)
     assert deadline.left > 0
     with pytest.raises(GivenUpError, match=r"^it took longer than 60 seconds$"):
         inner.cap(1)
@@ -85,9 +80,11 @@ def test_timeout__leaves_time_for_another_request(
     assert clients.timeout == pytest.approx(timeout, rel=0.01)
 
 
-def test_timeout__of_a_command_that_is_over_is_none(clients: Clients, clock: FastClock) -> None:
+def test_timeout__of_a_command_that_is_over_is_none(
+    clients: Clients, fast_clock: FastClock
+) -> None:
     clients.deadline.start(10)
-    clock.sleep(10)
+    fast_clock.sleep(10)
     for limits in ("repeating", "once"):
         with pytest.raises(GivenUpError):
             getattr(clients, limits)
@@ -98,34 +95,34 @@ def test_timeout__of_a_command_that_is_over_is_none(clients: Clients, clock: Fas
 @pytest.mark.parametrize("request_seconds", [0, 1, 7.5])
 @pytest.mark.parametrize("seconds", [math.inf, 900, 30])
 def test_retry__ends_before_the_deadline(
-    clients: Clients, clock: FastClock, seconds: float, request_seconds: float
+    clients: Clients, fast_clock: FastClock, seconds: float, request_seconds: float
 ) -> None:
     clients.deadline.start(seconds)
-    request = Busy(clock, request_seconds)
+    request = Busy(fast_clock, request_seconds)
     with pytest.raises(RetryError) as raised:
         clients.retry(request)()
     assert isinstance(raised.value.cause, ServiceUnavailable)
     assert request.sent > 1
-    assert clock.ahead <= min(seconds, 60 + request_seconds)
+    assert fast_clock.ahead <= min(seconds, 60 + request_seconds)
 
 
 def test_retry__counts_what_is_left_for_each_request_anew(
-    clients: Clients, clock: FastClock
+    clients: Clients, fast_clock: FastClock
 ) -> None:
     """One retry is used for all pages of a list."""
     clients.deadline.start(100)
     retry = clients.retry
     assert retry(lambda: "page")() == "page"
-    clock.sleep(70)
+    fast_clock.sleep(70)
     with pytest.raises(RetryError):
-        retry(Busy(clock))()
-    assert clock.ahead < 80
-    clock.sleep(10)
+        retry(Busy(fast_clock))()
+    assert fast_clock.ahead < 80
+    fast_clock.sleep(10)
     with pytest.raises(GivenUpError, match="--timeout"):
         retry(lambda: "page")()
 
 
-def test_retry__of_a_list_that_never_ends_is_given_up(clock: FastClock) -> None:
+def test_retry__of_a_list_that_never_ends_is_given_up(fast_clock: FastClock) -> None:
     clients = Clients(PROJECT, "us-central1", anonymous(), pace=Pace(most_requests=20))
     retry, pages = clients.retry, 0
     with pytest.raises(GivenUpError, match=r"^20 requests did not come to an end of it$"):
@@ -142,23 +139,23 @@ def test_query__leaves_time_to_cancel_it(clients: Clients, seconds: float, wait:
     assert limits["api_timeout"] <= 30
 
 
-def test_query__is_not_begun_again_for_40_minutes(clients: Clients, clock: FastClock) -> None:
+def test_query__is_not_begun_again_for_40_minutes(clients: Clients, fast_clock: FastClock) -> None:
     """What google-cloud-bigquery does by default when an API is down."""
     limits = clients.querying(300)
     with pytest.raises(RetryError):
-        limits["job_retry"](limits["retry"](Busy(clock)))()
-    assert clock.ahead < 130
+        limits["job_retry"](limits["retry"](Busy(fast_clock)))()
+    assert fast_clock.ahead < 130
 
 
 def test_attempts__pause_in_between_and_never_beyond_the_deadline(
-    clients: Clients, clock: FastClock
+    clients: Clients, fast_clock: FastClock
 ) -> None:
     clients.deadline.start(0.01)
     assert list(clients.attempts(4)) == [1, 2, 3, 4]
-    assert 0 < clock.ahead <= 0.01
+    assert 0 < fast_clock.ahead <= 0.01
     clients.deadline.start(math.inf)
     assert list(clients.attempts(1)) == [1]
-    assert clock.ahead <= 0.01
+    assert fast_clock.ahead <= 0.01
 
 
 # HTTP
@@ -169,7 +166,7 @@ def test_attempts__pause_in_between_and_never_beyond_the_deadline(
     [(None, math.inf, 30), (10, math.inf, 10), (300, math.inf, 30), (10, 5, 5), ((3, 10), 5, 5)],
 )
 def test_http__outlasts_neither_a_request_nor_the_deadline(
-    monkeypatch: pytest.MonkeyPatch, clock: FastClock, given: Any, left: float, sent: float
+    monkeypatch: pytest.MonkeyPatch, fast_clock: FastClock, given: Any, left: float, sent: float
 ) -> None:
     seen: list[float] = []
     monkeypatch.setattr(HTTPAdapter, "send", lambda *_, **kwargs: seen.append(kwargs["timeout"]))
