@@ -10,5 +10,5 @@ urlpatterns = [path("admin/", admin.site.urls)]
 if find_spec("health_check"):
     from health_check.views import HealthCheckView
 
-    checks = ["health_check.checks.Database", "backend.forecasting.health.NightlyLoad"]
+    checks = ["health_check.checks.Database", "backend.forecasting.monitoring.health.NightlyLoad"]
     urlpatterns.append(path("health/", HealthCheckView.as_view(checks=checks), name="health"))

@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
-from backend.forecasting.checks import check_deployment, check_settings
+from backend.forecasting.system_checks import check_deployment, check_settings
 
 
 class ForecastingConfig(AppConfig):

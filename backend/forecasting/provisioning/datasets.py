@@ -6,7 +6,7 @@ from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from backend.forecasting.conf import Config
-from backend.forecasting.gcp import Clients
+from backend.forecasting.google.clients import Clients
 from backend.forecasting.provisioning.plan import (
     Change,
     Plan,

@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 from google.api_core import exceptions
 
 from backend.forecasting.errors import ConflictError
-from backend.forecasting.gcp import Clients, is_transient
-from backend.forecasting.google_errors import (
+from backend.forecasting.google.clients import Clients, is_transient
+from backend.forecasting.google.errors import (
     GOOGLE_ERRORS,
     UNREADABLE,
     explain,

@@ -16,7 +16,7 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from backend.forecasting.conf import Config
-from backend.forecasting.gcp import Clients
+from backend.forecasting.google.clients import Clients
 from backend.forecasting.provisioning.plan import (
     Change,
     Plan,

@@ -73,7 +73,7 @@ def _run(arguments: tuple[str, ...]) -> Ended:
 def _rotate(arguments: tuple[str, ...]) -> Ended:
     """Adds a version to the secret with the password, as gcloud does."""
     from backend.forecasting.conf import load_config
-    from backend.forecasting.gcp import make_clients
+    from backend.forecasting.google.clients import make_clients
 
     config = load_config()
     request: Any = {

@@ -25,11 +25,11 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from backend.forecasting.conf import Config, load_config
-from backend.forecasting.gcp import Clients
+from backend.forecasting.google.clients import Clients
+from backend.forecasting.google.waiting import Pace
 from backend.forecasting.provisioning.plan import Change, Plan
 from backend.forecasting.sql import load_name, render_nightly_load
 from backend.forecasting.training_table import COLUMNS, DESCRIPTION
-from backend.forecasting.waiting import Pace
 
 PROJECT, NUMBER = "demo-project", "123456789012"
 INSTANCE = f"{PROJECT}:us-central1:main"

@@ -32,7 +32,7 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2  # noqa: F401 (registers the details)
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
-from backend.forecasting.gcp import Clients
+from backend.forecasting.google.clients import Clients
 
 SERVICES: dict[str, tuple[Any, Any]] = {
     "google.cloud.bigquery.connection.v1.ConnectionService": (

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 
 from backend.entities.models import Entity
 from backend.events.models import Event
-from backend.forecasting.backfill import SLICE_DAYS, slice_days
+from backend.forecasting.loading.backfill import SLICE_DAYS, slice_days
 from backend.forecasting.tests.loading import day_before, loaded_days, mention
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_backfill__again_loads_nothing_that_is_equal(
 def test_backfill__goes_on_after_an_interruption(
     pipeline: "LocalCloud", history: Entity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backend.forecasting import backfill
+    from backend.forecasting.loading import backfill
 
     load = backfill._load
     done: list[Any] = []

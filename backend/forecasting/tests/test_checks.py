@@ -9,8 +9,8 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from pytest_django import Settings
 
-from backend.forecasting.checks import check_deployment, check_settings
 from backend.forecasting.conf import SETTINGS
+from backend.forecasting.system_checks import check_deployment, check_settings
 
 GOOD = {
     "GOOGLE_CLOUD_PROJECT": "demo-project",

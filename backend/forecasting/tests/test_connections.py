@@ -5,12 +5,13 @@ import pytest
 from google.cloud.bigquery_connection_v1.types import Connection
 
 from backend.forecasting.conf import Config
-from backend.forecasting.credentials import Credential
+from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.provisioning.connections import (
     ConnectionSpec,
     connection_kind,
     recorded_versions,
 )
+from backend.forecasting.provisioning.credentials import Credential
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.tests.factories import (
     INSTANCE,
@@ -26,7 +27,6 @@ from backend.forecasting.tests.factories import (
     google_error,
     make_connection,
 )
-from backend.forecasting.waiting import TIMEOUT
 
 PARENT = f"projects/{PROJECT}/locations/us-central1"
 NAME = f"{PARENT}/connections/postgresql-conn"

@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 
 from backend.forecasting.conf import Config
-from backend.forecasting.credentials import Credential, read_credential, without_debug_logs
 from backend.forecasting.errors import ApiError, ForecastingError, MissingPrerequisiteError
-from backend.forecasting.google_errors import ApiDisabledError
+from backend.forecasting.google.errors import ApiDisabledError
+from backend.forecasting.google.waiting import TIMEOUT
+from backend.forecasting.provisioning.credentials import (
+    Credential,
+    read_credential,
+    without_debug_logs,
+)
 from backend.forecasting.tests.factories import (
     PASSWORD,
     PROJECT,
@@ -22,7 +27,6 @@ from backend.forecasting.tests.factories import (
     secret_reply,
     secret_versions,
 )
-from backend.forecasting.waiting import TIMEOUT
 
 DISABLED = "Secret Version [projects/1/secrets/POSTGRES_PASSWORD/versions/7] is in DISABLED state."
 ADD_VERSION = (

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from backend.forecasting.conf import Config
+from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.tests.factories import (
@@ -15,7 +16,6 @@ from backend.forecasting.tests.factories import (
     make_dataset,
     make_wire,
 )
-from backend.forecasting.waiting import TIMEOUT
 
 NAME = f"{PROJECT}.intelligence"
 

@@ -14,7 +14,7 @@ from google.cloud import bigquery
 
 from backend.entities.models import Entity
 from backend.forecasting.conf import load_config
-from backend.forecasting.gcp import Clients, make_clients
+from backend.forecasting.google.clients import Clients, make_clients
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
 from backend.forecasting.tests.discovery import Exchange, method_of, problems
 from backend.forecasting.tests.factories import SERVICE_ACCOUNT, TOPIC

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
-from backend.forecasting.causes import _CAUSES
 from backend.forecasting.conf import SETTINGS
+from backend.forecasting.google.causes import _CAUSES
 from backend.forecasting.tests.documents import (
     DOCUMENTS,
     ROOT,

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from backend.forecasting.conf import Config
-from backend.forecasting.credentials import Credential
 from backend.forecasting.errors import ApiError, ConflictError, UnreachableError
-from backend.forecasting.google_errors import ApiDisabledError
+from backend.forecasting.google.errors import ApiDisabledError
 from backend.forecasting.provisioning.connections import ConnectionSpec
+from backend.forecasting.provisioning.credentials import Credential
 from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.engine import (
     Step,

@@ -10,7 +10,8 @@ from google.oauth2 import service_account
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from backend.forecasting.gcp import Clients, is_transient, make_clients
+from backend.forecasting.google.clients import Clients, is_transient, make_clients
+from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.tests.factories import (
     NUMBER,
     PROJECT,
@@ -23,7 +24,6 @@ from backend.forecasting.tests.factories import (
     make_google,
     retry_error,
 )
-from backend.forecasting.waiting import TIMEOUT
 
 ENDPOINT = "http://127.0.0.1:9050"
 

@@ -5,7 +5,7 @@ import requests
 from google.api_core import exceptions
 
 from backend.forecasting.errors import ApiError, SettingError, UnreachableError
-from backend.forecasting.google_errors import (
+from backend.forecasting.google.errors import (
     ApiDisabledError,
     explain,
     gather,

@@ -13,10 +13,10 @@ from django.core.management.base import CommandError
 
 from backend.entities.models import Entity
 from backend.forecasting.conf import Config, load_config
-from backend.forecasting.credentials import read_credential
-from backend.forecasting.gcp import Clients, make_clients
+from backend.forecasting.google.clients import Clients, make_clients
 from backend.forecasting.management.commands import _pipeline
 from backend.forecasting.provisioning.connections import ConnectionSpec
+from backend.forecasting.provisioning.credentials import read_credential
 from backend.forecasting.tests.grpc_services import (
     GrpcClients,
     GrpcServer,

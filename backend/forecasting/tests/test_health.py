@@ -6,7 +6,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client, override_settings
 
-from backend.forecasting.health import CACHE_KEY, NightlyLoad
+from backend.forecasting.monitoring.health import CACHE_KEY, NightlyLoad
 from backend.forecasting.tests.healthy import Healthy
 from backend.forecasting.tests.tampering import failed_run, no_table, old_runs
 

@@ -4,10 +4,10 @@ import pytest
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ConflictError, DriftFound, RunFailed
+from backend.forecasting.loading.runs import RunResult
 from backend.forecasting.outcome import Mode, Outcome, Status
+from backend.forecasting.output.run_text import describe_run
 from backend.forecasting.provisioning.plan import Action, Plan
-from backend.forecasting.run_text import describe_run
-from backend.forecasting.runs import RunResult
 from backend.forecasting.tests.factories import PROJECT, RUN_NAME, change
 
 PLANS = {

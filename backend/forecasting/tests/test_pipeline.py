@@ -45,7 +45,7 @@ def loaded(pipeline: "LocalCloud", history: None) -> "LocalCloud":
 def shape_of_table(cloud: "LocalCloud") -> Any:
     """What every run has to leave as it is."""
     from backend.forecasting.conf import load_config
-    from backend.forecasting.gcp import make_clients
+    from backend.forecasting.google.clients import make_clients
 
     table = make_clients(load_config()).bigquery.get_table(TABLE)
     columns = [(f.name, f.field_type, f.mode, f.description) for f in table.schema]

@@ -2,7 +2,7 @@ import pytest
 from django.core.management.color import Style, color_style, no_style
 
 from backend.forecasting.outcome import Mode
-from backend.forecasting.plan_text import describe_plans
+from backend.forecasting.output.plan_text import describe_plans
 from backend.forecasting.provisioning.plan import Action, Change, Plan
 from backend.forecasting.tests.factories import change
 

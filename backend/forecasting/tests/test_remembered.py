@@ -9,7 +9,7 @@ import pytest
 from django.core.cache import cache
 
 from backend.forecasting.errors import ForecastingError
-from backend.forecasting.remembered import Patience, Remembered
+from backend.forecasting.monitoring.remembered import Patience, Remembered
 
 WAIT = Patience(recent=30, recent_seconds=600, without=30)
 NO_WAIT = Patience(recent=0, recent_seconds=600, without=0)

@@ -15,10 +15,10 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from backend.forecasting.output import report_data, svg
 from backend.forecasting.tests.browser import Browser, start_browser, why_no_browser
 from backend.forecasting.tests.healthy import HORIZON, Healthy
 from backend.forecasting.tests.tampering import failed_run, no_table
-from backend.forecasting.verification import report_data, svg
 
 HOSTILE = (
     "<script>document.title = 'run'</script>",
@@ -168,8 +168,8 @@ _DRAW = """
 import django
 django.setup()
 from datetime import date
-from backend.forecasting.verification.charts import draw_rows_per_day
-from backend.forecasting.verification.report_data import DayRows
+from backend.forecasting.output.charts import draw_rows_per_day
+from backend.forecasting.output.report_data import DayRows
 days = [DayRows(day=date(2026, 3, day), rows=day, score=None) for day in range(1, 20)]
 print(draw_rows_per_day(days).wide)
 """

@@ -9,10 +9,11 @@ from google.cloud.bigquery_datatransfer_v1.types import (
     TransferState,
 )
 
-from backend.forecasting.causes import likely_cause
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ApiError
-from backend.forecasting.runs import (
+from backend.forecasting.google.causes import likely_cause
+from backend.forecasting.google.waiting import TIMEOUT
+from backend.forecasting.loading.runs import (
     RunResult,
     list_runs,
     message_of,
@@ -32,7 +33,6 @@ from backend.forecasting.tests.factories import (
     make_run,
     make_table,
 )
-from backend.forecasting.waiting import TIMEOUT
 
 BUSY = google_error(503, "busy")
 TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"

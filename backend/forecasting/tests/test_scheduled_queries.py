@@ -7,6 +7,7 @@ from google.api_core.exceptions import Conflict, RetryError
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from backend.forecasting.conf import Config
+from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec, schedule_of
 from backend.forecasting.sql import render_nightly_load
@@ -22,7 +23,6 @@ from backend.forecasting.tests.factories import (
     make_transfer,
     retry_error,
 )
-from backend.forecasting.waiting import TIMEOUT
 
 PARENT = f"projects/{PROJECT}/locations/us-central1"
 NAME = f"Nightly load of {PROJECT}.intelligence.entity_risk_training_data"

@@ -7,10 +7,10 @@ import psycopg2
 import pytest
 from django.db import connection, transaction
 
-from backend.forecasting import source
 from backend.forecasting.conf import Config
+from backend.forecasting.database import source
+from backend.forecasting.database.source import prepare_source_query, provisioning_lock
 from backend.forecasting.errors import ForecastingError, SourceDatabaseError
-from backend.forecasting.source import prepare_source_query, provisioning_lock
 from backend.forecasting.tests.factories import make_config
 
 pytestmark = pytest.mark.django_db(transaction=True)

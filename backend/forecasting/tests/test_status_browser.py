@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from pytest_django.live_server_helper import LiveServer
 
-from backend.forecasting import status
-from backend.forecasting.remembered import Patience
+from backend.forecasting.monitoring import status
+from backend.forecasting.monitoring.remembered import Patience
 from backend.forecasting.tests.browser import Browser, start_browser, why_no_browser
 from backend.forecasting.tests.healthy import Healthy, provision_healthy
 

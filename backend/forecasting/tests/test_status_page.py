@@ -14,10 +14,10 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from backend.forecasting import status
-from backend.forecasting.remembered import Patience
+from backend.forecasting.monitoring import status
+from backend.forecasting.monitoring.remembered import Patience
+from backend.forecasting.output import svg
 from backend.forecasting.tests.healthy import Healthy
-from backend.forecasting.verification import svg
 
 pytestmark = pytest.mark.django_db
 

@@ -4,6 +4,7 @@ import pytest
 from google.cloud import bigquery
 
 from backend.forecasting.conf import Config
+from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.provisioning.tables import TableSpec
 from backend.forecasting.tests.factories import (
@@ -16,7 +17,6 @@ from backend.forecasting.tests.factories import (
     make_wire,
 )
 from backend.forecasting.training_table import COLUMNS, DESCRIPTION
-from backend.forecasting.waiting import TIMEOUT
 
 NAME = f"{PROJECT}.intelligence.entity_risk_training_data"
 PATH = f"/projects/{PROJECT}/datasets/intelligence/tables/entity_risk_training_data"

@@ -14,7 +14,7 @@ import pytest
 from google.api_core import exceptions
 
 from backend.forecasting.errors import ApiError
-from backend.forecasting.google_errors import ApiDisabledError, explain
+from backend.forecasting.google.errors import ApiDisabledError, explain
 from backend.forecasting.tests.factories import (
     NUMBER,
     PROJECT,

@@ -9,6 +9,7 @@ import pytest
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ForecastingError, VerificationFailed
+from backend.forecasting.loading.day_sums import BothSides, DaySums
 from backend.forecasting.provisioning.tables import TableSpec
 from backend.forecasting.tests.factories import (
     TRANSFER_NAME,
@@ -21,7 +22,6 @@ from backend.forecasting.tests.factories import (
     make_table,
     make_transfer,
 )
-from backend.forecasting.verification.day_sums import BothSides, DaySums
 from backend.forecasting.verification.findings import Finding, FindingStatus
 from backend.forecasting.verification.snapshot import (
     Probe,

@@ -8,10 +8,10 @@ import requests
 from google.api_core.exceptions import RetryError, ServiceUnavailable
 from requests.adapters import HTTPAdapter
 
-from backend.forecasting.gcp import Clients
+from backend.forecasting.google.clients import Clients
+from backend.forecasting.google.waiting import BoundedAdapter, Deadline, GivenUpError, Pace
 from backend.forecasting.tests.clock import FastClock
 from backend.forecasting.tests.factories import PROJECT, anonymous, google_error
-from backend.forecasting.waiting import BoundedAdapter, Deadline, GivenUpError, Pace
 
 BUSY = google_error(503, "busy")
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from backend.forecasting.causes import likely_cause
-from backend.forecasting.runs import ENDED, message_of, state_of
+from backend.forecasting.google.causes import likely_cause
+from backend.forecasting.loading.runs import ENDED, message_of, state_of
 from backend.forecasting.verification.findings import (
     Finding,
     failed,

@@ -6,7 +6,7 @@ from google.cloud import bigquery
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
-from backend.forecasting.causes import likely_cause
+from backend.forecasting.google.causes import likely_cause
 from backend.forecasting.provisioning.connections import POSTGRES, connection_kind
 from backend.forecasting.provisioning.plan import Change
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec

@@ -13,17 +13,17 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, Transfer
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ForecastingError, UnreachableError
-from backend.forecasting.gcp import Clients
-from backend.forecasting.google_errors import google_errors, text_of
+from backend.forecasting.google.clients import Clients
+from backend.forecasting.google.errors import google_errors, text_of
+from backend.forecasting.loading.day_sums import BothSides, sum_up_both_sides
+from backend.forecasting.loading.queries import Answer, run_query
+from backend.forecasting.loading.runs import list_runs
 from backend.forecasting.provisioning.connections import observe_connection
 from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.scheduled_queries import observe_scheduled_queries
 from backend.forecasting.provisioning.tables import TableSpec
-from backend.forecasting.runs import list_runs
 from backend.forecasting.sql import load_name, render_connection_probe, render_data_summary
 from backend.forecasting.training_table import COLUMNS
-from backend.forecasting.verification.day_sums import BothSides, sum_up_both_sides
-from backend.forecasting.verification.queries import Answer, run_query
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ApiError, ForecastingError, VerificationFailed
-from backend.forecasting.gcp import Clients
-from backend.forecasting.google_errors import UNREADABLE, text_of
+from backend.forecasting.google.clients import Clients
+from backend.forecasting.google.errors import UNREADABLE, text_of
 from backend.forecasting.verification.data_checks import check_data, check_runs
 from backend.forecasting.verification.findings import Finding, FindingStatus, count_findings
 from backend.forecasting.verification.reconciliation import check_source

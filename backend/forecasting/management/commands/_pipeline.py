@@ -13,12 +13,12 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from backend.forecasting.conf import MAX_WINDOW_DAYS, SETTINGS, Config, load_config, shown
 from backend.forecasting.errors import ForecastingError, SettingError
-from backend.forecasting.gcp import Clients, make_clients
-from backend.forecasting.google_errors import explain_credentials
+from backend.forecasting.google.clients import Clients, make_clients
+from backend.forecasting.google.errors import explain_credentials
 from backend.forecasting.outcome import Mode, Outcome
-from backend.forecasting.plan_text import describe_applied, describe_plans
+from backend.forecasting.output.plan_text import describe_applied, describe_plans
+from backend.forecasting.output.run_text import describe_slice
 from backend.forecasting.provisioning.plan import Plan
-from backend.forecasting.run_text import describe_slice
 from backend.forecasting.setup import Listeners
 
 _FAILED = 1

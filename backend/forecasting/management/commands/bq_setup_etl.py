@@ -8,7 +8,7 @@ from backend.forecasting.management.commands._pipeline import (
     add_mode_arguments,
     whole_days,
 )
-from backend.forecasting.run_text import RunProgress, describe_backfill, describe_run
+from backend.forecasting.output.run_text import RunProgress, describe_backfill, describe_run
 from backend.forecasting.setup import RunOptions, set_up_etl
 from backend.forecasting.sql import render_connection_role, render_nightly_load
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from backend.forecasting.conf import SETTINGS, Config
-from backend.forecasting.findings_text import describe_findings
-from backend.forecasting.gcp import Clients
+from backend.forecasting.google.clients import Clients
 from backend.forecasting.management.commands._pipeline import PipelineCommand, whole_days
-from backend.forecasting.verification.report import check_report_path, write_report
+from backend.forecasting.output.findings_text import describe_findings
+from backend.forecasting.output.report import check_report_path, write_report
 from backend.forecasting.verification.snapshot import HORIZON_DAYS
 from backend.forecasting.verification.verify import Verification, verify
 

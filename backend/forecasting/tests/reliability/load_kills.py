@@ -13,7 +13,7 @@ from django.db import connection
 from google.api_core.exceptions import GoogleAPICallError
 
 from backend.forecasting.conf import load_config
-from backend.forecasting.gcp import make_clients
+from backend.forecasting.google.clients import make_clients
 from backend.forecasting.tests.reliability.processes import end_of, holds_soon, start_manage
 from backend.forecasting.tests.reliability.scene import Scene
 from backend.localcloud.errors import InvalidQuery

@@ -19,13 +19,13 @@ from backend.conftest import PASSWORDS, READER
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.conf import Config
-from backend.forecasting.gcp import Clients, make_clients
+from backend.forecasting.google.clients import Clients, make_clients
+from backend.forecasting.google.waiting import Pace
 from backend.forecasting.tests.commands import MAKE_CLIENTS, Result, call
 from backend.forecasting.tests.loading import TABLE, day_before, midnight
 from backend.forecasting.tests.reliability.scene import Fault as Trouble
 from backend.forecasting.tests.reliability.scene import Scene, judge_resources
 from backend.forecasting.training_table import DIMENSIONS
-from backend.forecasting.waiting import Pace
 from backend.localcloud.environment import setting_names
 from backend.localcloud.errors import NotFound
 from backend.localcloud.faults import Fault, Kind

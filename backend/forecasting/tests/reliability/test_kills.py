@@ -9,7 +9,7 @@ import pytest
 
 from backend.events.models import Event
 from backend.forecasting.conf import load_config
-from backend.forecasting.gcp import make_clients
+from backend.forecasting.google.clients import make_clients
 from backend.forecasting.tests.commands import call
 from backend.forecasting.tests.loading import TABLE, day_before
 from backend.forecasting.tests.reliability.extent import chosen

@@ -21,7 +21,7 @@ from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from urllib3.exceptions import NewConnectionError
 
 from backend.forecasting.conf import Config
-from backend.forecasting.waiting import (
+from backend.forecasting.google.waiting import (
     BoundedAdapter,
     BoundedRetry,
     Deadline,

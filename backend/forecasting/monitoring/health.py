@@ -2,7 +2,7 @@
 
 List it in a view of yours, or use the one at /health/, which is there where the package is:
 
-    HealthCheckView.as_view(checks=["backend.forecasting.health.NightlyLoad"])
+    HealthCheckView.as_view(checks=["backend.forecasting.monitoring.health.NightlyLoad"])
 
 It fails when the last run failed or is too old, or when a resource is gone or differs. It runs no
 query, so it costs nothing, and asks Google at most once in CACHE_SECONDS: probes come every few
@@ -19,7 +19,7 @@ from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnav
 
 from backend.forecasting.conf import load_config
 from backend.forecasting.errors import ForecastingError
-from backend.forecasting.gcp import make_clients
+from backend.forecasting.google.clients import make_clients
 from backend.forecasting.verification.findings import FindingStatus
 from backend.forecasting.verification.snapshot import look_at_resources
 from backend.forecasting.verification.verify import check_snapshot

@@ -11,13 +11,13 @@ from google.cloud import bigquery
 
 from backend.entities.models import Entity
 from backend.forecasting.conf import Config
-from backend.forecasting.gcp import Clients
-from backend.forecasting.source import why_out_of_reach
+from backend.forecasting.database.source import why_out_of_reach
+from backend.forecasting.google.clients import Clients
+from backend.forecasting.loading.queries import run_query
+from backend.forecasting.output.svg import clean_text
 from backend.forecasting.sql import render_report_data
 from backend.forecasting.training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
-from backend.forecasting.verification.queries import run_query
 from backend.forecasting.verification.snapshot import Window
-from backend.forecasting.verification.svg import clean_text
 
 ENTITIES = 40
 ENTITY_DAYS = 120

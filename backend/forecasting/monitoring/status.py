@@ -14,28 +14,34 @@ from django.core.cache import cache
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
-from backend.forecasting.causes import likely_cause
 from backend.forecasting.conf import Config, load_config
-from backend.forecasting.credentials import without_debug_logs
 from backend.forecasting.errors import ForecastingError, MissingPrerequisiteError
-from backend.forecasting.gcp import Clients, make_clients
-from backend.forecasting.google_errors import explain_credentials, google_errors
-from backend.forecasting.provisioning.scheduled_queries import observe_scheduled_queries
-from backend.forecasting.remembered import KEPT_SECONDS, Patience, Remembered, Seen, run_within
-from backend.forecasting.run_text import describe_run
-from backend.forecasting.runs import UNDER_WAY, result_of, start_or_adopt_run, state_of
-from backend.forecasting.sql import load_name
-from backend.forecasting.verification.charts import draw_coverage, draw_rows_per_day
-from backend.forecasting.verification.findings import Finding
-from backend.forecasting.verification.report import (
+from backend.forecasting.google.causes import likely_cause
+from backend.forecasting.google.clients import Clients, make_clients
+from backend.forecasting.google.errors import explain_credentials, google_errors
+from backend.forecasting.loading.runs import UNDER_WAY, result_of, start_or_adopt_run, state_of
+from backend.forecasting.monitoring.remembered import (
+    KEPT_SECONDS,
+    Patience,
+    Remembered,
+    Seen,
+    run_within,
+)
+from backend.forecasting.output.charts import draw_coverage, draw_rows_per_day
+from backend.forecasting.output.report import (
     RunLine,
     describe_result,
     describe_runs,
     look_for_charts,
 )
-from backend.forecasting.verification.report_data import ReportData
+from backend.forecasting.output.report_data import ReportData
+from backend.forecasting.output.run_text import describe_run
+from backend.forecasting.output.svg import Chart, load_libraries
+from backend.forecasting.provisioning.credentials import without_debug_logs
+from backend.forecasting.provisioning.scheduled_queries import observe_scheduled_queries
+from backend.forecasting.sql import load_name
+from backend.forecasting.verification.findings import Finding
 from backend.forecasting.verification.snapshot import HORIZON_DAYS, Snapshot, Unseen
-from backend.forecasting.verification.svg import Chart, load_libraries
 from backend.forecasting.verification.verify import verify
 
 FRESH_SECONDS = 60

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
-from backend.forecasting.training_table import DIMENSIONS, TARGET_COLUMN
-from backend.forecasting.verification.report_data import (
+from backend.forecasting.output.report_data import (
     DayRows,
     EntityHistory,
     ReportData,
     ScoreStep,
 )
-from backend.forecasting.verification.svg import (
+from backend.forecasting.output.svg import (
     BAR,
     EMPTY,
     HEAT,
@@ -25,6 +24,7 @@ from backend.forecasting.verification.svg import (
     Chart,
     to_svg,
 )
+from backend.forecasting.training_table import DIMENSIONS, TARGET_COLUMN
 
 HISTORIES = 6
 _DAY: Final = "utcyearmonthdate"

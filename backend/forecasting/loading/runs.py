@@ -14,14 +14,14 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 )
 
 from backend.forecasting.conf import Config
-from backend.forecasting.credentials import without_debug_logs
-from backend.forecasting.gcp import Clients, is_transient
-from backend.forecasting.google_errors import (
+from backend.forecasting.google.clients import Clients, is_transient
+from backend.forecasting.google.errors import (
     GOOGLE_ERRORS,
     UNREADABLE,
     google_errors,
     without_login,
 )
+from backend.forecasting.provisioning.credentials import without_debug_logs
 
 UNDER_WAY = (TransferState.PENDING, TransferState.RUNNING)
 ENDED = (TransferState.SUCCEEDED, TransferState.FAILED, TransferState.CANCELLED)

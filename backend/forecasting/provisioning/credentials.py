@@ -12,8 +12,8 @@ from google.cloud.secretmanager_v1.types import SecretPayload
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import MissingPrerequisiteError
-from backend.forecasting.gcp import Clients
-from backend.forecasting.google_errors import gather, google_errors, text_of
+from backend.forecasting.google.clients import Clients
+from backend.forecasting.google.errors import gather, google_errors, text_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,14 +15,14 @@ from enum import StrEnum
 from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
-from backend.forecasting.causes import likely_cause
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import RunFailed, SettingError
-from backend.forecasting.gcp import Clients
-from backend.forecasting.google_errors import google_errors, text_of
-from backend.forecasting.runs import RunResult
+from backend.forecasting.google.causes import likely_cause
+from backend.forecasting.google.clients import Clients
+from backend.forecasting.google.errors import google_errors, text_of
+from backend.forecasting.loading.day_sums import BothSides, sum_up_through_connection
+from backend.forecasting.loading.runs import RunResult
 from backend.forecasting.sql import render_nightly_load
-from backend.forecasting.verification.day_sums import BothSides, sum_up_through_connection
 
 SLICE_DAYS = 90
 """Far below the 4,000 partitions that one job may modify (bigquery/quotas), and no more for

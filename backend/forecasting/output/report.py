@@ -15,19 +15,19 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferRun, TransferSta
 
 from backend.forecasting.conf import shown
 from backend.forecasting.errors import ForecastingError
-from backend.forecasting.findings_text import summarize_findings
-from backend.forecasting.gcp import Clients
-from backend.forecasting.runs import UNDER_WAY, message_of, seconds_of, state_of
-from backend.forecasting.verification.charts import (
+from backend.forecasting.google.clients import Clients
+from backend.forecasting.loading.runs import UNDER_WAY, message_of, seconds_of, state_of
+from backend.forecasting.output.charts import (
     draw_coverage,
     draw_histories,
     draw_rows_per_day,
     draw_scores,
 )
+from backend.forecasting.output.findings_text import summarize_findings
+from backend.forecasting.output.report_data import ReportData, read_report_data
+from backend.forecasting.output.svg import load_libraries
 from backend.forecasting.verification.findings import FindingStatus, count_findings
-from backend.forecasting.verification.report_data import ReportData, read_report_data
 from backend.forecasting.verification.snapshot import Snapshot, Unseen, see, succeeded_runs
-from backend.forecasting.verification.svg import load_libraries
 from backend.forecasting.verification.verify import Verification
 from backend.forecasting.verification.words import count_bytes, count_things
 
