@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 
 from backend.localcloud.environment import forget_settings, setting_names
-from backend.localcloud.postgres import PORT, RunningPostgres, create_role, start_postgres
+from backend.localcloud.postgres.server import PORT, RunningPostgres, create_role, start_postgres
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

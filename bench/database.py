@@ -15,7 +15,7 @@ import psycopg2
 import psycopg2.extensions
 
 from backend.localcloud.environment import forget_settings
-from backend.localcloud.postgres import (
+from backend.localcloud.postgres.server import (
     RunningPostgres,
     create_database,
     create_role,

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backend.localcloud.postgres import RunningPostgres
+from backend.localcloud.postgres.server import RunningPostgres
 
 _PROC = Path("/proc")
 _LOOK_SECONDS = 0.01

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend.localcloud.clock import Clock
-from backend.localcloud.errors import AlreadyExists, InvalidArgument, NotFound
-from backend.localcloud.names import Place, Projects, split_name
-from backend.localcloud.protojson import patch
+from backend.localcloud.http.errors import AlreadyExists, InvalidArgument, NotFound
+from backend.localcloud.http.names import Place, Projects, split_name
+from backend.localcloud.http.protojson import patch
 
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{1,1024}\Z")
 INSTANCE_ID = re.compile(r"[a-z0-9:.-]+:[a-z0-9-]+:[a-z0-9-]+\Z")

@@ -19,8 +19,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from backend.localcloud.environment import forget_settings, setting_names
-from backend.localcloud.keeper import KeptProcess, start_kept
-from backend.localcloud.postgres import (
+from backend.localcloud.postgres.keeper import KeptProcess, start_kept
+from backend.localcloud.postgres.server import (
     RunningPostgres,
     create_database,
     create_role,

@@ -13,8 +13,13 @@ import google_crc32c
 
 from backend.localcloud.clock import Clock, timestamp
 from backend.localcloud.connections import page
-from backend.localcloud.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from backend.localcloud.names import Projects, split_name
+from backend.localcloud.http.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+)
+from backend.localcloud.http.names import Projects, split_name
 
 
 @dataclass

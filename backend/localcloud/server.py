@@ -10,19 +10,19 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from backend.localcloud.broken_replies import WireReply
 from backend.localcloud.clock import Clock
 from backend.localcloud.connections import Connections
-from backend.localcloud.errors import CloudError, NotDone, ServiceDisabled
-from backend.localcloud.faults import Fault, Faults
-from backend.localcloud.names import Projects
-from backend.localcloud.routes import Call, Route, find, table
+from backend.localcloud.http.broken_replies import WireReply
+from backend.localcloud.http.errors import CloudError, NotDone, ServiceDisabled
+from backend.localcloud.http.faults import Fault, Faults
+from backend.localcloud.http.names import Projects
+from backend.localcloud.http.routes import Call, Route, find, table
+from backend.localcloud.http.web import HOST, WebServer
 from backend.localcloud.secrets import Secrets
-from backend.localcloud.web import HOST, WebServer
 
 if TYPE_CHECKING:
-    from backend.localcloud.bigquery import BigQuery
-    from backend.localcloud.transfers import Transfers
+    from backend.localcloud.bigquery.front import BigQuery
+    from backend.localcloud.transfers.configs import Transfers
 
 CREDENTIALS = {"password", "data"}
 
@@ -218,10 +218,10 @@ class LocalCloud:
     def _compose(self) -> None:
         """Put the services together; bqemulator is imported here, not in production."""
         _silence()
-        from backend.localcloud.bigquery import BigQuery
-        from backend.localcloud.emulator import Emulator
-        from backend.localcloud.federation import Federation
-        from backend.localcloud.transfers import Transfers
+        from backend.localcloud.bigquery.federation import Federation
+        from backend.localcloud.bigquery.front import BigQuery
+        from backend.localcloud.bqemulator.emulator import Emulator
+        from backend.localcloud.transfers.configs import Transfers
 
         federation = Federation(self.sql_instances, self.connections)
         self.bigquery = BigQuery(Emulator(), federation, self.projects)

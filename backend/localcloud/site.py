@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from backend.localcloud.keeper import start_kept
+from backend.localcloud.postgres.keeper import start_kept
 
 USER = "demo"
 _SERVES = re.compile(r"at (http://127\.0\.0\.1:[1-9]\d*/)")

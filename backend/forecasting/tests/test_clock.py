@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from backend.forecasting.tests.clock import FastClock
-from backend.localcloud.web import HOST, WebServer
+from backend.localcloud.http.web import HOST, WebServer
 
 
 def test_fast_clock__skips_what_this_thread_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from django.db import connection
 
 from backend.forecasting.tests.concurrent_runs import command_environment
 from backend.forecasting.tests.reliability.processes import run_at_once
-from backend.localcloud.postgres import RunningPostgres
+from backend.localcloud.postgres.server import RunningPostgres
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

@@ -16,7 +16,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from backend.localcloud.history import write_history
-from backend.localcloud.postgres import RunningPostgres
+from backend.localcloud.postgres.server import RunningPostgres
 from backend.localcloud.sample import SampleOptions, generate_history
 
 if TYPE_CHECKING:

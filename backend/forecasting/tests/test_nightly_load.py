@@ -22,7 +22,7 @@ from backend.forecasting.tests.loading import (
     start_run,
     table_rows,
 )
-from backend.localcloud.postgres import RunningPostgres, admin_cursor
+from backend.localcloud.postgres.server import RunningPostgres, admin_cursor
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

@@ -13,7 +13,7 @@ from backend.entities.models import Entity
 from backend.forecasting.conf import load_config
 from backend.forecasting.tests.commands import Result, call
 from backend.forecasting.tests.loading import day_before, mention
-from backend.localcloud.faults import EVERY_TIME, Fault, Kind
+from backend.localcloud.http.faults import EVERY_TIME, Fault, Kind
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

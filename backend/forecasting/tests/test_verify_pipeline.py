@@ -35,7 +35,7 @@ from backend.forecasting.tests.tampering import (
     wrong_password,
 )
 from backend.forecasting.verification import resource_checks, vertex_checks
-from backend.localcloud.faults import Fault, Kind
+from backend.localcloud.http.faults import Fault, Kind
 
 pytestmark = pytest.mark.django_db
 

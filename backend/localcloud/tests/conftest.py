@@ -23,7 +23,7 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
 from backend.conftest import OWNER, PASSWORDS, READER, SQL_INSTANCE
-from backend.localcloud.postgres import RunningPostgres, create_database
+from backend.localcloud.postgres.server import RunningPostgres, create_database
 from backend.localcloud.server import LocalCloud
 
 PROJECT = "demo-project"

@@ -17,7 +17,7 @@ from google.iam.v1.policy_pb2 import Binding, Policy  # type: ignore[import-unty
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from backend.conftest import PASSWORDS, READER
-from backend.localcloud.names import project_number
+from backend.localcloud.http.names import project_number
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PARENT, ConnectionFactory, GoogleClients, Send
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from googleapiclient.discovery import build_from_document  # type: ignore[import-untyped]
 
-from backend.localcloud.discovery import check_resource, packaged
-from backend.localcloud.errors import InvalidArgument
+from backend.localcloud.http.discovery import check_resource, packaged
+from backend.localcloud.http.errors import InvalidArgument
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import Send
 

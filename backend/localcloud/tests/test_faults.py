@@ -13,12 +13,12 @@ import requests
 from google.api_core.exceptions import Forbidden
 from urllib3.exceptions import IncompleteRead, ProtocolError
 
-from backend.localcloud.faults import EVERY_TIME, Fault, Kind
-from backend.localcloud.names import project_number
+from backend.localcloud.http.faults import EVERY_TIME, Fault, Kind
+from backend.localcloud.http.names import project_number
+from backend.localcloud.http.web import HOST
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PARENT, PROJECT, GoogleClients, Send
 from backend.localcloud.tests.test_server import CALLS
-from backend.localcloud.web import HOST
 
 DATASETS = f"/bigquery/v2/projects/{PROJECT}/datasets"
 BODY = {"datasetReference": {"datasetId": "d"}}

@@ -13,7 +13,7 @@ from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter, Table
 from google.cloud.bigquery_connection_v1.types import Connection
 
 from backend.conftest import OWNER, PASSWORDS, READER, SQL_INSTANCE
-from backend.localcloud.postgres import RunningPostgres
+from backend.localcloud.postgres.server import RunningPostgres
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import (
     LOCATION,

@@ -9,7 +9,7 @@ import pytest
 from google.api_core.exceptions import BadRequest, Conflict, GoogleAPICallError, NotFound
 from google.cloud.bigquery import Dataset, QueryJob, QueryJobConfig, Table
 
-from backend.localcloud.errors import InvalidQuery
+from backend.localcloud.http.errors import InvalidQuery
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PROJECT, GoogleClients, Query, Send
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from backend.localcloud import keeper
-from backend.localcloud.keeper import KeptProcess, start_kept
+from backend.localcloud.postgres import keeper
+from backend.localcloud.postgres.keeper import KeptProcess, start_kept
 
 Start = Callable[[str], tuple[KeptProcess, int]]
 PROGRAM = "import os, signal, sys, tempfile; {}; print(os.getpid(), flush=True); signal.pause()"

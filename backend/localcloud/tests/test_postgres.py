@@ -14,8 +14,8 @@ import psycopg2
 import pytest
 from django.conf import settings
 
-from backend.localcloud import postgres as embedded
-from backend.localcloud.postgres import (
+from backend.localcloud.postgres import server as embedded
+from backend.localcloud.postgres.server import (
     LocalPostgresError,
     RunningPostgres,
     admin_cursor,
@@ -175,7 +175,7 @@ def test_start__failure_says_why_and_leaves_nothing(monkeypatch: pytest.MonkeyPa
 def test_server__does_not_outlive_the_process_that_started_it(number: signal.Signals) -> None:
     program = (
         "import signal\n"
-        "from backend.localcloud.postgres import start_postgres\n"
+        "from backend.localcloud.postgres.server import start_postgres\n"
         "server = start_postgres()\n"
         "print(server.folder, flush=True)\n"
         "signal.pause()\n"

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backend.localcloud.errors import InvalidArgument
-from backend.localcloud.schedules import parse
+from backend.localcloud.http.errors import InvalidArgument
+from backend.localcloud.transfers.schedules import parse
 
 # A Thursday.
 NOW = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)

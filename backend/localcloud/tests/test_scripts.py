@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.localcloud.errors import InvalidQuery, NotDone
-from backend.localcloud.scripts import (
+from backend.localcloud.bigquery.scripts import (
     argument_text,
     external_queries,
     literal,
@@ -22,6 +21,7 @@ from backend.localcloud.scripts import (
     substitute,
     using_name,
 )
+from backend.localcloud.http.errors import InvalidQuery, NotDone
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from google.api_core.exceptions import AlreadyExists, BadRequest, Conflict, NotFound
 from google.cloud.secretmanager_v1.types import Replication, Secret, SecretPayload
 
-from backend.localcloud.names import project_number
+from backend.localcloud.http.names import project_number
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PROJECT, GoogleClients, Send
 

@@ -16,8 +16,9 @@ from google.api_core.exceptions import Forbidden
 from google.cloud.bigquery import Table
 from google.cloud.bigquery_connection_v1.types import Connection
 
-from backend.localcloud.errors import SERVICE_TITLES
-from backend.localcloud.names import project_number
+from backend.localcloud.http.errors import SERVICE_TITLES
+from backend.localcloud.http.names import project_number
+from backend.localcloud.http.web import HOST, WebServer
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import (
     PARENT,
@@ -27,7 +28,6 @@ from backend.localcloud.tests.conftest import (
     Query,
     Send,
 )
-from backend.localcloud.web import HOST, WebServer
 
 BIGQUERY = f"/bigquery/v2/projects/{PROJECT}"
 
@@ -92,7 +92,7 @@ def test_life__stop_does_not_wait_for_a_query(
 def test_life__stop_closes_a_connection_that_its_client_does_not_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("backend.localcloud.web.GRACE_SECONDS", 0)
+    monkeypatch.setattr("backend.localcloud.http.web.GRACE_SECONDS", 0)
     server = WebServer(0, lambda call: (200, "x" * 2**24))
     server.start()
     with socket.create_connection((HOST, server.port), timeout=5) as client:

@@ -11,7 +11,7 @@ import pytest
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from google.cloud.bigquery import Dataset, ScalarQueryParameter, Table
 
-from backend.localcloud.engine import without_nested_loop
+from backend.localcloud.bqemulator.engine import without_nested_loop
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PROJECT, GoogleClients, Query
 

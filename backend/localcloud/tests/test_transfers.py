@@ -17,7 +17,7 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 )
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from backend.localcloud.names import project_number
+from backend.localcloud.http.names import project_number
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PARENT, PROJECT, ConfigFactory, GoogleClients, Send
 

@@ -11,7 +11,7 @@ from pytest_django import DjangoDbBlocker
 from backend.forecasting.tests.reliability.document import Ran, write_document
 from backend.forecasting.tests.reliability.scene import Scene, build_scene
 from backend.forecasting.tests.reliability.tally import Tally
-from backend.localcloud.postgres import RunningPostgres
+from backend.localcloud.postgres.server import RunningPostgres
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter

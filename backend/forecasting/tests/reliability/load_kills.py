@@ -16,9 +16,9 @@ from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
 from backend.forecasting.tests.reliability.processes import end_of, holds_soon, start_manage
 from backend.forecasting.tests.reliability.scene import Scene
-from backend.localcloud.errors import InvalidQuery
-from backend.localcloud.jobs import Job
-from backend.localcloud.postgres import admin_cursor
+from backend.localcloud.bigquery.jobs import Job
+from backend.localcloud.http.errors import InvalidQuery
+from backend.localcloud.postgres.server import admin_cursor
 
 RUN_NOW = ("bq_setup_etl", "--run-now")
 _LOAD = "scheduled_query_"

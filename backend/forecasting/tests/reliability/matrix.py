@@ -27,9 +27,9 @@ from backend.forecasting.tests.reliability.scene import Fault as Trouble
 from backend.forecasting.tests.reliability.scene import Scene, judge_resources
 from backend.forecasting.training_table import DIMENSIONS
 from backend.localcloud.environment import setting_names
-from backend.localcloud.errors import NotFound
-from backend.localcloud.faults import Fault, Kind
 from backend.localcloud.history import History, write_history
+from backend.localcloud.http.errors import NotFound
+from backend.localcloud.http.faults import Fault, Kind
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud, RecordedRequest

@@ -20,9 +20,9 @@ from backend.forecasting.tests.loading import TABLE
 from backend.forecasting.tests.reliability.processes import holds_soon, run_all
 from backend.forecasting.training_table import COLUMNS
 from backend.localcloud.environment import setting_names
-from backend.localcloud.errors import NotFound
 from backend.localcloud.history import History, write_history
-from backend.localcloud.postgres import RunningPostgres, admin_cursor
+from backend.localcloud.http.errors import NotFound
+from backend.localcloud.postgres.server import RunningPostgres, admin_cursor
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

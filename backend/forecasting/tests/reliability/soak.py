@@ -19,7 +19,7 @@ from backend.forecasting.tests.loading import mention, midnight, start_run
 from backend.forecasting.tests.reliability.load_kills import source_session
 from backend.forecasting.tests.reliability.processes import holds_soon
 from backend.forecasting.tests.reliability.scene import Key, Scene
-from backend.localcloud.postgres import admin_cursor
+from backend.localcloud.postgres.server import admin_cursor
 
 NIGHTLY = time(2)
 ENTITIES, DAYS_BEFORE = 6, 30

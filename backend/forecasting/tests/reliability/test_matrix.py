@@ -11,8 +11,8 @@ from backend.forecasting.tests.reliability.matrix import COMMANDS, Cell, Matrix,
 from backend.forecasting.tests.reliability.scene import Fault as Trouble
 from backend.forecasting.tests.reliability.scene import Scene
 from backend.forecasting.tests.reliability.tally import FAULTS, Tally
-from backend.localcloud.faults import Kind
-from backend.localcloud.postgres import RunningPostgres
+from backend.localcloud.http.faults import Kind
+from backend.localcloud.postgres.server import RunningPostgres
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

@@ -16,7 +16,7 @@ from backend.forecasting.tests.reliability.processes import PATIENCE_SECONDS
 from backend.forecasting.tests.reliability.scene import Fault, Scene, build_scene, judge_rows
 from backend.forecasting.tests.reliability.soak import Night, World, changed
 from backend.forecasting.tests.reliability.tally import Tally
-from backend.localcloud.postgres import RunningPostgres
+from backend.localcloud.postgres.server import RunningPostgres
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from backend.localcloud.postgres import LocalPostgresError
+from backend.localcloud.postgres.server import LocalPostgresError
 
 
 class Command(BaseCommand):

@@ -24,9 +24,9 @@ from bqemulator.storage.engine import SNAPSHOTS_SCHEMA
 from bqemulator.udf.runtime import UDFRegistry
 from bqemulator.versioning.snapshots import SnapshotManager
 
-from backend.localcloud.engine import Engine, Work, current
-from backend.localcloud.errors import CloudError, error_for
-from backend.localcloud.interpreter import explain, install
+from backend.localcloud.bqemulator.engine import Engine, Work, current
+from backend.localcloud.bqemulator.interpreter import explain, install
+from backend.localcloud.http.errors import CloudError, error_for
 
 
 @dataclass

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bqemulator.domain.errors import DomainError
 from sqlglot import exp
 
-from backend.localcloud.catalog import BYTES_A_CELL
-from backend.localcloud.ddl import (
+from backend.localcloud.bigquery.ddl import (
     is_temporary,
     options,
     parse,
@@ -24,15 +23,16 @@ from backend.localcloud.ddl import (
     schema_location,
     target,
 )
-from backend.localcloud.errors import CloudError, InvalidQuery, NotDone, NotFound
-from backend.localcloud.federation import Reader
-from backend.localcloud.interpreter import AssertStmt, parse_script
-from backend.localcloud.scripts import external_queries, substitute
-from backend.localcloud.tables import partition_spec
+from backend.localcloud.bigquery.federation import Reader
+from backend.localcloud.bigquery.scripts import external_queries, substitute
+from backend.localcloud.bigquery.tables import partition_spec
+from backend.localcloud.bqemulator.catalog import BYTES_A_CELL
+from backend.localcloud.bqemulator.interpreter import AssertStmt, parse_script
+from backend.localcloud.http.errors import CloudError, InvalidQuery, NotDone, NotFound
 
 if TYPE_CHECKING:
-    from backend.localcloud.bigquery import BigQuery
-    from backend.localcloud.engine import Work
+    from backend.localcloud.bigquery.front import BigQuery
+    from backend.localcloud.bqemulator.engine import Work
 
 # The attributes of bqemulator's statements that hold SQL, and those that hold an expression.
 SQL_ATTRIBUTES = ("sql", "source_sql")

@@ -12,7 +12,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from backend.localcloud.errors import InvalidArgument, InvalidQuery, NotDone
+from backend.localcloud.http.errors import InvalidArgument, InvalidQuery, NotDone
 
 if TYPE_CHECKING:
     from sqlglot.tokenizer_core import Token

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from backend.localcloud import discovery
-from backend.localcloud.errors import InvalidArgument, NotDone
-from backend.localcloud.protojson import bind
+from backend.localcloud.http import discovery
+from backend.localcloud.http.errors import InvalidArgument, NotDone
+from backend.localcloud.http.protojson import bind
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

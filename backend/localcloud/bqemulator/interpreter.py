@@ -24,9 +24,8 @@ from bqemulator.sql.inner_query import rewrite_and_translate_statement
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 
-from backend.localcloud.ddl import changes_schema
-from backend.localcloud.engine import bigquery_errors, current, domain_errors
-from backend.localcloud.scripts import (
+from backend.localcloud.bigquery.ddl import changes_schema
+from backend.localcloud.bigquery.scripts import (
     first_word,
     literal,
     replace_system_variables,
@@ -34,6 +33,7 @@ from backend.localcloud.scripts import (
     substitute,
     using_name,
 )
+from backend.localcloud.bqemulator.engine import bigquery_errors, current, domain_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import psycopg2.extensions
 
-from backend.localcloud.errors import InvalidQuery, NotDone
+from backend.localcloud.http.errors import InvalidQuery, NotDone
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 import psycopg2
 import psycopg2.extensions
 
-from backend.localcloud.errors import InvalidQuery, NotDone, NotFound
-from backend.localcloud.postgres_rows import (
+from backend.localcloud.bigquery.postgres_rows import (
     PREFIX,
     copy_rows,
     describe_columns,
     empty,
     prepare_error,
 )
-from backend.localcloud.scripts import TableCall, argument_text
+from backend.localcloud.bigquery.scripts import TableCall, argument_text
+from backend.localcloud.http.errors import InvalidQuery, NotDone, NotFound
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from backend.localcloud.bigquery.statements import is_select
 from backend.localcloud.clock import Clock, timestamp
-from backend.localcloud.errors import CloudError, NotDone
-from backend.localcloud.statements import is_select
-from backend.localcloud.transfer_rules import schedule_of
+from backend.localcloud.http.errors import CloudError, NotDone
+from backend.localcloud.transfers.rules import schedule_of
 
 if TYPE_CHECKING:
-    from backend.localcloud.bigquery import BigQuery
-    from backend.localcloud.transfers import TransferConfig
+    from backend.localcloud.bigquery.front import BigQuery
+    from backend.localcloud.transfers.configs import TransferConfig
 
 WORKERS = 3
 UNFINISHED = ("PENDING", "RUNNING")

@@ -12,18 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from bqemulator.domain.errors import DomainError
 
-from backend.localcloud.catalog import error_of
-from backend.localcloud.emulator import Answer, error_of_domain
-from backend.localcloud.errors import (
-    AlreadyExists,
-    CloudError,
-    InvalidArgument,
-    InvalidQuery,
-    NotDone,
-)
-from backend.localcloud.jobs import Job, message, patched, script_dry_run, stopped
-from backend.localcloud.scripts import parameter_literal, substitute
-from backend.localcloud.statements import (
+from backend.localcloud.bigquery.jobs import Job, message, patched, script_dry_run, stopped
+from backend.localcloud.bigquery.scripts import parameter_literal, substitute
+from backend.localcloud.bigquery.statements import (
     StatementHooks,
     is_select,
     only_reads,
@@ -31,9 +22,18 @@ from backend.localcloud.statements import (
     script_references,
     statement_count,
 )
+from backend.localcloud.bqemulator.catalog import error_of
+from backend.localcloud.bqemulator.emulator import Answer, error_of_domain
+from backend.localcloud.http.errors import (
+    AlreadyExists,
+    CloudError,
+    InvalidArgument,
+    InvalidQuery,
+    NotDone,
+)
 
 if TYPE_CHECKING:
-    from backend.localcloud.bigquery import BigQuery
+    from backend.localcloud.bigquery.front import BigQuery
 
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,1024}\Z")
 WORKERS = 8

@@ -6,7 +6,7 @@ import re
 import zlib
 from dataclasses import dataclass, field
 
-from backend.localcloud.errors import InvalidArgument
+from backend.localcloud.http.errors import InvalidArgument
 
 PROJECT_ID = re.compile(r"[a-z0-9:.-]+\Z|\d+\Z")
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from backend.localcloud.broken_replies import Hang, Markup, Reset, Truncated, WireReply
-from backend.localcloud.errors import (
+from backend.localcloud.http.broken_replies import Hang, Markup, Reset, Truncated, WireReply
+from backend.localcloud.http.errors import (
     SERVICE_TITLES,
     AlreadyExists,
     BadGateway,
@@ -29,7 +29,7 @@ from backend.localcloud.errors import (
 )
 
 if TYPE_CHECKING:
-    from backend.localcloud.routes import Call
+    from backend.localcloud.http.routes import Call
 
 
 class Kind(StrEnum):

@@ -20,11 +20,11 @@ from bqemulator.storage.sql_identifiers import quoted_table_ref
 from bqemulator.storage.type_map import bq_schema_to_duckdb_columns
 from sqlglot import exp
 
-from backend.localcloud import ddl
-from backend.localcloud.errors import CloudError, error_for
+from backend.localcloud.bigquery import ddl
+from backend.localcloud.http.errors import CloudError, error_for
 
 if TYPE_CHECKING:
-    from backend.localcloud.emulator import Emulator
+    from backend.localcloud.bqemulator.emulator import Emulator
 
 BYTES_A_CELL = 8
 

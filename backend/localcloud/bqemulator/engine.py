@@ -28,8 +28,8 @@ from bqemulator.domain.errors import (
 )
 from bqemulator.storage.engine import DuckDBEngine
 
-from backend.localcloud.errors import AlreadyExists, CloudError, NotDone, NotFound
-from backend.localcloud.scripts import position
+from backend.localcloud.bigquery.scripts import position
+from backend.localcloud.http.errors import AlreadyExists, CloudError, NotDone, NotFound
 
 SPATIAL = "spatial.duckdb_extension"
 

@@ -8,7 +8,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from backend.localcloud.errors import NotDone
+from backend.localcloud.http.errors import NotDone
 
 DAY_MS = 24 * 3600 * 1000
 TABLE_OPTIONS = {"description", "partition_expiration_days"}

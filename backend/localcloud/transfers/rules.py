@@ -6,8 +6,8 @@ import re
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from backend.localcloud import schedules
-from backend.localcloud.errors import InvalidArgument, NotDone, NotFound
+from backend.localcloud.http.errors import InvalidArgument, NotDone, NotFound
+from backend.localcloud.transfers import schedules
 
 DATA_SOURCE = "scheduled_query"
 PARAMETERS = (

@@ -9,17 +9,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from backend.localcloud.catalog import Catalog, error_of
-from backend.localcloud.datasets import Datasets
-from backend.localcloud.discovery import check_resource
-from backend.localcloud.emulator import Emulator
-from backend.localcloud.errors import (
-    NotFound,
-    error_for,
-)
-from backend.localcloud.federation import Federation
-from backend.localcloud.job_runner import JobRunner
-from backend.localcloud.jobs import (
+from backend.localcloud.bigquery.datasets import Datasets
+from backend.localcloud.bigquery.federation import Federation
+from backend.localcloud.bigquery.job_runner import JobRunner
+from backend.localcloud.bigquery.jobs import (
     Job,
     dry_answer,
     listed,
@@ -28,9 +21,16 @@ from backend.localcloud.jobs import (
     refused,
     show_timestamps,
 )
-from backend.localcloud.names import Projects
-from backend.localcloud.routes import Call
-from backend.localcloud.tables import Tables
+from backend.localcloud.bigquery.tables import Tables
+from backend.localcloud.bqemulator.catalog import Catalog, error_of
+from backend.localcloud.bqemulator.emulator import Emulator
+from backend.localcloud.http.discovery import check_resource
+from backend.localcloud.http.errors import (
+    NotFound,
+    error_for,
+)
+from backend.localcloud.http.names import Projects
+from backend.localcloud.http.routes import Call
 
 INSERT_WAIT_SECONDS = 2.0
 QUERY_WAIT_MS = 10_000

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from backend.localcloud.errors import InvalidArgument
+from backend.localcloud.http.errors import InvalidArgument
 
 DEFAULT = "every 24 hours"
 SHORTEST = timedelta(minutes=5)

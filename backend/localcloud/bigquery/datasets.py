@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backend.localcloud.connections import page
-from backend.localcloud.discovery import check_resource
-from backend.localcloud.errors import (
+from backend.localcloud.http.discovery import check_resource
+from backend.localcloud.http.errors import (
     AlreadyExists,
     ConditionNotMet,
     InvalidArgument,
@@ -16,8 +16,8 @@ from backend.localcloud.errors import (
 )
 
 if TYPE_CHECKING:
-    from backend.localcloud.catalog import Catalog
-    from backend.localcloud.routes import Call
+    from backend.localcloud.bqemulator.catalog import Catalog
+    from backend.localcloud.http.routes import Call
 
 DATASET_ID = re.compile(r"\w{1,1024}\Z", re.ASCII)
 LOCATION = re.compile(r"[A-Za-z][A-Za-z0-9-]+\Z")

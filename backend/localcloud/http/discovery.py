@@ -10,10 +10,10 @@ import importlib.resources
 import json
 from typing import TYPE_CHECKING, Any
 
-from backend.localcloud.errors import InvalidArgument, NotFound
+from backend.localcloud.http.errors import InvalidArgument, NotFound
 
 if TYPE_CHECKING:
-    from backend.localcloud.routes import Call
+    from backend.localcloud.http.routes import Call
     from backend.localcloud.server import LocalCloud
 
 PACKAGED = "googleapiclient.discovery_cache.documents"

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from backend.localcloud.connections import page
-from backend.localcloud.errors import FailedPrecondition, NotFound
-from backend.localcloud.names import split_name
-from backend.localcloud.runs import Run
-from backend.localcloud.transfer_rules import requested_times
+from backend.localcloud.http.errors import FailedPrecondition, NotFound
+from backend.localcloud.http.names import split_name
+from backend.localcloud.transfers.rules import requested_times
+from backend.localcloud.transfers.runs import Run
 
 if TYPE_CHECKING:
-    from backend.localcloud.transfers import TransferConfig, Transfers
+    from backend.localcloud.transfers.configs import TransferConfig, Transfers
 
 CLOCK_SKEW = timedelta(minutes=1)
 

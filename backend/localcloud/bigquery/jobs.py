@@ -9,7 +9,7 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.localcloud.errors import error_for
+from backend.localcloud.http.errors import error_for
 
 TABLE_NAME = re.compile(r"(Not found|Already Exists): Table ([\w-]+)\.(\w+)\.(\w+)")
 COLOURS = re.compile(r"\x1b\[\d*m")

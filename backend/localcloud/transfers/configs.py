@@ -10,19 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from backend.localcloud import schedules
-from backend.localcloud.bigquery import BigQuery
+from backend.localcloud.bigquery.front import BigQuery
 from backend.localcloud.clock import Clock, timestamp
 from backend.localcloud.connections import page
-from backend.localcloud.errors import (
+from backend.localcloud.http.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
 )
-from backend.localcloud.names import Place, Projects, split_name
-from backend.localcloud.protojson import REQUEST_FIELDS, camel, patch
-from backend.localcloud.runs import Run, Runner, Scheduler
-from backend.localcloud.transfer_rules import (
+from backend.localcloud.http.names import Place, Projects, split_name
+from backend.localcloud.http.protojson import REQUEST_FIELDS, camel, patch
+from backend.localcloud.transfers import schedules
+from backend.localcloud.transfers.rules import (
     CALLER,
     DATA_SOURCE,
     PARAMETERS,
@@ -32,7 +31,8 @@ from backend.localcloud.transfer_rules import (
     owner,
     schedule_of,
 )
-from backend.localcloud.transfer_runs import TransferRuns
+from backend.localcloud.transfers.run_api import TransferRuns
+from backend.localcloud.transfers.runs import Run, Runner, Scheduler
 
 OUTPUT_ONLY = (
     "name",

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from backend.localcloud.errors import InvalidArgument
+from backend.localcloud.http.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from backend.localcloud.routes import Call
+    from backend.localcloud.http.routes import Call
 
 SYSTEM_PARAMETERS = frozenset(
     [
