@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.conf import settings
 
-from backend.localcloud.environment import forget_settings, setting_names
+from backend.demo.environment import forget_settings, setting_names
 from backend.localcloud.postgres.server import PORT, RunningPostgres, create_role, start_postgres
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg2
 import psycopg2.extensions
 
-from backend.localcloud.environment import forget_settings
+from backend.demo.environment import forget_settings
 from backend.localcloud.postgres.server import (
     RunningPostgres,
     create_database,

@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "backend.forecasting",
     # Only commands for development and tests; imports nothing until one of them runs.
     "backend.localcloud",
+    "backend.demo",
 ]
 if find_spec("health_check"):
     INSTALLED_APPS.append("health_check")

@@ -5,11 +5,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import escape
 
+from backend.demo.history import write_history
+from backend.demo.sample import SampleOptions, generate_history
+from backend.demo.sample_names import AWKWARD_NAMES
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
-from backend.localcloud.history import write_history
-from backend.localcloud.sample import SampleOptions, generate_history
-from backend.localcloud.sample_names import AWKWARD_NAMES
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sample")]
 

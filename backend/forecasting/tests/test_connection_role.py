@@ -15,9 +15,9 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import Settings
 
-from backend.localcloud.history import write_history
+from backend.demo.history import write_history
+from backend.demo.sample import SampleOptions, generate_history
 from backend.localcloud.postgres.server import RunningPostgres
-from backend.localcloud.sample import SampleOptions, generate_history
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

@@ -10,13 +10,13 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from backend.demo.history import write_history
+from backend.demo.sample import SampleOptions, generate_history
 from backend.entities.models import EntityMention
 from backend.events.models import Event
 from backend.forecasting.tests.expected import assert_same_rows, expected_rows
 from backend.forecasting.tests.loading import TABLE, TODAY, table_rows
 from backend.forecasting.training_table import COLUMNS, DESCRIPTION
-from backend.localcloud.history import write_history
-from backend.localcloud.sample import SampleOptions, generate_history
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

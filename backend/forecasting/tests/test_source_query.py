@@ -21,11 +21,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from psycopg2.extras import execute_values
 
+from backend.demo.gdelt import read_events
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.sql import render_source_query, with_days
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS
-from backend.localcloud.gdelt import read_events
 
 pytestmark = pytest.mark.django_db
 

@@ -16,6 +16,8 @@ from django.test import override_settings
 from sqlglot.dialects.dialect import Dialect
 
 from backend.conftest import PASSWORDS, READER
+from backend.demo.environment import setting_names
+from backend.demo.history import History, write_history
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.conf import Config
@@ -26,8 +28,6 @@ from backend.forecasting.tests.loading import TABLE, day_before, midnight
 from backend.forecasting.tests.reliability.scene import Fault as Trouble
 from backend.forecasting.tests.reliability.scene import Scene, judge_resources
 from backend.forecasting.training_table import DIMENSIONS
-from backend.localcloud.environment import setting_names
-from backend.localcloud.history import History, write_history
 from backend.localcloud.http.errors import NotFound
 from backend.localcloud.http.faults import Fault, Kind
 

@@ -9,10 +9,10 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from backend.demo.gdelt import read_events
+from backend.demo.history import HistoryError
 from backend.entities.models import Entity
 from backend.events.models import Event
-from backend.localcloud.gdelt import read_events
-from backend.localcloud.history import HistoryError
 
 LAST_DAY = date(2026, 3, 1)
 RECORD = {

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from backend.localcloud.gdelt import read_events
-from backend.localcloud.history import HistoryError, write_history
-from backend.localcloud.sample import SampleOptions, generate_history
+from backend.demo.gdelt import read_events
+from backend.demo.history import HistoryError, write_history
+from backend.demo.sample import SampleOptions, generate_history
 
 
 class Command(BaseCommand):

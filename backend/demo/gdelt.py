@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
+from backend.demo.history import History, HistoryError
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
-from backend.localcloud.history import History, HistoryError
 
 # What is read of a record; files have more.
 _COLUMNS = (

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from backend.localcloud.environment import forget_settings, setting_names
+from backend.demo.environment import forget_settings, setting_names
 
 EXAMPLE = Path(settings.BASE_DIR, ".env.example").read_text()
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import accumulate, islice
 
+from backend.demo.history import History, HistoryError
+from backend.demo.sample_names import name_entities
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
-from backend.localcloud.history import History, HistoryError
-from backend.localcloud.sample_names import name_entities
 
 _SOURCES = ("gaceta.example", "radio-llanos.example", "puertos.example", "cable-sur.example")
 _TOPICS = (

@@ -10,11 +10,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from backend.demo.history import History, HistoryError
+from backend.demo.sample import SampleOptions, generate_history
+from backend.demo.sample_names import AWKWARD_NAMES, name_entities
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
-from backend.localcloud.history import History, HistoryError
-from backend.localcloud.sample import SampleOptions, generate_history
-from backend.localcloud.sample_names import AWKWARD_NAMES, name_entities
 
 OPTIONS = SampleOptions(last_day=date(2026, 3, 1))
 WINDOW_START = datetime(2025, 12, 2, tzinfo=UTC)

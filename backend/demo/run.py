@@ -18,7 +18,8 @@ from django.conf import settings
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from backend.localcloud.environment import forget_settings, setting_names
+from backend.demo.environment import forget_settings, setting_names
+from backend.demo.site import Site, SiteError, new_login, running_site
 from backend.localcloud.postgres.keeper import KeptProcess, start_kept
 from backend.localcloud.postgres.server import (
     RunningPostgres,
@@ -26,7 +27,6 @@ from backend.localcloud.postgres.server import (
     create_role,
     start_postgres,
 )
-from backend.localcloud.site import Site, SiteError, new_login, running_site
 
 PROJECT = "demo-project"
 INSTANCE = f"{PROJECT}:us-central1:main"

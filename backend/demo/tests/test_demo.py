@@ -14,7 +14,7 @@ import pytest
 import requests
 from django.conf import settings
 
-from backend.localcloud.demo import DemoOptions
+from backend.demo.run import DemoOptions
 
 # Fewer give fewer rows than Vertex AI trains on, which bq_verify reports.
 ENTITIES = "60"

@@ -31,7 +31,7 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, entities: int | None, events: Path | None, keep: bool, **options: Any
     ) -> None:
-        from backend.localcloud.demo import DemoError, DemoOptions, run_demo
+        from backend.demo.run import DemoError, DemoOptions, run_demo
 
         try:
             run_demo(DemoOptions(entities=entities, events=events, keep=keep), self._write)
