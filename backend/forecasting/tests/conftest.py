@@ -10,9 +10,9 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker, Settings
 
 from backend.forecasting.conf import Config
-from backend.forecasting.tests.clock import FastClock
-from backend.forecasting.tests.commands import MAKE_CLIENTS, Run, call
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.clock import FastClock
+from backend.forecasting.tests.support.commands import MAKE_CLIENTS, Run, call
+from backend.forecasting.tests.support.factories import (
     INSTANCE,
     PROJECT,
     Google,
@@ -20,7 +20,7 @@ from backend.forecasting.tests.factories import (
     make_google,
     provision,
 )
-from backend.forecasting.tests.healthy import Healthy, provision_healthy
+from backend.forecasting.tests.support.healthy import Healthy, provision_healthy
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

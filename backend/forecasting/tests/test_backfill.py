@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from backend.entities.models import Entity
 from backend.events.models import Event
 from backend.forecasting.loading.backfill import SLICE_DAYS, slice_days
-from backend.forecasting.tests.loading import day_before, loaded_days, mention
+from backend.forecasting.tests.support.loading import day_before, loaded_days, mention
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

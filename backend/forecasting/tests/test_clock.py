@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from backend.forecasting.tests.clock import FastClock
+from backend.forecasting.tests.support.clock import FastClock
 from backend.localcloud.http.web import HOST, WebServer
 
 

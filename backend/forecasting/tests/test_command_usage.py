@@ -6,8 +6,8 @@ from unittest.mock import Mock
 import pytest
 from django.core.management import ManagementUtility
 
-from backend.forecasting.tests.commands import Run, without_table
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.commands import Run, without_table
+from backend.forecasting.tests.support.factories import (
     PROJECT,
     Google,
     auth_error,

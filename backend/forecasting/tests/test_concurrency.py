@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import connection
 
-from backend.forecasting.tests.concurrent_runs import command_environment
 from backend.forecasting.tests.reliability.processes import run_at_once
+from backend.forecasting.tests.support.concurrent_runs import command_environment
 from backend.localcloud.postgres.server import RunningPostgres
 
 if TYPE_CHECKING:

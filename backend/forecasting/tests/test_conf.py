@@ -5,7 +5,7 @@ import pytest
 
 from backend.forecasting.conf import SETTINGS, Config, load_config
 from backend.forecasting.errors import SettingError
-from backend.forecasting.tests.factories import INSTANCE, PROJECT, make_config
+from backend.forecasting.tests.support.factories import INSTANCE, PROJECT, make_config
 
 GIVEN = {"project": PROJECT, "instance": INSTANCE}
 BY_FIELD = {setting.field: setting for setting in SETTINGS}

@@ -13,7 +13,7 @@ from backend.forecasting.provisioning.connections import (
 )
 from backend.forecasting.provisioning.credentials import Credential
 from backend.forecasting.provisioning.plan import Action, Plan
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.factories import (
     INSTANCE,
     PASSWORD,
     PROJECT,

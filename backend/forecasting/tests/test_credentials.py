@@ -14,7 +14,7 @@ from backend.forecasting.provisioning.credentials import (
     read_credential,
     without_debug_logs,
 )
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.factories import (
     PASSWORD,
     PROJECT,
     USER,

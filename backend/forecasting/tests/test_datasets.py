@@ -6,7 +6,7 @@ from backend.forecasting.conf import Config
 from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.plan import Action, Plan
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.factories import (
     PROJECT,
     Google,
     changes_of,

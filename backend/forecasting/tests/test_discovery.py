@@ -16,10 +16,10 @@ from backend.entities.models import Entity
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import Clients, make_clients
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
-from backend.forecasting.tests.discovery import Exchange, method_of, problems
-from backend.forecasting.tests.factories import SERVICE_ACCOUNT, TOPIC
-from backend.forecasting.tests.loading import TABLE, day_before, mention
-from backend.forecasting.tests.recording import record_exchanges
+from backend.forecasting.tests.oracles.discovery import Exchange, method_of, problems
+from backend.forecasting.tests.support.factories import SERVICE_ACCOUNT, TOPIC
+from backend.forecasting.tests.support.loading import TABLE, day_before, mention
+from backend.forecasting.tests.support.recording import record_exchanges
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backend.forecasting.tests.discovery import Exchange, problems
+from backend.forecasting.tests.oracles.discovery import Exchange, problems
 
 GET_TABLE = Exchange(
     method="GET",

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command, get_commands, loa
 
 from backend.forecasting.conf import SETTINGS
 from backend.forecasting.google.causes import _CAUSES
-from backend.forecasting.tests.documents import (
+from backend.forecasting.tests.support.documents import (
     DOCUMENTS,
     ROOT,
     Command,
@@ -22,7 +22,7 @@ from backend.forecasting.tests.documents import (
     headings_of,
     links_in,
 )
-from backend.forecasting.tests.healthy import write_dense_history
+from backend.forecasting.tests.support.healthy import write_dense_history
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

@@ -18,8 +18,8 @@ from backend.forecasting.provisioning.engine import (
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
 from backend.forecasting.provisioning.tables import TableSpec
-from backend.forecasting.tests.clock import FastClock
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.clock import FastClock
+from backend.forecasting.tests.support.factories import (
     PASSWORD,
     PROJECT,
     TRANSFER_NAME,

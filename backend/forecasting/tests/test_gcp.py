@@ -12,7 +12,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
 from backend.forecasting.google.clients import Clients, is_transient, make_clients
 from backend.forecasting.google.waiting import TIMEOUT
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.factories import (
     NUMBER,
     PROJECT,
     SERVICE_ACCOUNT,

@@ -13,7 +13,7 @@ from backend.forecasting.google.errors import (
     reason_of,
     text_of,
 )
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.factories import (
     NUMBER,
     PROJECT,
     SERVICE_ACCOUNT,

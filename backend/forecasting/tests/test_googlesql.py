@@ -23,7 +23,7 @@ from backend.forecasting.sql import (
     render_table_by_day,
     with_days,
 )
-from backend.forecasting.tests.googlesql import (
+from backend.forecasting.tests.oracles.googlesql import (
     FEDERATED_TYPES,
     SOURCE_COLUMNS,
     TRAINING_TABLE,

@@ -17,13 +17,13 @@ from backend.forecasting.google.clients import Clients, make_clients
 from backend.forecasting.management.commands import _pipeline
 from backend.forecasting.provisioning.connections import ConnectionSpec
 from backend.forecasting.provisioning.credentials import read_credential
-from backend.forecasting.tests.grpc_services import (
+from backend.forecasting.tests.oracles.grpc_services import (
     GrpcClients,
     GrpcServer,
     refusal,
     serve_grpc,
 )
-from backend.forecasting.tests.loading import day_before, mention, table_rows
+from backend.forecasting.tests.support.loading import day_before, mention, table_rows
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

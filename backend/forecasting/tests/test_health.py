@@ -7,8 +7,8 @@ from django.core.cache import cache
 from django.test import Client, override_settings
 
 from backend.forecasting.monitoring.health import CACHE_KEY, NightlyLoad
-from backend.forecasting.tests.healthy import Healthy
-from backend.forecasting.tests.tampering import failed_run, no_table, old_runs
+from backend.forecasting.tests.support.healthy import Healthy
+from backend.forecasting.tests.support.tampering import failed_run, no_table, old_runs
 
 pytestmark = pytest.mark.django_db
 

@@ -15,9 +15,17 @@ from pytest_django import Settings
 
 from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.engine import apply, observe_and_plan
-from backend.forecasting.tests.clock import FastClock
-from backend.forecasting.tests.commands import Result, call
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.oracles.hostile_wire import (
+    ENDPOINT,
+    GONE,
+    HostileWire,
+    healthy_replies,
+    places_of,
+    put,
+)
+from backend.forecasting.tests.support.clock import FastClock
+from backend.forecasting.tests.support.commands import Result, call
+from backend.forecasting.tests.support.factories import (
     INSTANCE,
     PROJECT,
     Google,
@@ -26,14 +34,6 @@ from backend.forecasting.tests.factories import (
     google_error,
     make_config,
     make_dataset,
-)
-from backend.forecasting.tests.hostile_wire import (
-    ENDPOINT,
-    GONE,
-    HostileWire,
-    healthy_replies,
-    places_of,
-    put,
 )
 
 pytestmark = [

@@ -17,8 +17,8 @@ from backend.forecasting.errors import ForecastingError, SettingError
 from backend.forecasting.management.commands._pipeline import seconds, whole_days
 from backend.forecasting.output.report import check_report_path
 from backend.forecasting.sql import render_connection_role
-from backend.forecasting.tests.commands import Run
-from backend.forecasting.tests.factories import INSTANCE, PROJECT, SERVICE_ACCOUNT, TOPIC
+from backend.forecasting.tests.support.commands import Run
+from backend.forecasting.tests.support.factories import INSTANCE, PROJECT, SERVICE_ACCOUNT, TOPIC
 
 GIVEN = {"project": PROJECT, "instance": INSTANCE}
 BY_FIELD = {setting.field: setting for setting in SETTINGS}

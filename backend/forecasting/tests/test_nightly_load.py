@@ -12,7 +12,7 @@ from google.api_core.exceptions import BadRequest
 
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
-from backend.forecasting.tests.loading import (
+from backend.forecasting.tests.support.loading import (
     TODAY,
     day_before,
     loaded_days,

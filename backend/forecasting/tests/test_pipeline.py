@@ -14,8 +14,8 @@ from backend.demo.history import write_history
 from backend.demo.sample import SampleOptions, generate_history
 from backend.entities.models import EntityMention
 from backend.events.models import Event
-from backend.forecasting.tests.expected import assert_same_rows, expected_rows
-from backend.forecasting.tests.loading import TABLE, TODAY, table_rows
+from backend.forecasting.tests.oracles.expected import assert_same_rows, expected_rows
+from backend.forecasting.tests.support.loading import TABLE, TODAY, table_rows
 from backend.forecasting.training_table import COLUMNS, DESCRIPTION
 
 if TYPE_CHECKING:

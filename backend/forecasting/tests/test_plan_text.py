@@ -4,7 +4,7 @@ from django.core.management.color import Style, color_style, no_style
 from backend.forecasting.outcome import Mode
 from backend.forecasting.output.plan_text import describe_plans
 from backend.forecasting.provisioning.plan import Action, Change, Plan
-from backend.forecasting.tests.factories import change
+from backend.forecasting.tests.support.factories import change
 
 
 def plan(action: Action, *changes: Change, kind: str = "table", name: str = "p.d.t") -> Plan:

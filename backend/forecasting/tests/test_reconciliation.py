@@ -12,9 +12,9 @@ from backend.forecasting.conf import load_config
 from backend.forecasting.database.source import read_source
 from backend.forecasting.errors import SourceDatabaseError, SourceOutOfReachError
 from backend.forecasting.loading.day_sums import BothSides, DaySums
-from backend.forecasting.tests.factories import make_config, make_run, make_transfer
-from backend.forecasting.tests.healthy import Healthy, Verified
-from backend.forecasting.tests.loading import day_before
+from backend.forecasting.tests.support.factories import make_config, make_run, make_transfer
+from backend.forecasting.tests.support.healthy import Healthy, Verified
+from backend.forecasting.tests.support.loading import day_before
 from backend.forecasting.verification.findings import Finding
 from backend.forecasting.verification.reconciliation import check_source
 from backend.forecasting.verification.snapshot import Snapshot, Unseen, Window

@@ -16,9 +16,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from backend.forecasting.output import report_data, svg
-from backend.forecasting.tests.browser import Browser, start_browser, why_no_browser
-from backend.forecasting.tests.healthy import HORIZON, Healthy
-from backend.forecasting.tests.tampering import failed_run, no_table
+from backend.forecasting.tests.oracles.browser import Browser, start_browser, why_no_browser
+from backend.forecasting.tests.support.healthy import HORIZON, Healthy
+from backend.forecasting.tests.support.tampering import failed_run, no_table
 
 HOSTILE = (
     "<script>document.title = 'run'</script>",

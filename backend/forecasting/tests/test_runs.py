@@ -22,8 +22,8 @@ from backend.forecasting.loading.runs import (
     state_of,
     wait_for_run,
 )
-from backend.forecasting.tests.clock import FastClock
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.clock import FastClock
+from backend.forecasting.tests.support.factories import (
     PROJECT,
     RUN_NAME,
     TRANSFER_NAME,

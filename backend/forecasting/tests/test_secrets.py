@@ -9,8 +9,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from backend.forecasting.tests.commands import ABSENT, Run, start_answers
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.commands import ABSENT, Run, start_answers
+from backend.forecasting.tests.support.factories import (
     PASSWORD,
     USER,
     Google,

@@ -11,7 +11,7 @@ from backend.forecasting.conf import Config
 from backend.forecasting.database import source
 from backend.forecasting.database.source import prepare_source_query, provisioning_lock
 from backend.forecasting.errors import ForecastingError, SourceDatabaseError
-from backend.forecasting.tests.factories import make_config
+from backend.forecasting.tests.support.factories import make_config
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,8 +13,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from backend.forecasting.monitoring import status
 from backend.forecasting.monitoring.remembered import Patience
-from backend.forecasting.tests.browser import Browser, start_browser, why_no_browser
-from backend.forecasting.tests.healthy import Healthy, provision_healthy
+from backend.forecasting.tests.oracles.browser import Browser, start_browser, why_no_browser
+from backend.forecasting.tests.support.healthy import Healthy, provision_healthy
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud

@@ -17,7 +17,7 @@ from pytest_django import Settings
 from backend.forecasting.monitoring import status
 from backend.forecasting.monitoring.remembered import Patience
 from backend.forecasting.output import svg
-from backend.forecasting.tests.healthy import Healthy
+from backend.forecasting.tests.support.healthy import Healthy
 
 pytestmark = pytest.mark.django_db
 

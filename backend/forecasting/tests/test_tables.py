@@ -7,7 +7,7 @@ from backend.forecasting.conf import Config
 from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.provisioning.tables import TableSpec
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.factories import (
     PROJECT,
     Google,
     changes_of,

@@ -11,8 +11,8 @@ from django.db import connection
 
 from backend.entities.models import Entity
 from backend.forecasting.conf import load_config
-from backend.forecasting.tests.commands import Result, call
-from backend.forecasting.tests.loading import day_before, mention
+from backend.forecasting.tests.support.commands import Result, call
+from backend.forecasting.tests.support.loading import day_before, mention
 from backend.localcloud.http.faults import EVERY_TIME, Fault, Kind
 
 if TYPE_CHECKING:

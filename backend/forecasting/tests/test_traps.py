@@ -15,7 +15,7 @@ from google.api_core import exceptions
 
 from backend.forecasting.errors import ApiError
 from backend.forecasting.google.errors import ApiDisabledError, explain
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.factories import (
     NUMBER,
     PROJECT,
     Google,

@@ -11,7 +11,7 @@ from backend.forecasting.conf import Config
 from backend.forecasting.errors import ForecastingError, VerificationFailed
 from backend.forecasting.loading.day_sums import BothSides, DaySums
 from backend.forecasting.provisioning.tables import TableSpec
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.factories import (
     TRANSFER_NAME,
     USER,
     column_reprs,

@@ -10,9 +10,9 @@ from django.core.management import call_command
 from django.test import override_settings
 from jsonschema import Draft202012Validator
 
-from backend.forecasting.tests.healthy import ENTITIES, HORIZON, Healthy
-from backend.forecasting.tests.loading import day_before
-from backend.forecasting.tests.tampering import (
+from backend.forecasting.tests.support.healthy import ENTITIES, HORIZON, Healthy
+from backend.forecasting.tests.support.loading import day_before
+from backend.forecasting.tests.support.tampering import (
     WITHOUT_CONNECTION,
     dataset_elsewhere,
     no_table,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from backend.forecasting.tests.healthy import Healthy
-from backend.forecasting.tests.loading import TODAY, day_before
-from backend.forecasting.tests.tampering import (
+from backend.forecasting.tests.support.healthy import Healthy
+from backend.forecasting.tests.support.loading import TODAY, day_before
+from backend.forecasting.tests.support.tampering import (
     ONE_ROW,
     WITHOUT_CONNECTION,
     WITHOUT_DATA,

@@ -10,8 +10,8 @@ from requests.adapters import HTTPAdapter
 
 from backend.forecasting.google.clients import Clients
 from backend.forecasting.google.waiting import BoundedAdapter, Deadline, GivenUpError, Pace
-from backend.forecasting.tests.clock import FastClock
-from backend.forecasting.tests.factories import PROJECT, anonymous, google_error
+from backend.forecasting.tests.support.clock import FastClock
+from backend.forecasting.tests.support.factories import PROJECT, anonymous, google_error
 
 BUSY = google_error(503, "busy")
 

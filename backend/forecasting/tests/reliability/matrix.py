@@ -23,10 +23,10 @@ from backend.events.models import Event
 from backend.forecasting.conf import Config
 from backend.forecasting.google.clients import Clients, make_clients
 from backend.forecasting.google.waiting import Pace
-from backend.forecasting.tests.commands import MAKE_CLIENTS, Result, call
-from backend.forecasting.tests.loading import TABLE, day_before, midnight
 from backend.forecasting.tests.reliability.scene import Fault as Trouble
 from backend.forecasting.tests.reliability.scene import Scene, judge_resources
+from backend.forecasting.tests.support.commands import MAKE_CLIENTS, Result, call
+from backend.forecasting.tests.support.loading import TABLE, day_before, midnight
 from backend.forecasting.training_table import DIMENSIONS
 from backend.localcloud.http.errors import NotFound
 from backend.localcloud.http.faults import Fault, Kind

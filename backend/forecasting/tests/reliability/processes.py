@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from backend.forecasting.tests.concurrent_runs import Ended, forking, run_commands
+from backend.forecasting.tests.support.concurrent_runs import Ended, forking, run_commands
 
 PATIENCE_SECONDS = 60.0
 """What has not ended after this long hangs; a command by itself takes one or two seconds."""

@@ -15,11 +15,11 @@ from psycopg2 import sql
 from backend.conftest import PASSWORDS, READER
 from backend.demo.environment import setting_names
 from backend.demo.history import History, write_history
-from backend.forecasting.tests.concurrent_runs import Ended, command_environment
-from backend.forecasting.tests.expected import Row, assert_same_rows, expected_rows
-from backend.forecasting.tests.healthy import write_dense_history
-from backend.forecasting.tests.loading import TABLE
+from backend.forecasting.tests.oracles.expected import Row, assert_same_rows, expected_rows
 from backend.forecasting.tests.reliability.processes import holds_soon, run_all
+from backend.forecasting.tests.support.concurrent_runs import Ended, command_environment
+from backend.forecasting.tests.support.healthy import write_dense_history
+from backend.forecasting.tests.support.loading import TABLE
 from backend.forecasting.training_table import COLUMNS
 from backend.localcloud.http.errors import NotFound
 from backend.localcloud.postgres.server import RunningPostgres, admin_cursor

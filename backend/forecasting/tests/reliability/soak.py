@@ -13,12 +13,12 @@ from psycopg2 import sql
 from backend.conftest import SQL_INSTANCE
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
-from backend.forecasting.tests.commands import call
-from backend.forecasting.tests.expected import Row, expected_rows
-from backend.forecasting.tests.loading import mention, midnight, start_run
+from backend.forecasting.tests.oracles.expected import Row, expected_rows
 from backend.forecasting.tests.reliability.load_kills import source_session
 from backend.forecasting.tests.reliability.processes import holds_soon
 from backend.forecasting.tests.reliability.scene import Key, Scene
+from backend.forecasting.tests.support.commands import call
+from backend.forecasting.tests.support.loading import mention, midnight, start_run
 from backend.localcloud.postgres.server import admin_cursor
 
 NIGHTLY = time(2)

@@ -10,8 +10,6 @@ import pytest
 from backend.events.models import Event
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
-from backend.forecasting.tests.commands import call
-from backend.forecasting.tests.loading import TABLE, day_before
 from backend.forecasting.tests.reliability.extent import chosen
 from backend.forecasting.tests.reliability.kill_points import (
     Point,
@@ -27,6 +25,8 @@ from backend.forecasting.tests.reliability.scene import (
     judge_rest,
 )
 from backend.forecasting.tests.reliability.tally import Tally
+from backend.forecasting.tests.support.commands import call
+from backend.forecasting.tests.support.loading import TABLE, day_before
 
 SUITE = "Commands killed with -9"
 POINTS = 20

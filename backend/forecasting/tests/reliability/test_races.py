@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import pytest
 
 from backend.conftest import PASSWORDS, READER
-from backend.forecasting.tests.concurrent_runs import ROTATE, Ended
 from backend.forecasting.tests.reliability.extent import chosen
 from backend.forecasting.tests.reliability.processes import run_at_once
 from backend.forecasting.tests.reliability.scene import (
@@ -19,6 +18,7 @@ from backend.forecasting.tests.reliability.scene import (
     judge_rows,
 )
 from backend.forecasting.tests.reliability.tally import Tally
+from backend.forecasting.tests.support.concurrent_runs import ROTATE, Ended
 
 SUITE = "Races"
 ROUNDS, PROCESSES = 10, 8

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backend.forecasting.tests.commands import call
-from backend.forecasting.tests.loading import TODAY
 from backend.forecasting.tests.reliability import soak
 from backend.forecasting.tests.reliability.footprint import judge_footprint, look_at_footprint
 from backend.forecasting.tests.reliability.processes import PATIENCE_SECONDS
 from backend.forecasting.tests.reliability.scene import Fault, Scene, build_scene, judge_rows
 from backend.forecasting.tests.reliability.soak import Night, World, changed
 from backend.forecasting.tests.reliability.tally import Tally
+from backend.forecasting.tests.support.commands import call
+from backend.forecasting.tests.support.loading import TODAY
 from backend.localcloud.postgres.server import RunningPostgres
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from backend.forecasting.tests.discovery import Exchange
+from backend.forecasting.tests.oracles.discovery import Exchange
 
 
 def record_exchanges(monkeypatch: pytest.MonkeyPatch) -> list[Exchange]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from backend.forecasting.tests.healthy import Healthy
-from backend.forecasting.tests.loading import TABLE, day_before
+from backend.forecasting.tests.support.healthy import Healthy
+from backend.forecasting.tests.support.loading import TABLE, day_before
 from backend.localcloud.clock import timestamp
 
 ONE_ROW = (

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from google.cloud.bigquery_datatransfer_v1.types import StartManualTransferRunsResponse
 
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.factories import (
     Google,
     google_error,
     make_run,

@@ -13,8 +13,8 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, Transfer
 from google.cloud.secretmanager_v1.types import AccessSecretVersionResponse
 
 from backend.forecasting.conf import Config
-from backend.forecasting.tests.clock import FastClock
-from backend.forecasting.tests.factories import (
+from backend.forecasting.tests.support.clock import FastClock
+from backend.forecasting.tests.support.factories import (
     NUMBER,
     PASSWORD,
     USER,

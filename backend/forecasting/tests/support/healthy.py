@@ -18,7 +18,7 @@ from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
-from backend.forecasting.tests.loading import TABLE, day_before, midnight
+from backend.forecasting.tests.support.loading import TABLE, day_before, midnight
 from backend.forecasting.training_table import DIMENSIONS
 
 if TYPE_CHECKING:
