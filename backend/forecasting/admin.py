@@ -13,7 +13,7 @@ from django.http import (
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from backend.forecasting.models import Pipeline
+from .models import Pipeline
 
 _PAGE = "admin:forecasting_pipeline_changelist"
 
@@ -45,7 +45,7 @@ class PipelineAdmin(admin.ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        from backend.forecasting.monitoring.status import see_pipeline, see_run
+        from .monitoring.status import see_pipeline, see_run
 
         _require(request, "view")
         # The run first: its end makes older figures stale.
@@ -62,7 +62,7 @@ class PipelineAdmin(admin.ModelAdmin):
         return TemplateResponse(request, "admin/forecasting/pipeline/status.html", context)
 
     def run_view(self, request: HttpRequest) -> HttpResponse:
-        from backend.forecasting.monitoring.status import start_run
+        from .monitoring.status import start_run
 
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
@@ -81,7 +81,7 @@ class PipelineAdmin(admin.ModelAdmin):
         return HttpResponseRedirect(reverse(_PAGE, current_app=self.admin_site.name))
 
     def progress_view(self, request: HttpRequest) -> JsonResponse:
-        from backend.forecasting.monitoring.status import see_run
+        from .monitoring.status import see_run
 
         _require(request, "view")
         seen = see_run()

@@ -1,11 +1,11 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
-from backend.forecasting.system_checks import check_deployment, check_settings
+from .system_checks import check_deployment, check_settings
 
 
 class ForecastingConfig(AppConfig):
-    name = "backend.forecasting"
+    name = __package__
     label = "forecasting"
 
     def ready(self) -> None:

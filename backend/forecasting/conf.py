@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
-from backend.forecasting.errors import SettingError
+from .errors import SettingError
 
 MAX_WINDOW_DAYS = 3650
 """Ten years of daily partitions; one BigQuery job may modify 4,000 (bigquery/quotas)."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from google.cloud.bigquery_connection_v1.types import Connection
 
-from backend.forecasting.conf import Config
-from backend.forecasting.provisioning.engine import Step
-from backend.forecasting.provisioning.plan import Action
+from .conf import Config
+from .provisioning.engine import Step
+from .provisioning.plan import Action
 
 
 def hints_after(steps: Iterable[Step[Any]], config: Config) -> Iterator[str]:

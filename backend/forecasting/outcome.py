@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from backend.forecasting.conf import Config
-from backend.forecasting.errors import ConflictError, DriftFound, ForecastingError, RunFailed
-from backend.forecasting.google.causes import likely_cause
-from backend.forecasting.loading.runs import RunResult
-from backend.forecasting.provisioning.engine import describe_conflict
-from backend.forecasting.provisioning.plan import Action, Plan
+from .conf import Config
+from .errors import ConflictError, DriftFound, ForecastingError, RunFailed
+from .google.causes import likely_cause
+from .loading.runs import RunResult
+from .provisioning.engine import describe_conflict
+from .provisioning.plan import Action, Plan
 
 
 class Mode(StrEnum):

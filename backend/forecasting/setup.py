@@ -8,22 +8,22 @@ from typing import Any
 
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
-from backend.forecasting.conf import Config
-from backend.forecasting.database.source import prepare_source_query, provisioning_lock
-from backend.forecasting.errors import MissingPrerequisiteError
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.google.errors import gather, google_errors
-from backend.forecasting.hints import hints_after
-from backend.forecasting.loading.backfill import SliceOutcome, backfill, check_backfill
-from backend.forecasting.loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
-from backend.forecasting.outcome import Mode, Outcome, Status
-from backend.forecasting.provisioning.connections import ConnectionSpec, observe_connection
-from backend.forecasting.provisioning.credentials import read_credential
-from backend.forecasting.provisioning.datasets import DatasetSpec
-from backend.forecasting.provisioning.engine import Step, apply, look, observe_and_plan
-from backend.forecasting.provisioning.plan import Action, Plan, Resource
-from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
-from backend.forecasting.provisioning.tables import TableSpec
+from .conf import Config
+from .database.source import prepare_source_query, provisioning_lock
+from .errors import MissingPrerequisiteError
+from .google.clients import Clients
+from .google.errors import gather, google_errors
+from .hints import hints_after
+from .loading.backfill import SliceOutcome, backfill, check_backfill
+from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
+from .outcome import Mode, Outcome, Status
+from .provisioning.connections import ConnectionSpec, observe_connection
+from .provisioning.credentials import read_credential
+from .provisioning.datasets import DatasetSpec
+from .provisioning.engine import Step, apply, look, observe_and_plan
+from .provisioning.plan import Action, Plan, Resource
+from .provisioning.scheduled_queries import ScheduledQuerySpec
+from .provisioning.tables import TableSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
-from backend.forecasting.conf import SETTINGS, Config, Setting, load_config, shown
-from backend.forecasting.errors import SettingError
+from .conf import SETTINGS, Config, Setting, load_config, shown
+from .errors import SettingError
 
 _NEEDED = ("project", "instance")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -124,8 +124,8 @@ def _check_production(config: Config) -> Iterator[CheckMessage]:
 
 def _check_span(config: Config) -> Iterator[CheckMessage]:
     # Imported late, as it brings Google's libraries, which no other command should wait for.
-    from backend.forecasting.verification.snapshot import HORIZON_DAYS
-    from backend.forecasting.verification.vertex_checks import TEST_SHARE
+    from .verification.snapshot import HORIZON_DAYS
+    from .verification.vertex_checks import TEST_SHARE
 
     needed = round(HORIZON_DAYS / TEST_SHARE)
     if config.window_days < needed and not config.keep_history:

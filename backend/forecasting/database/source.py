@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db import Error, OperationalError, connection, transaction
 
-from backend.forecasting.conf import Config
-from backend.forecasting.errors import ForecastingError, SourceDatabaseError, SourceOutOfReachError
-from backend.forecasting.sql import render_source_query, with_days
+from ..conf import Config
+from ..errors import ForecastingError, SourceDatabaseError, SourceOutOfReachError
+from ..sql import render_source_query, with_days
 
 LOCK_TIMEOUT_SECONDS = 300
 READ_TIMEOUT_SECONDS = 1800

@@ -20,8 +20,8 @@ from google.cloud import secretmanager_v1 as secret_manager
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from urllib3.exceptions import NewConnectionError
 
-from backend.forecasting.conf import Config
-from backend.forecasting.google.waiting import (
+from ..conf import Config
+from .waiting import (
     BoundedAdapter,
     BoundedRetry,
     Deadline,

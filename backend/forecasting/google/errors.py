@@ -15,10 +15,10 @@ from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 from google.protobuf import json_format, message
 
-from backend.forecasting.errors import ApiError, ForecastingError, UnreachableError
-from backend.forecasting.google.causes import likely_cause
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.google.waiting import GivenUpError
+from ..errors import ApiError, ForecastingError, UnreachableError
+from .causes import likely_cause
+from .clients import Clients
+from .waiting import GivenUpError
 
 T = TypeVar("T")
 

@@ -15,14 +15,14 @@ from enum import StrEnum
 from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
-from backend.forecasting.conf import Config
-from backend.forecasting.errors import RunFailed, SettingError
-from backend.forecasting.google.causes import likely_cause
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.google.errors import google_errors, text_of
-from backend.forecasting.loading.day_sums import BothSides, sum_up_through_connection
-from backend.forecasting.loading.runs import RunResult
-from backend.forecasting.sql import render_nightly_load
+from ..conf import Config
+from ..errors import RunFailed, SettingError
+from ..google.causes import likely_cause
+from ..google.clients import Clients
+from ..google.errors import google_errors, text_of
+from ..sql import render_nightly_load
+from .day_sums import BothSides, sum_up_through_connection
+from .runs import RunResult
 
 SLICE_DAYS = 90
 """Far below the 4,000 partitions that one job may modify (bigquery/quotas), and no more for

@@ -8,16 +8,16 @@ from typing import Any, Self
 
 from google.cloud import bigquery
 
-from backend.forecasting.conf import Config
-from backend.forecasting.database.source import read_source
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.loading.queries import run_query
-from backend.forecasting.sql import (
+from ..conf import Config
+from ..database.source import read_source
+from ..google.clients import Clients
+from ..sql import (
     render_federated_by_day,
     render_source_by_day,
     render_table_by_day,
     with_days,
 )
+from .queries import run_query
 
 _TOLERANCE = 1e-9
 """Relative. A change of less than a billionth of a day's sum is not seen."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from backend.forecasting.google.clients import Clients
+from ..google.clients import Clients
 
 MAX_BYTES_BILLED = 200 * 10**9
 """The most that one query may bill: twice the largest table that Vertex AI takes."""

@@ -13,15 +13,15 @@ from google.cloud.bigquery_datatransfer_v1.types import (
     TransferState,
 )
 
-from backend.forecasting.conf import Config
-from backend.forecasting.google.clients import Clients, is_transient
-from backend.forecasting.google.errors import (
+from ..conf import Config
+from ..google.clients import Clients, is_transient
+from ..google.errors import (
     GOOGLE_ERRORS,
     UNREADABLE,
     google_errors,
     without_login,
 )
-from backend.forecasting.provisioning.credentials import without_debug_logs
+from ..provisioning.credentials import without_debug_logs
 
 UNDER_WAY = (TransferState.PENDING, TransferState.RUNNING)
 ENDED = (TransferState.SUCCEEDED, TransferState.FAILED, TransferState.CANCELLED)

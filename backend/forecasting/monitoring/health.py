@@ -17,12 +17,12 @@ from google.auth.exceptions import GoogleAuthError
 from health_check.base import HealthCheck
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
 
-from backend.forecasting.conf import load_config
-from backend.forecasting.errors import ForecastingError
-from backend.forecasting.google.clients import make_clients
-from backend.forecasting.verification.findings import FindingStatus
-from backend.forecasting.verification.snapshot import look_at_resources
-from backend.forecasting.verification.verify import check_snapshot
+from ..conf import load_config
+from ..errors import ForecastingError
+from ..google.clients import make_clients
+from ..verification.findings import FindingStatus
+from ..verification.snapshot import look_at_resources
+from ..verification.verify import check_snapshot
 
 CACHE_KEY = "forecasting.health"
 CACHE_SECONDS = 300

@@ -14,7 +14,7 @@ from django.core.cache import cache
 from django.db import connections
 from django.utils.timesince import timesince
 
-from backend.forecasting.errors import ForecastingError
+from ..errors import ForecastingError
 
 T = TypeVar("T")
 

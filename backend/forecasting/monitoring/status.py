@@ -14,35 +14,35 @@ from django.core.cache import cache
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
-from backend.forecasting.conf import Config, load_config
-from backend.forecasting.errors import ForecastingError, MissingPrerequisiteError
-from backend.forecasting.google.causes import likely_cause
-from backend.forecasting.google.clients import Clients, make_clients
-from backend.forecasting.google.errors import explain_credentials, google_errors
-from backend.forecasting.loading.runs import UNDER_WAY, result_of, start_or_adopt_run, state_of
-from backend.forecasting.monitoring.remembered import (
+from ..conf import Config, load_config
+from ..errors import ForecastingError, MissingPrerequisiteError
+from ..google.causes import likely_cause
+from ..google.clients import Clients, make_clients
+from ..google.errors import explain_credentials, google_errors
+from ..loading.runs import UNDER_WAY, result_of, start_or_adopt_run, state_of
+from ..output.charts import draw_coverage, draw_rows_per_day
+from ..output.report import (
+    RunLine,
+    describe_result,
+    describe_runs,
+    look_for_charts,
+)
+from ..output.report_data import ReportData
+from ..output.run_text import describe_run
+from ..output.svg import Chart, load_libraries
+from ..provisioning.credentials import without_debug_logs
+from ..provisioning.scheduled_queries import observe_scheduled_queries
+from ..sql import load_name
+from ..verification.findings import Finding
+from ..verification.snapshot import HORIZON_DAYS, Snapshot, Unseen
+from ..verification.verify import verify
+from .remembered import (
     KEPT_SECONDS,
     Patience,
     Remembered,
     Seen,
     run_within,
 )
-from backend.forecasting.output.charts import draw_coverage, draw_rows_per_day
-from backend.forecasting.output.report import (
-    RunLine,
-    describe_result,
-    describe_runs,
-    look_for_charts,
-)
-from backend.forecasting.output.report_data import ReportData
-from backend.forecasting.output.run_text import describe_run
-from backend.forecasting.output.svg import Chart, load_libraries
-from backend.forecasting.provisioning.credentials import without_debug_logs
-from backend.forecasting.provisioning.scheduled_queries import observe_scheduled_queries
-from backend.forecasting.sql import load_name
-from backend.forecasting.verification.findings import Finding
-from backend.forecasting.verification.snapshot import HORIZON_DAYS, Snapshot, Unseen
-from backend.forecasting.verification.verify import verify
 
 FRESH_SECONDS = 60
 RUN_FRESH_SECONDS = 2

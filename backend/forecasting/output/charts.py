@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
-from backend.forecasting.output.report_data import (
+from ..training_table import DIMENSIONS, TARGET_COLUMN
+from .report_data import (
     DayRows,
     EntityHistory,
     ReportData,
     ScoreStep,
 )
-from backend.forecasting.output.svg import (
+from .svg import (
     BAR,
     EMPTY,
     HEAT,
@@ -24,7 +25,6 @@ from backend.forecasting.output.svg import (
     Chart,
     to_svg,
 )
-from backend.forecasting.training_table import DIMENSIONS, TARGET_COLUMN
 
 HISTORIES = 6
 _DAY: Final = "utcyearmonthdate"

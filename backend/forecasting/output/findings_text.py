@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from django.core.management.color import Style
 
-from backend.forecasting.verification.findings import Finding, FindingStatus, count_findings
+from ..verification.findings import Finding, FindingStatus, count_findings
 
 
 def describe_findings(findings: Sequence[Finding], style: Style) -> list[str]:

@@ -6,8 +6,8 @@ from itertools import islice
 
 from django.core.management.color import Style
 
-from backend.forecasting.outcome import Mode, count
-from backend.forecasting.provisioning.plan import Action, Change, Plan
+from ..outcome import Mode, count
+from ..provisioning.plan import Action, Change, Plan
 
 _MARKS = {
     Action.CREATE: "+",

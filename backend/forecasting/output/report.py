@@ -13,23 +13,23 @@ from django.template.loader import render_to_string
 from google.cloud import bigquery
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun, TransferState
 
-from backend.forecasting.conf import shown
-from backend.forecasting.errors import ForecastingError
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.loading.runs import UNDER_WAY, message_of, seconds_of, state_of
-from backend.forecasting.output.charts import (
+from ..conf import shown
+from ..errors import ForecastingError
+from ..google.clients import Clients
+from ..loading.runs import UNDER_WAY, message_of, seconds_of, state_of
+from ..verification.findings import FindingStatus, count_findings
+from ..verification.snapshot import Snapshot, Unseen, see, succeeded_runs
+from ..verification.verify import Verification
+from ..verification.words import count_bytes, count_things
+from .charts import (
     draw_coverage,
     draw_histories,
     draw_rows_per_day,
     draw_scores,
 )
-from backend.forecasting.output.findings_text import summarize_findings
-from backend.forecasting.output.report_data import ReportData, read_report_data
-from backend.forecasting.output.svg import load_libraries
-from backend.forecasting.verification.findings import FindingStatus, count_findings
-from backend.forecasting.verification.snapshot import Snapshot, Unseen, see, succeeded_runs
-from backend.forecasting.verification.verify import Verification
-from backend.forecasting.verification.words import count_bytes, count_things
+from .findings_text import summarize_findings
+from .report_data import ReportData, read_report_data
+from .svg import load_libraries
 
 SHOWN_RUNS = 15
 

@@ -10,14 +10,15 @@ from django.db import Error
 from google.cloud import bigquery
 
 from backend.entities.models import Entity
-from backend.forecasting.conf import Config
-from backend.forecasting.database.source import why_out_of_reach
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.loading.queries import run_query
-from backend.forecasting.output.svg import clean_text
-from backend.forecasting.sql import render_report_data
-from backend.forecasting.training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
-from backend.forecasting.verification.snapshot import Window
+
+from ..conf import Config
+from ..database.source import why_out_of_reach
+from ..google.clients import Clients
+from ..loading.queries import run_query
+from ..sql import render_report_data
+from ..training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
+from ..verification.snapshot import Window
+from .svg import clean_text
 
 ENTITIES = 40
 ENTITY_DAYS = 120

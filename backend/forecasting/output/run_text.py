@@ -9,8 +9,8 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 from rich.console import Console
 from rich.status import Status
 
-from backend.forecasting.loading.backfill import SliceOutcome
-from backend.forecasting.loading.runs import ENDED, RunResult, state_of
+from ..loading.backfill import SliceOutcome
+from ..loading.runs import ENDED, RunResult, state_of
 
 
 class RunProgress:

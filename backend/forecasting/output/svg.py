@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.html import escape
 from django.utils.safestring import SafeString
 
-from backend.forecasting.errors import ForecastingError
+from ..errors import ForecastingError
 
 if TYPE_CHECKING:
     import altair

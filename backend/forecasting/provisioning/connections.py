@@ -11,10 +11,10 @@ from google.cloud.bigquery_connection_v1.types import (
 )
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from backend.forecasting.conf import Config
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.provisioning.credentials import Credential, without_debug_logs
-from backend.forecasting.provisioning.plan import (
+from ..conf import Config
+from ..google.clients import Clients
+from .credentials import Credential, without_debug_logs
+from .plan import (
     Change,
     Plan,
     differences,

@@ -10,10 +10,10 @@ import google_crc32c
 from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud.secretmanager_v1.types import SecretPayload
 
-from backend.forecasting.conf import Config
-from backend.forecasting.errors import MissingPrerequisiteError
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.google.errors import gather, google_errors, text_of
+from ..conf import Config
+from ..errors import MissingPrerequisiteError
+from ..google.clients import Clients
+from ..google.errors import gather, google_errors, text_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
-from backend.forecasting.conf import Config
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.provisioning.plan import (
+from ..conf import Config
+from ..google.clients import Clients
+from .plan import (
     Change,
     Plan,
     differences,

@@ -7,16 +7,16 @@ from typing import Any, Generic, TypeVar
 
 from google.api_core import exceptions
 
-from backend.forecasting.errors import ConflictError
-from backend.forecasting.google.clients import Clients, is_transient
-from backend.forecasting.google.errors import (
+from ..errors import ConflictError
+from ..google.clients import Clients, is_transient
+from ..google.errors import (
     GOOGLE_ERRORS,
     UNREADABLE,
     explain,
     gather,
     google_errors,
 )
-from backend.forecasting.provisioning.plan import Action, Plan, Resource
+from .plan import Action, Plan, Resource
 
 Observed = TypeVar("Observed")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from backend.forecasting.google.clients import Clients
+from ..google.clients import Clients
 
 
 class Action(StrEnum):

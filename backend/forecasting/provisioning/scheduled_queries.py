@@ -15,9 +15,10 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 )
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from backend.forecasting.conf import Config
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.provisioning.plan import (
+from ..conf import Config
+from ..google.clients import Clients
+from ..sql import load_name, render_nightly_load
+from .plan import (
     Change,
     Plan,
     differences,
@@ -25,7 +26,6 @@ from backend.forecasting.provisioning.plan import (
     plan_conflict,
     plan_create,
 )
-from backend.forecasting.sql import load_name, render_nightly_load
 
 DATA_SOURCE = "scheduled_query"
 

@@ -7,22 +7,22 @@ from typing import Any
 from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
-from backend.forecasting.conf import Config
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.provisioning.plan import (
+from ..conf import Config
+from ..google.clients import Clients
+from ..training_table import (
+    COLUMNS,
+    DESCRIPTION,
+    TIME_COLUMN,
+    Column,
+    canonical_type,
+)
+from .plan import (
     Change,
     Plan,
     differences,
     plan_changes,
     plan_conflict,
     plan_create,
-)
-from backend.forecasting.training_table import (
-    COLUMNS,
-    DESCRIPTION,
-    TIME_COLUMN,
-    Column,
-    canonical_type,
 )
 
 PARTITIONING = f"DAY on {TIME_COLUMN}"

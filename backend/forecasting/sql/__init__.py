@@ -10,8 +10,8 @@ import re
 from datetime import date
 from importlib import resources
 
-from backend.forecasting.conf import Config
-from backend.forecasting.training_table import (
+from ..conf import Config
+from ..training_table import (
     COLUMNS,
     DIMENSIONS,
     SERIES_COLUMN,

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from backend.forecasting.google.causes import likely_cause
-from backend.forecasting.loading.runs import ENDED, message_of, state_of
-from backend.forecasting.verification.findings import (
+from ..google.causes import likely_cause
+from ..loading.runs import ENDED, message_of, state_of
+from .findings import (
     Finding,
     failed,
     none_of,
@@ -14,8 +14,8 @@ from backend.forecasting.verification.findings import (
     skipped,
     warned,
 )
-from backend.forecasting.verification.snapshot import Snapshot, Unseen, succeeded_runs
-from backend.forecasting.verification.words import count_bytes
+from .snapshot import Snapshot, Unseen, succeeded_runs
+from .words import count_bytes
 
 _RUN_NOW = "run `python manage.py bq_setup_etl --run-now`"
 _DATA = ("rows", "grain", "nulls", "finite", "range", "window", "coverage")

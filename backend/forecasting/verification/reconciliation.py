@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import cast
 
-from backend.forecasting.loading.day_sums import BothSides, DaySums
-from backend.forecasting.verification.findings import Finding, failed, passed, skipped, warned
-from backend.forecasting.verification.snapshot import Snapshot, Unseen, succeeded_runs
-from backend.forecasting.verification.words import count_bytes
+from ..loading.day_sums import BothSides, DaySums
+from .findings import Finding, failed, passed, skipped, warned
+from .snapshot import Snapshot, Unseen, succeeded_runs
+from .words import count_bytes
 
 CHECK = "source.reconciled"
 SHOWN_DAYS = 3

@@ -6,19 +6,19 @@ from google.cloud import bigquery
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
-from backend.forecasting.google.causes import likely_cause
-from backend.forecasting.provisioning.connections import POSTGRES, connection_kind
-from backend.forecasting.provisioning.plan import Change
-from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
-from backend.forecasting.provisioning.tables import TableSpec
-from backend.forecasting.verification.findings import (
+from ..google.causes import likely_cause
+from ..provisioning.connections import POSTGRES, connection_kind
+from ..provisioning.plan import Change
+from ..provisioning.scheduled_queries import ScheduledQuerySpec
+from ..provisioning.tables import TableSpec
+from .findings import (
     Finding,
     compared,
     failed,
     passed,
     skipped,
 )
-from backend.forecasting.verification.snapshot import Probe, Snapshot, Unseen
+from .snapshot import Probe, Snapshot, Unseen
 
 _RUN_SETUP = "run `python manage.py bq_setup`"
 _RUN_ETL = "run `python manage.py bq_setup_etl`"

@@ -11,19 +11,19 @@ from google.cloud import bigquery
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, TransferRun, TransferState
 
-from backend.forecasting.conf import Config
-from backend.forecasting.errors import ForecastingError, UnreachableError
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.google.errors import google_errors, text_of
-from backend.forecasting.loading.day_sums import BothSides, sum_up_both_sides
-from backend.forecasting.loading.queries import Answer, run_query
-from backend.forecasting.loading.runs import list_runs
-from backend.forecasting.provisioning.connections import observe_connection
-from backend.forecasting.provisioning.datasets import DatasetSpec
-from backend.forecasting.provisioning.scheduled_queries import observe_scheduled_queries
-from backend.forecasting.provisioning.tables import TableSpec
-from backend.forecasting.sql import load_name, render_connection_probe, render_data_summary
-from backend.forecasting.training_table import COLUMNS
+from ..conf import Config
+from ..errors import ForecastingError, UnreachableError
+from ..google.clients import Clients
+from ..google.errors import google_errors, text_of
+from ..loading.day_sums import BothSides, sum_up_both_sides
+from ..loading.queries import Answer, run_query
+from ..loading.runs import list_runs
+from ..provisioning.connections import observe_connection
+from ..provisioning.datasets import DatasetSpec
+from ..provisioning.scheduled_queries import observe_scheduled_queries
+from ..provisioning.tables import TableSpec
+from ..sql import load_name, render_connection_probe, render_data_summary
+from ..training_table import COLUMNS
 
 T = TypeVar("T")
 

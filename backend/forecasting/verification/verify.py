@@ -4,22 +4,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from backend.forecasting.conf import Config
-from backend.forecasting.errors import ApiError, ForecastingError, VerificationFailed
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.google.errors import UNREADABLE, text_of
-from backend.forecasting.verification.data_checks import check_data, check_runs
-from backend.forecasting.verification.findings import Finding, FindingStatus, count_findings
-from backend.forecasting.verification.reconciliation import check_source
-from backend.forecasting.verification.resource_checks import (
+from ..conf import Config
+from ..errors import ApiError, ForecastingError, VerificationFailed
+from ..google.clients import Clients
+from ..google.errors import UNREADABLE, text_of
+from .data_checks import check_data, check_runs
+from .findings import Finding, FindingStatus, count_findings
+from .reconciliation import check_source
+from .resource_checks import (
     check_connection,
     check_dataset,
     check_schedule,
     check_table,
 )
-from backend.forecasting.verification.snapshot import Snapshot, take_snapshot
-from backend.forecasting.verification.vertex_checks import check_vertex
-from backend.forecasting.verification.words import count_things
+from .snapshot import Snapshot, take_snapshot
+from .vertex_checks import check_vertex
+from .words import count_things
 
 _CHECKS = (
     check_dataset,

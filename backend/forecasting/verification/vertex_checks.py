@@ -10,14 +10,14 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from backend.forecasting.verification.findings import (
+from .findings import (
     Finding,
     failed,
     passed,
     skipped,
     warned,
 )
-from backend.forecasting.verification.snapshot import Snapshot, Unseen, short_days
+from .snapshot import Snapshot, Unseen, short_days
 
 ROWS = range(1_000, 100_000_001)
 COLUMNS = range(3, 101)

@@ -11,15 +11,15 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
-from backend.forecasting.conf import MAX_WINDOW_DAYS, SETTINGS, Config, load_config, shown
-from backend.forecasting.errors import ForecastingError, SettingError
-from backend.forecasting.google.clients import Clients, make_clients
-from backend.forecasting.google.errors import explain_credentials
-from backend.forecasting.outcome import Mode, Outcome
-from backend.forecasting.output.plan_text import describe_applied, describe_plans
-from backend.forecasting.output.run_text import describe_slice
-from backend.forecasting.provisioning.plan import Plan
-from backend.forecasting.setup import Listeners
+from ...conf import MAX_WINDOW_DAYS, SETTINGS, Config, load_config, shown
+from ...errors import ForecastingError, SettingError
+from ...google.clients import Clients, make_clients
+from ...google.errors import explain_credentials
+from ...outcome import Mode, Outcome
+from ...output.plan_text import describe_applied, describe_plans
+from ...output.run_text import describe_slice
+from ...provisioning.plan import Plan
+from ...setup import Listeners
 
 _FAILED = 1
 # What could move a terminal's cursor or write over a line; colours and line ends stay.

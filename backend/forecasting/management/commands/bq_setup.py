@@ -1,9 +1,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from backend.forecasting.conf import Config
-from backend.forecasting.management.commands._pipeline import PipelineCommand, add_mode_arguments
-from backend.forecasting.setup import set_up_table
+from ...conf import Config
+from ...setup import set_up_table
+from ._pipeline import PipelineCommand, add_mode_arguments
 
 
 class Command(PipelineCommand):

@@ -1,16 +1,16 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from backend.forecasting.conf import SETTINGS, Config
-from backend.forecasting.errors import SettingError
-from backend.forecasting.management.commands._pipeline import (
+from ...conf import SETTINGS, Config
+from ...errors import SettingError
+from ...output.run_text import RunProgress, describe_backfill, describe_run
+from ...setup import RunOptions, set_up_etl
+from ...sql import render_connection_role, render_nightly_load
+from ._pipeline import (
     PipelineCommand,
     add_mode_arguments,
     whole_days,
 )
-from backend.forecasting.output.run_text import RunProgress, describe_backfill, describe_run
-from backend.forecasting.setup import RunOptions, set_up_etl
-from backend.forecasting.sql import render_connection_role, render_nightly_load
 
 
 class Command(PipelineCommand):

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backend.forecasting.conf import SETTINGS, Config
-from backend.forecasting.google.clients import Clients
-from backend.forecasting.management.commands._pipeline import PipelineCommand, whole_days
-from backend.forecasting.output.findings_text import describe_findings
-from backend.forecasting.output.report import check_report_path, write_report
-from backend.forecasting.verification.snapshot import HORIZON_DAYS
-from backend.forecasting.verification.verify import Verification, verify
+from ...conf import SETTINGS, Config
+from ...google.clients import Clients
+from ...output.findings_text import describe_findings
+from ...output.report import check_report_path, write_report
+from ...verification.snapshot import HORIZON_DAYS
+from ...verification.verify import Verification, verify
+from ._pipeline import PipelineCommand, whole_days
 
 
 class Command(PipelineCommand):
