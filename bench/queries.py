@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from importlib import resources
 
-from backend.forecasting.sql import render, render_source_query, with_days
+from backend.forecasting.sql.queries import render_source_query, with_days
+from backend.forecasting.sql.template import render
 
 
 @dataclass(frozen=True, kw_only=True)

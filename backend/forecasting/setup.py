@@ -9,7 +9,8 @@ from typing import Any
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from .conf import Config
-from .database.source import prepare_source_query, provisioning_lock
+from .database.lock import provisioning_lock
+from .database.source import prepare_source_query
 from .errors import MissingPrerequisiteError
 from .google.clients import Clients
 from .google.errors import gather, google_errors
@@ -24,6 +25,7 @@ from .provisioning.engine import Step, apply, look, observe_and_plan
 from .provisioning.plan import Action, Plan, Resource
 from .provisioning.scheduled_queries import ScheduledQuerySpec
 from .provisioning.tables import TableSpec
+from .sql.queries import render_trial_query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,7 @@ def set_up_etl(
     if run.backfill_days:
         check_backfill(config, run.backfill_days)
     with _exclusively(config, clients, mode):
-        note = prepare_source_query(config)
+        note = prepare_source_query(config, render_trial_query(config))
         if note:
             tell.note(note)
         steps = _look_at_etl(config, clients)

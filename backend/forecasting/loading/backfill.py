@@ -20,7 +20,7 @@ from ..errors import RunFailed, SettingError
 from ..google.causes import likely_cause
 from ..google.clients import Clients
 from ..google.errors import google_errors, text_of
-from ..sql import render_nightly_load
+from ..sql.queries import render_nightly_load
 from .day_sums import BothSides, sum_up_through_connection
 from .runs import RunResult
 

@@ -11,7 +11,7 @@ from google.cloud import bigquery
 from ..conf import Config
 from ..database.source import read_source
 from ..google.clients import Clients
-from ..sql import (
+from ..sql.queries import (
     render_federated_by_day,
     render_source_by_day,
     render_table_by_day,

@@ -32,7 +32,7 @@ from ..output.run_text import describe_run
 from ..output.svg import Chart, load_libraries
 from ..provisioning.credentials import without_debug_logs
 from ..provisioning.scheduled_queries import observe_scheduled_queries
-from ..sql import load_name
+from ..sql.queries import load_name
 from ..verification.findings import Finding
 from ..verification.snapshot import HORIZON_DAYS, Snapshot, Unseen
 from ..verification.verify import verify

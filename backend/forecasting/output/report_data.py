@@ -15,7 +15,7 @@ from ..conf import Config
 from ..database.source import why_out_of_reach
 from ..google.clients import Clients
 from ..loading.queries import run_query
-from ..sql import render_report_data
+from ..sql.queries import render_report_data
 from ..training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
 from ..verification.snapshot import Window
 from .svg import clean_text

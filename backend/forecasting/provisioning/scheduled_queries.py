@@ -17,7 +17,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from ..conf import Config
 from ..google.clients import Clients
-from ..sql import load_name, render_nightly_load
+from ..sql.queries import load_name, render_nightly_load
 from .plan import (
     Change,
     Plan,

@@ -20,7 +20,7 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import Clients, make_clients
-from backend.forecasting.sql import load_name
+from backend.forecasting.sql.queries import load_name
 from backend.forecasting.training_table import COLUMNS
 
 if TYPE_CHECKING:

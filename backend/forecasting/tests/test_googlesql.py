@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 
 from backend.forecasting.conf import Config, load_config
 from backend.forecasting.errors import SettingError
-from backend.forecasting.sql import (
-    quote_path,
-    quote_string,
-    render,
+from backend.forecasting.sql.queries import (
     render_connection_probe,
     render_data_summary,
     render_federated_by_day,
@@ -23,6 +20,7 @@ from backend.forecasting.sql import (
     render_table_by_day,
     with_days,
 )
+from backend.forecasting.sql.template import quote_path, quote_string, render
 from backend.forecasting.tests.oracles.googlesql import (
     FEDERATED_TYPES,
     SOURCE_COLUMNS,

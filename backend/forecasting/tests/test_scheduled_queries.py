@@ -10,7 +10,7 @@ from backend.forecasting.conf import Config
 from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec, schedule_of
-from backend.forecasting.sql import render_nightly_load
+from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.factories import (
     PROJECT,
     SERVICE_ACCOUNT,

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from backend.forecasting.conf import Config
-from backend.forecasting.sql import render_nightly_load
+from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.commands import ABSENT, Run, start_answers, without_table
 from backend.forecasting.tests.support.factories import (
     CLOUD_SQL_AGENT,

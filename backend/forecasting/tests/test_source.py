@@ -8,9 +8,11 @@ import pytest
 from django.db import connection, transaction
 
 from backend.forecasting.conf import Config
-from backend.forecasting.database import source
-from backend.forecasting.database.source import prepare_source_query, provisioning_lock
+from backend.forecasting.database import lock
+from backend.forecasting.database.lock import provisioning_lock
+from backend.forecasting.database.source import prepare_source_query
 from backend.forecasting.errors import ForecastingError, SourceDatabaseError
+from backend.forecasting.sql.queries import render_trial_query
 from backend.forecasting.tests.support.factories import make_config
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,6 +48,10 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     connection.close()
 
 
+def prepare(config: Config) -> str:
+    return prepare_source_query(config, render_trial_query(config))
+
+
 def try_lock(config: Config) -> str:
     return f"SELECT pg_try_advisory_xact_lock({zlib.crc32(config.table_id.encode())})"
 
@@ -59,7 +65,7 @@ def statements(config: Config) -> list[str]:
         return execute(sql, *rest)
 
     with connection.execute_wrapper(note):
-        prepare_source_query(config)
+        prepare(config)
     return [sql for sql in asked if "SAVEPOINT" not in sql]
 
 
@@ -69,21 +75,21 @@ def statements(config: Config) -> list[str]:
 @pytest.mark.parametrize("score_source", ["event", "entity"])
 def test_prepare__accepts_the_source_query(config: Config, score_source: str) -> None:
     options = {"source_database": config.source_database, "score_source": score_source}
-    assert prepare_source_query(make_config(**options)) == ""
+    assert prepare(make_config(**options)) == ""
 
 
 def test_prepare__leaves_nothing_behind_and_reads_nothing(config: Config) -> None:
     first, last = statements(config)
     assert first.startswith("PREPARE forecasting_source_query AS ")
     assert last == "DEALLOCATE forecasting_source_query"
-    assert prepare_source_query(config) == ""
+    assert prepare(config) == ""
 
 
 def test_prepare__table_that_is_missing_says_what_to_do(config: Config) -> None:
     with pytest.raises(SourceDatabaseError) as raised, transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE events_event RENAME TO events_elsewhere")
-        prepare_source_query(config)
+        prepare(config)
     message = str(raised.value)
     assert f"in database {config.source_database}: " in message
     assert 'relation "events_event" does not exist' in message
@@ -93,13 +99,13 @@ def test_prepare__table_that_is_missing_says_what_to_do(config: Config) -> None:
 
 def test_prepare__another_database_is_not_tried(config: Config) -> None:
     name = config.source_database
-    assert prepare_source_query(make_config(source_database="elsewhere")) == (
+    assert prepare(make_config(source_database="elsewhere")) == (
         f"source query not tried: Django's database is {name}, not elsewhere"
     )
 
 
 def test_prepare__server_that_does_not_answer_is_not_tried(config: Config, no_server: None) -> None:
-    note = prepare_source_query(config)
+    note = prepare(config)
     assert note.startswith("source query not tried: Django's database does not answer (")
     assert "\n" not in note
 
@@ -108,7 +114,7 @@ def test_prepare__another_kind_of_database_is_not_tried(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "vendor", "sqlite")
-    assert prepare_source_query(config) == (
+    assert prepare(config) == (
         "source query not tried: Django's database is sqlite, not PostgreSQL"
     )
 
@@ -140,7 +146,7 @@ def test_lock__ends_with_an_error(config: Config, other_session: Callable[[str],
 def test_lock__held_by_another_run_for_too_long_says_so(
     config: Config, other_session: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "LOCK_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(lock, "LOCK_TIMEOUT_SECONDS", 0.01)
     assert other_session(try_lock(config)) == (True,)
     entered = False
     with pytest.raises(ForecastingError) as raised, provisioning_lock(config):

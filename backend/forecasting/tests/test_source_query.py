@@ -24,7 +24,7 @@ from psycopg2.extras import execute_values
 from backend.demo.gdelt import read_events
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
-from backend.forecasting.sql import render_source_query, with_days
+from backend.forecasting.sql.queries import render_source_query, with_days
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS
 
 pytestmark = pytest.mark.django_db

@@ -22,7 +22,7 @@ from ..provisioning.connections import observe_connection
 from ..provisioning.datasets import DatasetSpec
 from ..provisioning.scheduled_queries import observe_scheduled_queries
 from ..provisioning.tables import TableSpec
-from ..sql import load_name, render_connection_probe, render_data_summary
+from ..sql.queries import load_name, render_connection_probe, render_data_summary
 from ..training_table import COLUMNS
 
 T = TypeVar("T")

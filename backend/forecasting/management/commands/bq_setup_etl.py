@@ -5,7 +5,7 @@ from ...conf import SETTINGS, Config
 from ...errors import SettingError
 from ...output.run_text import RunProgress, describe_backfill, describe_run
 from ...setup import RunOptions, set_up_etl
-from ...sql import render_connection_role, render_nightly_load
+from ...sql.queries import render_connection_role, render_nightly_load
 from ._pipeline import (
     PipelineCommand,
     add_mode_arguments,

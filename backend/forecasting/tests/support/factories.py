@@ -28,7 +28,7 @@ from backend.forecasting.conf import Config, load_config
 from backend.forecasting.google.clients import Clients
 from backend.forecasting.google.waiting import Pace
 from backend.forecasting.provisioning.plan import Change, Plan
-from backend.forecasting.sql import load_name, render_nightly_load
+from backend.forecasting.sql.queries import load_name, render_nightly_load
 from backend.forecasting.training_table import COLUMNS, DESCRIPTION
 
 PROJECT, NUMBER = "demo-project", "123456789012"

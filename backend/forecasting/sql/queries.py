@@ -1,0 +1,223 @@
+"""The queries of the nightly load and of the verification, rendered for the settings of a command.
+
+`source_query.sql` is PostgreSQL and runs inside Cloud SQL; `nightly_load.sql` is the GoogleSQL
+script that the scheduled query stores, with the source query inside. The others read only, for
+the verification.
+"""
+
+from datetime import date, timedelta
+
+from ..conf import Config
+from ..training_table import (
+    COLUMNS,
+    DIMENSIONS,
+    SERIES_COLUMN,
+    TARGET_COLUMN,
+    TIME_COLUMN,
+    Column,
+)
+from .template import load, quote_path, quote_string, render
+
+# A plain decimal number in text. Of at most this length it casts to float8, and squares, without
+# overflow; so does a JSON number, which PostgreSQL writes without an exponent. The length is not in
+# the pattern: counted repetitions make it four times as slow.
+# Written without backslashes, which GoogleSQL would read as escapes in some kinds of literals.
+_PLAIN_NUMBER = "^ *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9][0-9]?)? *$"
+_LONGEST_NUMBER = 40
+
+
+def render_source_query(score_source: str, *, refresh: bool = False) -> str:
+    """The source query; `@first_day` and `@end_day` are still to be put in.
+
+    The rows are the same with `refresh`, which is for a few days of a long history: the mentions
+    are then read once, and their events looked up one by one. Without it the whole window is
+    quicker: several processes of PostgreSQL share the work (docs/performance.md).
+    """
+    return render(
+        load("source_query.sql"),
+        series_column=SERIES_COLUMN,
+        time_column=TIME_COLUMN,
+        target_column=TARGET_COLUMN,
+        target=_TARGETS[score_source],
+        entity_join=_ENTITY_JOIN if score_source == "entity" else "",
+        materialized="MATERIALIZED" if refresh else "NOT MATERIALIZED",
+        dimension_numbers=",\n".join(_number(column) for column in DIMENSIONS),
+        dimension_means=",\n".join(f"avg(counted.{c.name}) AS {c.name}" for c in DIMENSIONS),
+    )
+
+
+def with_days(source_query: str, first_day: date, end_day: date) -> str:
+    """The source query for the days [first_day, end_day), as the nightly load completes it."""
+    return source_query.replace("@first_day", f"{first_day}").replace("@end_day", f"{end_day}")
+
+
+def render_trial_query(config: Config) -> str:
+    """The source query for one day, for PostgreSQL to prepare."""
+    day = date(2000, 1, 2)
+    query = render_source_query(config.score_source)
+    return with_days(query, day, day + timedelta(days=1))
+
+
+def load_name(table_id: str) -> str:
+    """What the load of a table is called; the first line of its script, by which it is found."""
+    return f"Nightly load of {table_id}"
+
+
+def render_nightly_load(config: Config) -> str:
+    """The script that the scheduled query stores, for these settings."""
+    return render(
+        load("nightly_load.sql"),
+        name=load_name(config.table_id),
+        table=quote_path(config.project, config.dataset, config.table),
+        connection=quote_string(config.connection_name),
+        source_query=_embedded(_nightly_source_query(config)),
+        window_days=str(config.window_days),
+        refresh_days=str(config.refresh_days),
+        columns=", ".join(column.name for column in COLUMNS),
+        time_column=TIME_COLUMN,
+        series_column=SERIES_COLUMN,
+        min_rows_ratio=f"{config.min_rows_ratio:g}",
+        any_required_is_null=_REQUIRED_IS_NULL,
+        any_number_is_not_finite=_NOT_FINITE,
+        leaving=_leaving(config.keep_history),
+    )
+
+
+def render_data_summary(config: Config) -> str:
+    """The query that sums up the training table; takes @window_start, @end_day and @short_days."""
+    time = f"DATE({TIME_COLUMN})"
+    return render(
+        load("data_summary.sql"),
+        table=quote_path(config.project, config.dataset, config.table),
+        series_column=SERIES_COLUMN,
+        time_column=TIME_COLUMN,
+        target_column=TARGET_COLUMN,
+        in_window=f"{time} >= @window_start AND {time} < @end_day",
+        any_required_is_null=_REQUIRED_IS_NULL,
+        any_number_is_not_finite=_NOT_FINITE,
+    )
+
+
+def render_source_by_day(config: Config) -> str:
+    """The PostgreSQL query that sums up the source query; its two days are still to be put in."""
+    return render(
+        load("source_by_day.sql"),
+        source_query=render_source_query(config.score_source).strip(),
+        series_column=SERIES_COLUMN,
+        time_column=TIME_COLUMN,
+        target_column=TARGET_COLUMN,
+        row_value=_ROW_VALUE,
+    )
+
+
+def render_federated_by_day(config: Config, first_day: date, end_day: date) -> str:
+    """The GoogleSQL query that sums up the source query through the connection."""
+    return render(
+        load("federated_by_day.sql"),
+        connection=quote_string(config.connection_name),
+        query=_embedded(with_days(render_source_by_day(config), first_day, end_day)),
+    )
+
+
+def render_table_by_day(config: Config) -> str:
+    """The GoogleSQL query that sums up the training table; takes @window_start and @end_day."""
+    return render(
+        load("table_by_day.sql"),
+        table=quote_path(config.project, config.dataset, config.table),
+        series_column=SERIES_COLUMN,
+        time_column=TIME_COLUMN,
+        target_column=TARGET_COLUMN,
+        row_value=_ROW_VALUE,
+    )
+
+
+def render_report_data(config: Config) -> str:
+    """What the report shows; takes @window_start, @end_day, @entities_from and @entities."""
+    names = [column.name for column in DIMENSIONS]
+    return render(
+        load("report_data.sql"),
+        table=quote_path(config.project, config.dataset, config.table),
+        series_column=SERIES_COLUMN,
+        time_column=TIME_COLUMN,
+        target_column=TARGET_COLUMN,
+        dimensions=", ".join(names),
+        no_dimensions=", ".join(f"CAST(NULL AS FLOAT64) AS {name}" for name in names),
+        nulls=", ".join("NULL" for _ in names),
+        dimension_means=", ".join(f"AVG({name})" for name in names),
+    )
+
+
+def render_connection_probe(config: Config) -> str:
+    """The query that proves that the connection reaches PostgreSQL and logs in."""
+    return render(load("connection_probe.sql"), connection=quote_string(config.connection_name))
+
+
+def render_connection_role(config: Config) -> str:
+    """The psql script that makes the role of the connection, for these settings."""
+    return render(
+        load("connection_role.sql"),
+        database=config.source_database,
+        quoted_database=f'"{config.source_database}"',
+        user_secret=config.user_secret,
+        password_secret=config.password_secret,
+        grants="\n".join(
+            f'GRANT SELECT ({columns}) ON {table} TO :"role";'
+            for table, columns in _SOURCE_COLUMNS[config.score_source].items()
+        ),
+    )
+
+
+# All that source_query.sql reads; a test runs the query as a role that may read no more.
+_EVENT_COLUMNS = {
+    "entities_entitymention": "entity_id, event_id, mentioned_at",
+    "events_event": "id, risk_score, risk_dimensions",
+}
+_SOURCE_COLUMNS = {
+    "event": _EVENT_COLUMNS,
+    "entity": {**_EVENT_COLUMNS, "entities_entity": "id, risk_score"},
+}
+_REQUIRED_IS_NULL = " OR ".join(f"{c.name} IS NULL" for c in COLUMNS if c.required)
+_NOT_FINITE = " OR ".join(
+    f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in COLUMNS if c.type == "FLOAT64"
+)
+# A row's numbers as one, in both dialects. Where there is none, -1 stands: empty is not zero.
+_ROW_VALUE = " + ".join(
+    f"{weight} * coalesce({column.name}, -1)"
+    for weight, column in enumerate((c for c in COLUMNS if c.type == "FLOAT64"), start=1)
+)
+# The entity's score is the same in all rows of a group; their mean could differ in a last digit.
+_TARGETS = {"event": "avg(counted.risk_score)", "entity": "max(entity.risk_score)"}
+_ENTITY_JOIN = """\
+JOIN entities_entity AS entity
+    ON entity.id = counted.entity_id AND abs(entity.risk_score) < 1e100"""
+
+
+def _nightly_source_query(config: Config) -> str:
+    return render_source_query(
+        config.score_source, refresh=config.refresh_days < config.window_days
+    )
+
+
+def _number(column: Column) -> str:
+    value = f"(event.risk_dimensions ->> '{column.dimension}')"
+    is_number = f"jsonb_typeof(event.risk_dimensions -> '{column.dimension}') = 'number'"
+    return f"""\
+CASE
+    WHEN length({value}) <= {_LONGEST_NUMBER} AND ({is_number} OR {value} ~ '{_PLAIN_NUMBER}')
+    THEN {value}::float8
+END AS {column.name}"""
+
+
+def _embedded(source_query: str) -> str:
+    """The source query, fit to stand in a raw literal inside a raw literal."""
+    for forbidden in ("\\", "'''", '"""', ";"):
+        if forbidden in source_query:
+            raise ValueError(f"source_query.sql may not contain {forbidden}")
+    return source_query.strip()
+
+
+def _leaving(keep_history: bool) -> str:
+    """Which of the target's days a run deletes: the refreshed, and those before the window."""
+    refreshed = f"target.{TIME_COLUMN} >= TIMESTAMP(first_day)"
+    before = f"target.{TIME_COLUMN} < TIMESTAMP(window_start)"
+    return refreshed if keep_history else f"({refreshed} OR {before})"

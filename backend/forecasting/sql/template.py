@@ -1,0 +1,55 @@
+"""Where text becomes SQL: templates, and the quoting of what is put into them.
+
+A placeholder is `{{ name }}`; rendering fails on a name that is missing or that the text does not
+use.
+"""
+
+import re
+from importlib import resources
+
+_PLACEHOLDER = re.compile(r"\{\{ (\w+) \}\}")
+
+
+def load(name: str) -> str:
+    """The text of a template of this folder."""
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
+def render(template: str, **names: str) -> str:
+    """The template with each `{{ name }}` replaced; continuation lines keep its indentation.
+
+    Raises KeyError for a placeholder without a value and for a value without a placeholder.
+    """
+    wanted = set(_PLACEHOLDER.findall(template))
+    if wanted != set(names):
+        raise KeyError(f"placeholders without value or unused: {sorted(wanted ^ set(names))}")
+    rendered = [_render_line(line, names) for line in template.splitlines()]
+    return "\n".join(line for line in rendered if line is not None) + "\n"
+
+
+def _render_line(line: str, names: dict[str, str]) -> str | None:
+    """One line; None where it held nothing but a placeholder whose value is empty."""
+    alone = _PLACEHOLDER.fullmatch(line.strip())
+    if alone and not names[alone.group(1)]:
+        return None
+    indent = line[: len(line) - len(line.lstrip())]
+    return _PLACEHOLDER.sub(lambda m: names[m.group(1)].replace("\n", f"\n{indent}"), line)
+
+
+def quote_string(text: str) -> str:
+    """A GoogleSQL string literal of any text (lexical structure: escape sequences)."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("`", "\\`")
+    controls = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    return "'" + "".join(controls.get(c) or _printable(c) for c in escaped) + "'"
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
+
+
+def quote_path(*parts: str) -> str:
+    """A GoogleSQL identifier path in backticks. Raises ValueError for a part that is none."""
+    for part in parts:
+        if not re.fullmatch(r"[A-Za-z0-9_.:-]+", part):
+            raise ValueError(f'"{part}" cannot be part of a GoogleSQL path')
+    return f"`{'.'.join(parts)}`"
