@@ -186,14 +186,15 @@ def _line(run: TransferRun, rows: str | None) -> RunLine:
 def _replace_file(path: Path, text: str) -> None:
     """Put the text in place at once: a reader sees the old page or the new one."""
     handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    made = Path(name)
     try:
-        with open(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         # mkstemp lets nobody else read; a report is for those whom the umask lets.
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
+        made.chmod(0o666 & ~umask)
+        made.replace(path)
     except BaseException:
-        os.unlink(name)
+        made.unlink()
         raise

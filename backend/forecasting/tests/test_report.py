@@ -252,10 +252,10 @@ def test_report_option__full_disk_leaves_the_old_report(
     path = tmp_path / "report.html"
     path.write_text("old")
 
-    def fail(source: str, target: Path) -> None:
+    def fail(source: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.replace", fail)
+    monkeypatch.setattr(Path, "replace", fail)
     error = refusal(report=path)
     assert "cannot be written: No space left on device" in str(error)
     assert error.returncode == 1

@@ -86,10 +86,14 @@ def test_prepare__leaves_nothing_behind_and_reads_nothing(config: Config) -> Non
 
 
 def test_prepare__table_that_is_missing_says_what_to_do(config: Config) -> None:
-    with pytest.raises(SourceDatabaseError) as raised, transaction.atomic():
+    @transaction.atomic  # What it raises puts the table back.
+    def prepare_without_a_table() -> None:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE events_event RENAME TO events_elsewhere")
         prepare(config)
+
+    with pytest.raises(SourceDatabaseError) as raised:
+        prepare_without_a_table()
     message = str(raised.value)
     assert f"in database {config.source_database}: " in message
     assert 'relation "events_event" does not exist' in message
@@ -180,9 +184,12 @@ def test_lock__lost_with_the_database_leaves_what_was_done(
 def test_lock__an_error_inside_goes_through_though_the_database_went_away(
     config: Config, other_session: Callable[[str], Any]
 ) -> None:
-    with pytest.raises(ForecastingError, match="from inside"), provisioning_lock(config):
+    def lose_the_database_and_fail() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             (pid,) = cursor.fetchone()
         other_session(f"SELECT pg_terminate_backend({pid}, 5000)")
         raise ForecastingError("from inside")
+
+    with pytest.raises(ForecastingError, match="from inside"), provisioning_lock(config):
+        lose_the_database_and_fail()

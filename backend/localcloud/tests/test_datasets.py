@@ -105,7 +105,8 @@ def test_update__clears_what_it_does_not_name(send: Send, dataset: Dataset) -> N
     body = {"datasetReference": {"datasetId": "intelligence"}, "friendlyName": "F"}
     changed = send("PUT", f"{PATH}/intelligence", json=body).json()
     assert changed["friendlyName"] == "F"
-    assert "description" not in changed and "labels" not in changed
+    assert "description" not in changed
+    assert "labels" not in changed
 
 
 def test_delete__refuses_a_dataset_in_use(google: GoogleClients, table: Table) -> None:

@@ -285,9 +285,8 @@ def test_writes__are_those_that_can_change_something(
 
 def test_service_account__is_bigquerys(google: GoogleClients) -> None:
     email = google.bigquery.get_service_account_email()
-    assert email.startswith("bq-") and email.endswith(
-        "@bigquery-encryption.iam.gserviceaccount.com"
-    )
+    assert email.startswith("bq-")
+    assert email.endswith("@bigquery-encryption.iam.gserviceaccount.com")
 
 
 def test_legacy_job_kinds__reach_bqemulator(

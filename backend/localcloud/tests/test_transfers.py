@@ -46,7 +46,8 @@ def test_create__names_the_config_itself(google: GoogleClients, make_config: Con
     assert (made.display_name, dict(made.params)) == ("nightly", {"query": "SELECT 1 AS one"})
     assert (made.dataset_region, made.schedule) == ("us-central1", "every day 02:00")
     assert clock_of(made) == "02:00"
-    assert made.user_id and made.update_time
+    assert made.user_id
+    assert made.update_time
     assert made.email_preferences.enable_failure_email
 
 

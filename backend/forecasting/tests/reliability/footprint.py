@@ -1,7 +1,6 @@
 """What the process that has the stand-in in it holds on to."""
 
 import gc
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +43,7 @@ def look_at_footprint(scene: Scene) -> Footprint:
     under_way = (cloud.bigquery.emulator.active, cloud.transfers.runner.unfinished)
     return Footprint(
         threads=threading.active_count(),
-        files=len(os.listdir(_FILES)) if _FILES.exists() else 0,
+        files=len(list(_FILES.iterdir())) if _FILES.exists() else 0,
         work=sum(map(len, under_way)),
         memory=read_bytes("self", "VmRSS"),
     )
