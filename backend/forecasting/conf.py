@@ -1,13 +1,14 @@
-"""The settings of the pipeline: their names, defaults and forms, and the checked `Config`.
+"""The settings of the pipeline: each declared once, as a field of the checked `Config`.
 
 Precedence: command-line flag, then Django setting (which `backend.config.settings` takes from the
-environment), then the default here.
+environment), then the default here. The names follow from the field's: `window_days` is the
+setting FORECASTING_WINDOW_DAYS and the flag --window-days.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Annotated, Any, get_type_hints
 
 from django.conf import settings
 
@@ -27,70 +28,6 @@ _BOOLEANS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One setting: where it comes from, what it may be, what it is when it is not set."""
-
-    field: str
-    setting: str
-    expected: str
-    parse: Callable[[str], Any]
-    default: str = ""
-    flag: str = ""
-    help: str = ""
-    optional: bool = False
-
-
-def _matching(pattern: str) -> Callable[[str], str]:
-    compiled = re.compile(pattern)
-
-    def parse(text: str) -> str:
-        if not compiled.fullmatch(text):
-            raise ValueError(text)
-        return text
-
-    return parse
-
-
-def _whole_number(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= MAX_WINDOW_DAYS:
-        raise ValueError(text)
-    return int(text)
-
-
-def _hours(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,5}([.][0-9]{1,3})?", text) or float(text) == 0:
-        raise ValueError(text)
-    return float(text)
-
-
-def _ratio(text: str) -> float:
-    if not re.fullmatch(r"0|1|[01]?[.][0-9]{1,6}", text) or float(text) > 1:
-        raise ValueError(text)
-    return float(text)
-
-
-def _boolean(text: str) -> bool:
-    try:
-        return _BOOLEANS[text.lower()]
-    except KeyError:
-        raise ValueError(text) from None
-
-
-def _location(text: str) -> str:
-    return _matching(rf"us|eu|{_REGION}")(text.lower())
-
-
-def _schedule(text: str) -> str:
-    return _matching(
-        rf"every (?:day|{_DAY}(?:,{_DAY})*) {_TIME}|every (?:[1-9]|1[0-9]|2[0-4]) hours"
-    )(" ".join(text.split()))
-
-
-def _loopback_url(text: str) -> str:
-    return _matching(r"http://(?:127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}")(text.rstrip("/"))
-
-
 def shown(text: str) -> str:
     """A value as a message quotes it: on one line, escaped where it does not print, not long."""
     escaped = "".join(
@@ -99,201 +36,228 @@ def shown(text: str) -> str:
     return escaped if len(escaped) <= _SHOWN else f"{escaped[:_SHOWN]}..."
 
 
-SETTINGS = (
-    Setting(
-        field="project",
-        setting="GOOGLE_CLOUD_PROJECT",
-        flag="--project",
-        parse=_matching(_PROJECT),
-        expected="a Google Cloud project id such as my-project-123 (6 to 30 lower-case letters, "
-        "digits and dashes)",
-        help="Google Cloud project",
-    ),
-    Setting(
-        field="location",
-        setting="FORECASTING_LOCATION",
-        flag="--location",
-        default="us-central1",
-        parse=_location,
-        expected="a BigQuery location such as us-central1, US or EU",
-        help="BigQuery location",
-    ),
-    Setting(
-        field="dataset",
-        setting="FORECASTING_DATASET",
-        flag="--dataset",
-        default="intelligence",
-        parse=_matching(r"[A-Za-z0-9_]{1,1024}"),
-        expected="a dataset id of letters, digits and underscores",
-        help="BigQuery dataset",
-    ),
-    Setting(
-        field="table",
-        setting="FORECASTING_TABLE",
-        flag="--table",
-        default="entity_risk_training_data",
-        parse=_matching(r"[A-Za-z0-9_]{1,1024}"),
-        expected="a table id of letters, digits and underscores",
-        help="training table",
-    ),
-    Setting(
-        field="connection_id",
-        setting="FORECASTING_CONNECTION_ID",
-        flag="--connection-id",
-        default="postgresql-conn",
-        parse=_matching(r"[A-Za-z0-9_-]{1,64}"),
-        expected="a connection id of letters, digits, underscores and dashes",
-        help="BigQuery connection to Cloud SQL",
-    ),
-    Setting(
-        field="instance",
-        setting="CLOUD_SQL_INSTANCE",
-        flag="--instance",
-        parse=_matching(rf"{_PROJECT}:{_REGION}:[a-z][a-z0-9-]{{0,97}}"),
-        expected="project:region:instance, as `gcloud sql instances describe` shows under "
-        "connectionName",
-        help="Cloud SQL instance, project:region:instance",
-    ),
-    Setting(
-        field="source_database",
-        setting="FORECASTING_SOURCE_DATABASE",
-        flag="--database",
-        default="venezuelawatch",
-        parse=_matching(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}"),
-        expected="the name of a PostgreSQL database",
-        help="database on the instance",
-    ),
-    Setting(
-        field="schedule",
-        setting="FORECASTING_SCHEDULE",
-        flag="--schedule",
-        default="every day 02:00",
-        parse=_schedule,
-        expected='"every day HH:MM", "every mon,thu HH:MM" or "every N hours" (N from 1 to 24), '
-        "in UTC",
-        help="when the load runs, in UTC",
-    ),
-    Setting(
-        field="window_days",
-        setting="FORECASTING_WINDOW_DAYS",
-        flag="--window-days",
-        default="90",
-        parse=_whole_number,
-        expected=f"a whole number of days from 1 to {MAX_WINDOW_DAYS}",
-        help="days that the table holds",
-    ),
-    Setting(
-        field="refresh_days",
-        setting="FORECASTING_REFRESH_DAYS",
-        flag="--refresh-days",
-        parse=_whole_number,
-        optional=True,
-        expected=f"a whole number of days from 1 to {MAX_WINDOW_DAYS}",
-        help="days that each run reads again (default: all of the window)",
-    ),
-    Setting(
-        field="keep_history",
-        setting="FORECASTING_KEEP_HISTORY",
-        flag="--keep-history",
-        default="off",
-        parse=_boolean,
-        expected="on or off",
-        help="keep the days that have left the window",
-    ),
-    Setting(
-        field="score_source",
-        setting="FORECASTING_SCORE_SOURCE",
-        flag="--score-source",
-        default="event",
-        parse=_matching("event|entity"),
-        expected="event (mean score of the day's events) or entity (the entity's present score)",
-        help="whose score is averaged: event or entity",
-    ),
-    Setting(
-        field="min_rows_ratio",
-        setting="FORECASTING_MIN_ROWS_RATIO",
-        flag="--min-rows-ratio",
-        default="0",
-        parse=_ratio,
-        expected="a number from 0 (off) to 1",
-        help="fail a run that reads fewer rows than this share of what the table holds for the "
-        "same days",
-    ),
-    Setting(
-        field="user_secret",
-        setting="FORECASTING_POSTGRES_USER_SECRET",
-        default="POSTGRES_USER",
-        parse=_matching(r"[A-Za-z0-9_-]{1,255}"),
-        expected="the name of a Secret Manager secret",
-    ),
-    Setting(
-        field="password_secret",
-        setting="FORECASTING_POSTGRES_PASSWORD_SECRET",
-        default="POSTGRES_PASSWORD",
-        parse=_matching(r"[A-Za-z0-9_-]{1,255}"),
-        expected="the name of a Secret Manager secret",
-    ),
-    Setting(
-        field="service_account",
-        setting="FORECASTING_SERVICE_ACCOUNT",
-        flag="--service-account",
-        optional=True,
-        parse=_matching(r"[A-Za-z0-9._-]{1,100}@[a-z0-9.-]{1,100}\.gserviceaccount\.com"),
-        expected="the e-mail address of a service account",
-        help="service account that the load runs as (default: whoever runs this command)",
-    ),
-    Setting(
-        field="notification_topic",
-        setting="FORECASTING_NOTIFICATION_TOPIC",
-        flag="--notification-topic",
-        optional=True,
-        parse=_matching(rf"projects/{_PROJECT}/topics/[A-Za-z][A-Za-z0-9._~+%-]{{2,254}}"),
-        expected="projects/PROJECT/topics/TOPIC",
-        help="Pub/Sub topic that is told how each run ended (default: none)",
-    ),
-    Setting(
-        field="max_age_hours",
-        setting="FORECASTING_MAX_AGE_HOURS",
-        flag="--max-age-hours",
-        default="26",
-        parse=_hours,
-        expected="a number of hours above 0",
-        help="how old the last good run may be",
-    ),
-    Setting(
-        field="api_endpoint",
-        setting="FORECASTING_API_ENDPOINT",
-        optional=True,
-        parse=_loopback_url,
-        expected="empty for Google Cloud, or the local stand-in on loopback, such as "
-        "http://127.0.0.1:9050",
-    ),
+@dataclass(frozen=True)
+class Form:
+    """What a value may be. `parse` raises ValueError; `empty` is the value of what is not set."""
+
+    expected: str
+    parse: Callable[[str], Any]
+    empty: Any = ""
+
+    def read(self, source: str, text: object) -> Any:
+        """The value of a text that came from `source`, a setting or a flag. Raises SettingError."""
+        text = str(text).strip()
+        try:
+            return self.parse(text)
+        except ValueError:
+            raise SettingError(
+                f'{source} is "{shown(text)}"', f"expected {self.expected}"
+            ) from None
+
+
+def _matching(pattern: str, convert: Callable[[str], Any] = str) -> Callable[[str], Any]:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def parse(text: str) -> Any:
+        if not compiled.fullmatch(text):
+            raise ValueError(text)
+        return convert(text)
+
+    return parse
+
+
+def _whole_days(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= MAX_WINDOW_DAYS:
+        raise ValueError(text)
+    return int(text)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError(text)
+    return _BOOLEANS[text.lower()]
+
+
+def _location(text: str) -> str:
+    return str(_matching(rf"us|eu|{_REGION}")(text.lower()))
+
+
+def _schedule(text: str) -> str:
+    pattern = rf"every (?:day|{_DAY}(?:,{_DAY})*) {_TIME}|every (?:[1-9]|1[0-9]|2[0-4]) hours"
+    return str(_matching(pattern)(" ".join(text.split())))
+
+
+def _loopback_url(text: str) -> str:
+    pattern = r"http://(?:127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}"
+    return str(_matching(pattern)(text.rstrip("/")))
+
+
+_ABOVE_ZERO = _matching(r"(?=.*[1-9])[0-9]{1,6}(?:[.][0-9]{1,3})?", float)
+
+DAYS = Form(f"a whole number of days from 1 to {MAX_WINDOW_DAYS}", _whole_days, empty=0)
+SECONDS = Form("a number of seconds above 0", _ABOVE_ZERO)
+SWITCH = Form("on or off", _boolean)
+
+_PROJECT_ID = Form(
+    "a Google Cloud project id such as my-project-123 (6 to 30 lower-case letters, digits and "
+    "dashes)",
+    _matching(_PROJECT),
 )
+_LOCATION = Form("a BigQuery location such as us-central1, US or EU", _location)
+_DATASET = Form("a dataset id of letters, digits and underscores", _matching(r"\w{1,1024}"))
+_TABLE = Form("a table id of letters, digits and underscores", _matching(r"\w{1,1024}"))
+_CONNECTION = Form(
+    "a connection id of letters, digits, underscores and dashes", _matching(r"[\w-]{1,64}")
+)
+_INSTANCE = Form(
+    "project:region:instance, as `gcloud sql instances describe` shows under connectionName",
+    _matching(rf"{_PROJECT}:{_REGION}:[a-z][a-z0-9-]{{0,97}}"),
+)
+_DATABASE = Form("the name of a PostgreSQL database", _matching(r"[A-Za-z_][\w$-]{0,62}"))
+_SCHEDULE = Form(
+    '"every day HH:MM", "every mon,thu HH:MM" or "every N hours" (N from 1 to 24), in UTC',
+    _schedule,
+)
+_SCORE_SOURCE = Form(
+    "event (mean score of the day's events) or entity (the entity's present score)",
+    _matching("event|entity"),
+)
+_RATIO = Form("a number from 0 (off) to 1", _matching(r"0|1(?:[.]0{1,6})?|0?[.]\d{1,6}", float))
+_SECRET = Form("the name of a Secret Manager secret", _matching(r"[\w-]{1,255}"))
+_ACCOUNT = Form(
+    "the e-mail address of a service account",
+    _matching(r"[\w.-]{1,100}@[a-z0-9.-]{1,100}\.gserviceaccount\.com"),
+)
+_TOPIC = Form(
+    "projects/PROJECT/topics/TOPIC",
+    _matching(rf"projects/{_PROJECT}/topics/[A-Za-z][\w.~+%-]{{2,254}}"),
+)
+_HOURS = Form("a number of hours above 0", _ABOVE_ZERO)
+_ENDPOINT = Form(
+    "empty for Google Cloud, or the local stand-in on loopback, such as http://127.0.0.1:9050",
+    _loopback_url,
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: where it comes from, what it may be, what it is when it is not set.
+
+    `default` is a text like those that it may be set to. Without one it has to be set, unless it
+    is `optional`. `help` is for its flag; what has none is set by the environment alone.
+    """
+
+    form: Form
+    help: str = ""
+    _: KW_ONLY
+    default: str = ""
+    optional: bool = False
+    setting: str = ""
+    flag: str = ""
+    field: str = ""
+
+    def of(self, field: str) -> "Setting":
+        """The setting of a field, with the names that follow from the field's."""
+        flag = f"--{field.replace('_', '-')}" if self.help else ""
+        setting = self.setting or f"FORECASTING_{field.upper()}"
+        return replace(self, field=field, setting=setting, flag=self.flag or flag)
+
+    def value(self, flagged: object, *, required: bool) -> Any:
+        """The checked value: the flag's, else Django's, else the default. Raises SettingError."""
+        given = getattr(settings, self.setting, None) if flagged is None else flagged
+        text = ("" if given is None else str(given).strip()) or self.default
+        if text:
+            return self.form.read(self.setting if flagged is None else self.flag, text)
+        if required and not self.optional:
+            raise SettingError(
+                f"{self.setting} is not set",
+                f"expected {self.form.expected}; set it in the environment or .env, or give "
+                f"{self.flag}",
+            )
+        return self.form.empty
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The checked settings of one command; empty strings stand for what is not set."""
+    """The checked settings of one command; empty strings stand for what is not set.
 
-    project: str
-    location: str
-    dataset: str
-    table: str
-    connection_id: str
-    instance: str
-    source_database: str
-    schedule: str
-    window_days: int
-    refresh_days: int
-    keep_history: bool
-    score_source: str
-    min_rows_ratio: float
-    user_secret: str
-    password_secret: str
-    service_account: str
-    notification_topic: str
-    max_age_hours: float
-    api_endpoint: str
+    A field and its Setting are all there is to declare: what the environment, the flags,
+    `manage.py check` and the messages know of it follows from here.
+    """
+
+    project: Annotated[
+        str, Setting(_PROJECT_ID, "Google Cloud project", setting="GOOGLE_CLOUD_PROJECT")
+    ]
+    location: Annotated[str, Setting(_LOCATION, "BigQuery location", default="us-central1")]
+    dataset: Annotated[str, Setting(_DATASET, "BigQuery dataset", default="intelligence")]
+    table: Annotated[str, Setting(_TABLE, "training table", default="entity_risk_training_data")]
+    connection_id: Annotated[
+        str, Setting(_CONNECTION, "BigQuery connection to Cloud SQL", default="postgresql-conn")
+    ]
+    instance: Annotated[
+        str,
+        Setting(
+            _INSTANCE,
+            "Cloud SQL instance, project:region:instance",
+            setting="CLOUD_SQL_INSTANCE",
+        ),
+    ]
+    source_database: Annotated[
+        str,
+        Setting(_DATABASE, "database on the instance", flag="--database", default="venezuelawatch"),
+    ]
+    schedule: Annotated[
+        str, Setting(_SCHEDULE, "when the load runs, in UTC", default="every day 02:00")
+    ]
+    window_days: Annotated[int, Setting(DAYS, "days that the table holds", default="90")]
+    refresh_days: Annotated[
+        int,
+        Setting(DAYS, "days that each run reads again (default: all of the window)", optional=True),
+    ]
+    keep_history: Annotated[
+        bool, Setting(SWITCH, "keep the days that have left the window", default="off")
+    ]
+    score_source: Annotated[
+        str, Setting(_SCORE_SOURCE, "whose score is averaged: event or entity", default="event")
+    ]
+    min_rows_ratio: Annotated[
+        float,
+        Setting(
+            _RATIO,
+            "fail a run that reads fewer rows than this share of what the table holds for the same "
+            "days",
+            default="0",
+        ),
+    ]
+    user_secret: Annotated[
+        str, Setting(_SECRET, setting="FORECASTING_POSTGRES_USER_SECRET", default="POSTGRES_USER")
+    ]
+    password_secret: Annotated[
+        str,
+        Setting(
+            _SECRET,
+            setting="FORECASTING_POSTGRES_PASSWORD_SECRET",
+            default="POSTGRES_PASSWORD",
+        ),
+    ]
+    service_account: Annotated[
+        str,
+        Setting(
+            _ACCOUNT,
+            "service account that the load runs as (default: whoever runs this command)",
+            optional=True,
+        ),
+    ]
+    notification_topic: Annotated[
+        str,
+        Setting(
+            _TOPIC, "Pub/Sub topic that is told how each run ended (default: none)", optional=True
+        ),
+    ]
+    max_age_hours: Annotated[
+        float, Setting(_HOURS, "how old the last good run may be", default="26")
+    ]
+    api_endpoint: Annotated[str, Setting(_ENDPOINT, optional=True)]
 
     @property
     def table_id(self) -> str:
@@ -310,6 +274,12 @@ class Config:
         return f"{self.parent}/connections/{self.connection_id}"
 
 
+SETTINGS: tuple[Setting, ...] = tuple(
+    hint.__metadata__[0].of(name)
+    for name, hint in get_type_hints(Config, include_extras=True).items()
+)
+
+
 def load_config(
     options: Mapping[str, Any] | None = None, *, optional: Iterable[str] = ()
 ) -> Config:
@@ -319,8 +289,9 @@ def load_config(
     `optional` may be missing for this command. Raises SettingError for the first setting that is
     missing, malformed, or at odds with another.
     """
+    given, spared = options or {}, {*optional}
     values = {
-        setting.field: _value(setting, (options or {}).get(setting.field), set(optional))
+        setting.field: setting.value(given.get(setting.field), required=setting.field not in spared)
         for setting in SETTINGS
     }
     values["refresh_days"] = values["refresh_days"] or values["window_days"]
@@ -329,38 +300,20 @@ def load_config(
     return config
 
 
-def _value(setting: Setting, flag_value: Any, optional: set[str]) -> Any:
-    source, text = setting.setting, getattr(settings, setting.setting, "")
-    if flag_value is not None:
-        source, text = setting.flag, flag_value
-    text = "" if text is None else str(text).strip()
-    text = text or setting.default
-    if not text:
-        if setting.optional or setting.field in optional:
-            return ""
-        raise SettingError(
-            f"{setting.setting} is not set: expected {setting.expected}; set it in the environment"
-            f" or .env, or give {setting.flag}."
-        )
-    try:
-        return setting.parse(text)
-    except ValueError:
-        raise SettingError(f'{source} is "{shown(text)}": expected {setting.expected}.') from None
-
-
 def _check_together(config: Config) -> None:
     if config.refresh_days > config.window_days:
         raise SettingError(
-            f"FORECASTING_REFRESH_DAYS is {config.refresh_days}, more than the window: expected at "
-            f"most FORECASTING_WINDOW_DAYS, {config.window_days}."
+            f"FORECASTING_REFRESH_DAYS is {config.refresh_days}, more than the window",
+            f"expected at most FORECASTING_WINDOW_DAYS, {config.window_days}",
         )
     region = config.instance.split(":")[-2] if config.instance else ""
     if region and not _reaches(config.location, region):
         raise SettingError(
             f"CLOUD_SQL_INSTANCE is {config.instance}, in {region}, and FORECASTING_LOCATION is "
-            f"{config.location}: BigQuery reads a Cloud SQL instance only from its own region or "
-            f"the multi-region around it; set FORECASTING_LOCATION to {region} or name an instance "
-            f"in {config.location}."
+            f"{config.location}",
+            "BigQuery reads a Cloud SQL instance only from its own region or the multi-region "
+            f"around it; set FORECASTING_LOCATION to {region} or name an instance in "
+            f"{config.location}",
         )
 
 

@@ -11,7 +11,14 @@ class ForecastingError(Exception):
 
 
 class SettingError(ForecastingError):
-    """A setting or flag is missing or malformed."""
+    """A setting or flag is missing, malformed or at odds with another."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.problem, self.remedy = problem, remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}: {self.remedy}."
 
 
 class MissingPrerequisiteError(ForecastingError):

@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
-from .conf import SETTINGS, Config, Setting, load_config, shown
+from .conf import SETTINGS, Config, load_config
 from .errors import SettingError
 
 _NEEDED = ("project", "instance")
@@ -27,7 +27,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     try:
         config = load_config(optional=_NEEDED)
     except SettingError as error:
-        return [_at_odds(error)]
+        return [_error(error, "forecasting.E002")]
     return [*_check_sense(config), *_check_database()]
 
 
@@ -43,26 +43,14 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
 
 def _check_forms() -> Iterator[CheckMessage]:
     for setting in SETTINGS:
-        text = str(getattr(settings, setting.setting, "") or "").strip()
-        if text and not _parses(setting, text):
-            yield Error(
-                f'{setting.setting} is "{shown(text)}".',
-                hint=f"Expected {setting.expected}.",
-                id="forecasting.E001",
-            )
+        try:
+            setting.value(None, required=False)
+        except SettingError as error:
+            yield _error(error, "forecasting.E001")
 
 
-def _parses(setting: Setting, text: str) -> bool:
-    try:
-        setting.parse(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _at_odds(error: SettingError) -> CheckMessage:
-    problem, _, remedy = str(error).partition(": ")
-    return Error(f"{problem}.", hint=remedy[:1].upper() + remedy[1:], id="forecasting.E002")
+def _error(error: SettingError, id: str) -> CheckMessage:
+    return Error(f"{error.problem}.", hint=f"{error.remedy[:1].upper()}{error.remedy[1:]}.", id=id)
 
 
 def _check_sense(config: Config) -> Iterator[CheckMessage]:
@@ -99,8 +87,8 @@ def _check_needed(config: Config) -> Iterator[CheckMessage]:
         if setting.field in _NEEDED and not getattr(config, setting.field):
             yield Warning(
                 f"{setting.setting} is not set.",
-                hint=f"Expected {setting.expected}; set it in the environment or .env, or give "
-                f"{setting.flag} each time.",
+                hint=f"Expected {setting.form.expected}; set it in the environment or .env, or "
+                f"give {setting.flag} each time.",
                 id="forecasting.W001",
             )
 

@@ -59,8 +59,9 @@ def check_backfill(config: Config, days: int) -> None:
     if days > config.window_days and not config.keep_history:
         raise SettingError(
             f"--backfill-days is {days}, more than the window of {config.window_days} days, and "
-            "the next run would remove the older days: give --keep-history as well (setting "
-            "FORECASTING_KEEP_HISTORY), or widen --window-days."
+            "the next run would remove the older days",
+            "give --keep-history as well (setting FORECASTING_KEEP_HISTORY), or widen "
+            "--window-days",
         )
 
 

@@ -62,8 +62,15 @@ def test_checks__malformed_setting_is_an_error(
     (message,) = check_settings()
     (setting,) = [setting for setting in SETTINGS if setting.setting == name]
     assert message == checks.Error(
-        f'{name} is "{value}".', hint=f"Expected {setting.expected}.", id="forecasting.E001"
+        f'{name} is "{value}".', hint=f"Expected {setting.form.expected}.", id="forecasting.E001"
     )
+
+
+def test_checks__malformed_value_is_told_apart_from_the_advice(settings: Settings) -> None:
+    settings.FORECASTING_DATASET = 'a": expected b: c'
+    (message,) = check_settings()
+    assert message.msg == 'FORECASTING_DATASET is "a": expected b: c".'
+    assert message.hint == "Expected a dataset id of letters, digits and underscores."
 
 
 def test_checks__every_malformed_setting_is_named(settings: Settings) -> None:

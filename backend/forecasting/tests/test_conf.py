@@ -1,11 +1,18 @@
 import re
-from typing import Any
+import runpy
+from typing import Any, get_type_hints
 
 import pytest
 
+from backend.config import settings as backend_settings
 from backend.forecasting.conf import SETTINGS, Config, load_config
 from backend.forecasting.errors import SettingError
-from backend.forecasting.tests.support.factories import INSTANCE, PROJECT, make_config
+from backend.forecasting.tests.support.factories import (
+    INSTANCE,
+    PROJECT,
+    SERVICE_ACCOUNT,
+    make_config,
+)
 
 GIVEN = {"project": PROJECT, "instance": INSTANCE}
 BY_FIELD = {setting.field: setting for setting in SETTINGS}
@@ -93,7 +100,7 @@ def test_setting__malformed_is_one_sentence_with_name_value_and_expectation(
     setattr(settings, setting.setting, text)
     with pytest.raises(SettingError) as raised:
         load_config({name: value for name, value in GIVEN.items() if name != field})
-    assert str(raised.value) == f'{setting.setting} is "{text}": expected {setting.expected}.'
+    assert str(raised.value) == f'{setting.setting} is "{text}": expected {setting.form.expected}.'
 
 
 @pytest.mark.parametrize("field", [name for name in MALFORMED if BY_FIELD[name].flag])
@@ -101,6 +108,21 @@ def test_flag__malformed_is_named_as_the_flag(field: str) -> None:
     text = MALFORMED[field][0]
     with pytest.raises(SettingError, match=f'^{BY_FIELD[field].flag} is "{re.escape(text)}"'):
         load_config({**GIVEN, field: text})
+
+
+def test_settings__each_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for setting in SETTINGS:
+        monkeypatch.setenv(setting.setting, f"text of {setting.field}")
+    names = runpy.run_path(backend_settings.__file__)
+    assert {s.field: names[s.setting] for s in SETTINGS} == {
+        field: f"text of {field}" for field in BY_FIELD
+    }
+
+
+def test_settings__each_value_has_the_type_that_is_declared() -> None:
+    types = get_type_hints(Config)
+    config = make_config(service_account=SERVICE_ACCOUNT)
+    assert {name: type(value) for name, value in vars(config).items()} == types
 
 
 def test_settings__each_has_a_malformed_example() -> None:
@@ -126,8 +148,8 @@ def test_setting__missing_names_the_setting_and_the_flag(field: str) -> None:
     with pytest.raises(SettingError) as raised:
         load_config({name: value for name, value in GIVEN.items() if name != field})
     assert str(raised.value) == (
-        f"{setting.setting} is not set: expected {setting.expected}; set it in the environment or "
-        f".env, or give {setting.flag}."
+        f"{setting.setting} is not set: expected {setting.form.expected}; set it in the "
+        f"environment or .env, or give {setting.flag}."
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 import requests
 from google.api_core import exceptions
 
-from backend.forecasting.errors import ApiError, SettingError, UnreachableError
+from backend.forecasting.errors import ApiError, MissingPrerequisiteError, UnreachableError
 from backend.forecasting.google.errors import (
     ApiDisabledError,
     explain,
@@ -142,7 +142,7 @@ def _raising(error: Exception) -> Callable[[], None]:
 
 def test_gather__names_every_disabled_api_in_one_message(google: Google) -> None:
     errors = [explain(disabled(*api), DOING, google) for api in TITLES.items()]
-    other = SettingError("something else")
+    other = MissingPrerequisiteError("something else")
     with pytest.raises(ApiDisabledError) as raised:
         gather([_raising(error) for error in [other, *errors, errors[0]]])
     assert str(raised.value).splitlines() == [
@@ -152,14 +152,19 @@ def test_gather__names_every_disabled_api_in_one_message(google: Google) -> None
 
 
 def test_gather__raises_the_first_error_where_no_api_is_disabled() -> None:
-    with pytest.raises(SettingError, match="first"):
-        gather([_raising(SettingError("first")), _raising(SettingError("second"))])
+    with pytest.raises(MissingPrerequisiteError, match="first"):
+        gather(
+            [
+                _raising(MissingPrerequisiteError("first")),
+                _raising(MissingPrerequisiteError("second")),
+            ]
+        )
 
 
 def test_gather__tries_everything_before_it_raises() -> None:
     tried: list[int] = []
-    with pytest.raises(SettingError):
-        gather([_raising(SettingError("first")), lambda: tried.append(1)])
+    with pytest.raises(MissingPrerequisiteError):
+        gather([_raising(MissingPrerequisiteError("first")), lambda: tried.append(1)])
     assert tried == [1]
 
 

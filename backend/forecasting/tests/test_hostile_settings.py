@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from backend.forecasting.conf import SETTINGS, Config, load_config
+from backend.forecasting.conf import DAYS, SECONDS, SETTINGS, Config, Form, load_config
 from backend.forecasting.errors import ForecastingError, SettingError
-from backend.forecasting.management.commands._pipeline import seconds, whole_days
 from backend.forecasting.output.report import check_report_path
 from backend.forecasting.sql.queries import render_connection_role
 from backend.forecasting.tests.support.commands import Run
@@ -158,13 +157,13 @@ def test_role_script__database_stays_one_identifier(text: str) -> None:
 @moderately
 @given(st.one_of(TEXT, LONG, st.sampled_from(NASTY), st.integers(), st.floats()))
 def test_number_flag__any_text_is_a_number_in_range_or_refused(value: Any) -> None:
-    for parse in (whole_days, seconds):
-        assert_number_or_refusal(parse, value)
+    for form in (DAYS, SECONDS):
+        assert_number_or_refusal(form, value)
 
 
-def assert_number_or_refusal(parse: Callable[[str, Any], float], value: Any) -> None:
+def assert_number_or_refusal(form: Form, value: Any) -> None:
     taken: list[float] = []
-    refusal = refusal_of(lambda: taken.append(parse("--flag", value)))
+    refusal = refusal_of(lambda: taken.append(form.read("--flag", value)))
     if refusal is None:
         assert 0 < taken[0] < 1_000_000
     else:

@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
-from ...conf import MAX_WINDOW_DAYS, SETTINGS, Config, load_config, shown
-from ...errors import ForecastingError, SettingError
+from ...conf import SECONDS, SETTINGS, SWITCH, Config, Setting, load_config
+from ...errors import ForecastingError
 from ...google.clients import Clients, make_clients
 from ...google.errors import explain_credentials
 from ...outcome import Mode, Outcome
@@ -61,18 +61,12 @@ class PipelineCommand(BaseCommand):
         )
         for setting in SETTINGS:
             if setting.field in self.setting_fields:
-                default = f" (default: {setting.default})" if setting.default else ""
-                parser.add_argument(
-                    setting.flag,
-                    dest=setting.field,
-                    help=f"{setting.help}{default}; setting {setting.setting}",
-                    **_argument(setting.field),
-                )
+                _add_setting(parser, setting)
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json = options["format"] == "json"
         try:
-            self.timeout = seconds("--timeout", options["timeout"])
+            self.timeout = SECONDS.read("--timeout", options["timeout"])
             self.work(load_config(options, optional=self.optional_fields), options)
         except ForecastingError as error:
             raise CommandError(_printable(str(error)), returncode=error.returncode) from error
@@ -148,24 +142,11 @@ def add_mode_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def _argument(field: str) -> dict[str, Any]:
-    return {"action": BooleanOptionalAction} if field == "keep_history" else {"metavar": "VALUE"}
-
-
-def whole_days(flag: str, text: str) -> int:
-    """A flag's number of days. Raises SettingError for anything but a whole number in range."""
-    text = str(text)  # call_command passes numbers on as they are
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MAX_WINDOW_DAYS:
-        raise SettingError(
-            f'{flag} is "{shown(text)}": expected a whole number of days from 1 to '
-            f"{MAX_WINDOW_DAYS}."
-        )
-    return int(text)
-
-
-def seconds(flag: str, text: str) -> float:
-    """A flag's number of seconds. Raises SettingError for anything but a number above 0."""
-    text = str(text)
-    if not re.fullmatch(r"[0-9]{1,6}([.][0-9]{1,3})?", text) or float(text) == 0:
-        raise SettingError(f'{flag} is "{shown(text)}": expected a number of seconds above 0.')
-    return float(text)
+def _add_setting(parser: ArgumentParser, setting: Setting) -> None:
+    default = f" (default: {setting.default})" if setting.default else ""
+    what = f"{setting.help}{default}; setting {setting.setting}"
+    if setting.form is SWITCH:
+        action = BooleanOptionalAction
+        parser.add_argument(setting.flag, dest=setting.field, help=what, action=action)
+    else:
+        parser.add_argument(setting.flag, dest=setting.field, help=what, metavar="VALUE")

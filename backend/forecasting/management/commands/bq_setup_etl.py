@@ -1,16 +1,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from ...conf import SETTINGS, Config
+from ...conf import DAYS, SETTINGS, Config
 from ...errors import SettingError
 from ...output.run_text import RunProgress, describe_backfill, describe_run
 from ...setup import RunOptions, set_up_etl
 from ...sql.queries import render_connection_role, render_nightly_load
-from ._pipeline import (
-    PipelineCommand,
-    add_mode_arguments,
-    whole_days,
-)
+from ._pipeline import PipelineCommand, add_mode_arguments
 
 
 class Command(PipelineCommand):
@@ -64,10 +60,10 @@ class Command(PipelineCommand):
         mode = options["mode"]
         days = options["backfill_days"]
         if options["no_wait"] and not options["run_now"]:
-            raise SettingError("--no-wait goes with --run-now: give both, or neither.")
+            raise SettingError("--no-wait goes with --run-now", "give both, or neither")
         run = RunOptions(
             start=options["run_now"],
-            backfill_days=whole_days("--backfill-days", days) if days else 0,
+            backfill_days=DAYS.read("--backfill-days", days) if days else 0,
             timeout=0 if options["no_wait"] else self.timeout,
         )
         with RunProgress(self.talk) as progress:

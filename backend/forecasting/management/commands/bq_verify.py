@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ...conf import SETTINGS, Config
+from ...conf import DAYS, SETTINGS, Config
 from ...google.clients import Clients
 from ...output.findings_text import describe_findings
 from ...output.report import check_report_path, write_report
 from ...verification.snapshot import HORIZON_DAYS
 from ...verification.verify import Verification, verify
-from ._pipeline import PipelineCommand, whole_days
+from ._pipeline import PipelineCommand
 
 
 class Command(PipelineCommand):
@@ -43,7 +43,7 @@ class Command(PipelineCommand):
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
         now = datetime.now(UTC)
-        horizon = whole_days("--horizon-days", options["horizon_days"])
+        horizon = DAYS.read("--horizon-days", options["horizon_days"])
         clients, report = self.clients(config), options["report"]
         if report:
             check_report_path(report)
