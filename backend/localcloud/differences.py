@@ -10,7 +10,6 @@ from __future__ import annotations
 DIFFERENCES = {
     "legacy-sql": "Legacy SQL is not done.",
     "destination-table": "A query's destination table is not done; CREATE TABLE and INSERT are.",
-    "view-insert": "Views cannot be made through tables.insert; CREATE VIEW can.",
     "alter-set-options": "ALTER TABLE SET OPTIONS is not done; patching the table is.",
     "scheduled-destination": "A scheduled SELECT with a destination dataset is not done.",
     "external-bit": "EXTERNAL_QUERY does not read bit columns.",

@@ -65,7 +65,7 @@ def partitioning(tree: exp.Create) -> dict[str, Any] | None:
 
 
 def options(tree: exp.Create) -> dict[str, str]:
-    """The OPTIONS of CREATE TABLE; one that the stand-in makes nothing of is refused."""
+    """The OPTIONS of CREATE TABLE or VIEW; one that the stand-in makes nothing of is refused."""
     given = {p.name: p.args["value"].name for p in _properties(tree) if type(p) is exp.Property}
     if unknown := set(given) - TABLE_OPTIONS:
         raise NotDone(f"the table option {min(unknown)}")

@@ -21,11 +21,13 @@ from backend.localcloud.bigquery.jobs import (
     refused,
     show_timestamps,
 )
-from backend.localcloud.bigquery.tables import Tables
+from backend.localcloud.bigquery.tables import Reference, Tables
+from backend.localcloud.bigquery.views import view_statement
 from backend.localcloud.bqemulator.catalog import Catalog, error_of
 from backend.localcloud.bqemulator.emulator import Emulator
 from backend.localcloud.http.discovery import check_resource
 from backend.localcloud.http.errors import (
+    InvalidArgument,
     NotFound,
     error_for,
 )
@@ -60,7 +62,7 @@ class BigQuery:
         self.projects = projects
         self.store = Catalog(emulator)
         self.datasets = Datasets(self.store)
-        self.tables = Tables(self.store, self.datasets)
+        self.tables = Tables(self.store, self.datasets, self._make_view)
         self.runner = JobRunner(self)
         self.watchers: list[Callable[[str, str], None]] = []
 
@@ -132,10 +134,13 @@ class BigQuery:
         return self.emulator.job_rows(job.id)
 
     def list_rows(self, call: Call) -> dict[str, Any]:
-        """tabledata.list."""
+        """tabledata.list, which Google does of tables only."""
+        reference = call.params["project"], call.params["dataset"], call.params["table"]
+        table = self.store.get_table(*reference)
+        if table and table.table_type == "VIEW":
+            raise InvalidArgument("Cannot list a table of type VIEW.")
         answer = self.passthrough(call)
         if not _exact_timestamps(call):
-            reference = call.params["project"], call.params["dataset"], call.params["table"]
             schema = self.tables.to_json(*reference).get("schema", {})
             show_timestamps(schema.get("fields", []), answer.get("rows", []))
         return answer
@@ -174,6 +179,10 @@ class BigQuery:
             raise error_of(answer.body)
         parsed: dict[str, Any] = json.loads(answer.body or b"{}")
         return parsed
+
+    def _make_view(self, reference: Reference, view: dict[str, Any] | None) -> None:
+        location = self.datasets.location(*reference[:2]) or "US"
+        self.runner.run_at_once(reference[0], location, view_statement(reference, view))
 
     def _job(self, call: Call) -> Job:
         project, identifier = call.params["project"], call.params["job"]

@@ -22,6 +22,7 @@ from backend.localcloud.bigquery.statements import (
     script_references,
     statement_count,
 )
+from backend.localcloud.bigquery.undone import refuse_undone
 from backend.localcloud.bqemulator.catalog import error_of
 from backend.localcloud.bqemulator.emulator import Answer, error_of_domain
 from backend.localcloud.http.errors import (
@@ -30,6 +31,7 @@ from backend.localcloud.http.errors import (
     InvalidArgument,
     InvalidQuery,
     NotDone,
+    error_for,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +63,18 @@ class JobRunner:
         job.future = self.workers.submit(self._run, job, sql)
         return job
 
+    def run_at_once(self, project: str, location: str, sql: str) -> None:
+        """Run a statement in this thread, as no job of its own; its error is raised."""
+        configuration = {"query": {"query": sql}}
+        job = Job(project, f"job_{uuid.uuid4().hex}", location, configuration)
+        refuse_undone(sql)
+        try:
+            resource = self._run_query(job, sql)
+        except DomainError as error:
+            raise error_of_domain(error) from error
+        if problem := resource["status"].get("errorResult"):
+            raise error_for(problem)
+
     def stop_jobs(self) -> None:
         """Interrupt whatever runs, and wait for it to end."""
         for job in list(self.jobs.values()):
@@ -87,6 +101,7 @@ class JobRunner:
             raise NotDone("queries with a destination table: use CREATE TABLE or INSERT")
         if not query.get("query", "").strip():
             raise InvalidArgument("Required parameter is missing: query")
+        refuse_undone(query["query"])
         given = query.get("queryParameters", [])
         named = {p["name"]: parameter_literal(p) for p in given if p.get("name")}
         unnamed = [parameter_literal(p) for p in given if not p.get("name")]

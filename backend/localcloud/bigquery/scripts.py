@@ -283,6 +283,18 @@ def using_name(expression: str) -> tuple[str, str]:
     return expression, ""
 
 
+def view_text(sql: str) -> str:
+    """The query of a CREATE VIEW statement, as it is written."""
+    from sqlglot.tokenizer_core import TokenType
+
+    depth = 0
+    for token in tokenize(sql):
+        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+        if depth == 0 and token.token_type == TokenType.ALIAS:
+            return sql[token.end + 1 :].removeprefix("\n")
+    return ""
+
+
 def first_word(sql: str) -> str:
     """The first word of a statement, in capitals, past comments and parentheses."""
     for token in tokenize(sql):

@@ -24,8 +24,9 @@ from backend.localcloud.bigquery.ddl import (
     target,
 )
 from backend.localcloud.bigquery.federation import Reader
-from backend.localcloud.bigquery.scripts import external_queries, substitute
-from backend.localcloud.bigquery.tables import partition_spec
+from backend.localcloud.bigquery.scripts import external_queries, substitute, view_text
+from backend.localcloud.bigquery.tables import Reference, partition_spec
+from backend.localcloud.bigquery.undone import refuse_undone
 from backend.localcloud.bqemulator.catalog import BYTES_A_CELL
 from backend.localcloud.bqemulator.interpreter import AssertStmt, parse_script
 from backend.localcloud.http.errors import CloudError, InvalidQuery, NotDone, NotFound
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 # The attributes of bqemulator's statements that hold SQL, and those that hold an expression.
 SQL_ATTRIBUTES = ("sql", "source_sql")
 EXPRESSION_ATTRIBUTES = ("default_expr", "source_expr", "condition_expr", "sql_expr")
-
-Reference = tuple[str, str, str]
 
 
 @dataclass
@@ -59,7 +58,8 @@ class StatementHooks:
             watcher(self.job, sql)
         sql = substitute(sql, {}) if "@" in sql else sql
         tree = parse(sql)
-        self._check_datasets(tree)
+        refuse_undone(sql)
+        self._check_datasets(tree, self.project)
         if isinstance(tree, exp.Create):
             self._check_create(tree)
         if isinstance(tree, exp.Alter) and tree.find(exp.AlterSet):
@@ -80,16 +80,22 @@ class StatementHooks:
             self.existing = None
         elif isinstance(tree, exp.Create) and tree.kind == "TABLE":
             store.finish_create(tree, self.project)
+        elif isinstance(tree, exp.Create) and tree.kind == "VIEW":
+            store.finish_view(tree, self.project, view_text(sql))
 
-    def _check_datasets(self, tree: exp.Expr | None) -> None:
-        for project, dataset, table in references(tree, self.project):
+    def _check_datasets(self, tree: exp.Expr | None, default_project: str) -> None:
+        """Whether all that is read is here, and how much it is; a view is what its tables are."""
+        for project, dataset, table in references(tree, default_project):
             location = self.bigquery.datasets.location(project, dataset)
             if location is None or location.lower() != self.location.lower():
                 raise NotFound(
                     f"Not found: Dataset {project}:{dataset} was not found in location "
                     f"{self.location}"
                 )
-            if meta := self.bigquery.store.get_table(project, dataset, table):
+            meta = self.bigquery.store.get_table(project, dataset, table)
+            if meta and meta.table_type == "VIEW":
+                self._check_datasets(parse(meta.view_query), project)
+            elif meta:
                 cells = self.bigquery.store.count_rows(meta) * len(meta.schema_.fields)
                 self.bytes += cells * BYTES_A_CELL
         if self.bytes_limit is not None and self.bytes > self.bytes_limit:

@@ -6,6 +6,7 @@ https://cloud.google.com/bigquery/docs/managing-table-schemas says which changes
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,16 +36,21 @@ KEPT = (
     "defaultRoundingMode",
     "requirePartitionFilter",
 )
-REFUSED = ("externalDataConfiguration", "materializedView", "view", "rangePartitioning")
+REFUSED = ("externalDataConfiguration", "materializedView", "rangePartitioning")
+Reference = tuple[str, str, str]
 
 
 @dataclass
 class Tables:
-    """The tables of every dataset; what bqemulator does not keep is in `kept`."""
+    """The tables and views of every dataset; what bqemulator does not keep is in `kept`.
+
+    `make_view` makes or replaces the view of a name, from the `view` of a table resource.
+    """
 
     store: Catalog
     datasets: Datasets
-    kept: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    make_view: Callable[[Reference, dict[str, Any] | None], None]
+    kept: dict[Reference, dict[str, Any]] = field(default_factory=dict)
 
     def insert(self, call: Call) -> dict[str, Any]:
         project, dataset, body = call.params["project"], call.params["dataset"], call.object()
@@ -58,7 +64,11 @@ class Tables:
             if self.store.get_table(project, dataset, table):
                 raise AlreadyExists(f"Already Exists: Table {project}:{dataset}.{table}")
             _inherit(body, owner, self.store.now_ms())
-            self.store.insert_table(project, dataset, body)
+            if "view" in body:
+                self.make_view((project, dataset, table), body["view"])
+                self.store.change_table((project, dataset, table), body, [], [])
+            else:
+                self.store.insert_table(project, dataset, body)
             self.kept[project, dataset, table] = {k: body[k] for k in KEPT if k in body}
             return self.to_json(project, dataset, table)
 
@@ -121,12 +131,21 @@ class Tables:
             if replace:
                 body = {"friendlyName": None, "description": None, "labels": None} | body
             added, relaxed = _schema_changes(current, body)
+            if "view" in body:
+                self._replace_view(reference, body["view"])
             self.kept.setdefault(reference, {}).update({k: body[k] for k in KEPT if k in body})
             self.store.change_table(reference, body, added, relaxed)
             return self.to_json(*reference)
 
+    def _replace_view(self, reference: Reference, view: dict[str, Any] | None) -> None:
+        before = self.find(*reference)
+        if before.table_type != "VIEW":
+            raise InvalidArgument(f"{':'.join(reference[:2])}.{reference[2]} is not a view")
+        self.make_view(reference, view)
+        self.store.keep_description(before)
 
-def _reference(call: Call) -> tuple[str, str, str]:
+
+def _reference(call: Call) -> Reference:
     return call.params["project"], call.params["dataset"], call.params["table"]
 
 
@@ -158,6 +177,8 @@ def _check_new(body: dict[str, Any]) -> None:
             raise NotDone(f"tables with {name}")
     check_labels(body.get("labels"))
     columns = body.get("schema", {}).get("fields", [])
+    if "view" in body and columns:
+        raise InvalidArgument("Schema field shouldn't be used as input with a view")
     _check_columns(columns)
     if partitioning := body.get("timePartitioning"):
         _check_partitioning(partitioning, columns)
@@ -256,6 +277,8 @@ def _schema_changes(
             _refuse_schema(table, f"Field {column['name']} is missing in new schema")
         _compare(table, column, new[name])
     added = [column for name, column in new.items() if name not in old]
+    if added and current["type"] == "VIEW":
+        _refuse_schema(table, f"Field {added[0]['name']} is not one of the view's")
     for column in added:
         if column["mode"] == "REQUIRED":
             _refuse_schema(

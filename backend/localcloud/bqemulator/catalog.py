@@ -84,6 +84,8 @@ class Catalog:
             self._update(project, dataset, table, expiration_time=_moment(body["expirationTime"]))
 
     def delete_table(self, project: str, dataset: str, table: str) -> None:
+        if self.get_table(project, dataset, table).table_type == "VIEW":
+            self.emulator.rows(f"DROP VIEW {quoted_table_ref(project, dataset, table)}")
         self._request("DELETE", f"projects/{project}/datasets/{dataset}/tables/{table}", {})
 
     def change_table(
@@ -135,6 +137,19 @@ class Catalog:
             spec.setdefault("expirationMs", default)
         partitioning = _partitioning(spec)
         self._update(*reference, schema_=TableSchema(fields=fields), time_partitioning=partitioning)
+
+    def finish_view(self, tree: exp.Create, project: str, text: str) -> None:
+        """Give a view that SQL has made the text that was sent, and what its OPTIONS say."""
+        reference = ddl.target(tree, project)
+        if reference and self.get_table(*reference):
+            description = ddl.options(tree).get("description")
+            self._update(*reference, view_query=text, description=description)
+
+    def keep_description(self, before: TableMeta) -> None:
+        """Put back what a replaced view had besides its text and columns."""
+        kept = ("friendly_name", "description", "labels", "creation_time", "expiration_time")
+        reference = before.project_id, before.dataset_id, before.table_id
+        self._update(*reference, **{name: getattr(before, name) for name in kept})
 
     def finish_alter(self, tree: exp.Alter, project: str) -> None:
         """Take the columns of an altered table into the catalog again."""

@@ -158,11 +158,14 @@ async def _run_single_sql(
         return await _original_single_sql(project_id, sql, query_params, ctx, caller=caller)
 
 
-_original_sync = ddl_sync.sync_created_table
+_original_sync = ddl_sync.sync_created_view
 
 
-def _sync_created_table(bq_sql: str, project_id: str, ctx: AppContext) -> None:
-    """Take a created table into the catalog; called after every statement, whatever it is."""
+def _sync_created_view(bq_sql: str, project_id: str, ctx: AppContext) -> None:
+    """Take a created view into the catalog; called after every statement, whatever it is.
+
+    A created table has been taken into it just before.
+    """
     _original_sync(bq_sql, project_id, ctx)
     if work := current.get():
         work.finished(bq_sql)
@@ -203,6 +206,6 @@ def install() -> None:
         vars(module).update(
             ScriptInterpreter=ScriptInterpreter,
             parse_script=parse_script,
-            sync_created_table=_sync_created_table,
+            sync_created_view=_sync_created_view,
         )
     vars(executor).update(_run_single_sql=_run_single_sql, _run_script=_run_script)

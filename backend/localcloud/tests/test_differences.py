@@ -47,14 +47,6 @@ def test_destination_table__is_written(query: Query, table: Table) -> None:
     assert query("SELECT a FROM intelligence.copy") == [{"a": 1}]
 
 
-@differs("view-insert")
-def test_view__is_made_through_the_api(google: GoogleClients, query: Query, table: Table) -> None:
-    view = Table("demo-project.intelligence.view")
-    view.view_query = "SELECT 1 AS a"
-    google.bigquery.create_table(view)
-    assert query("SELECT a FROM intelligence.view") == [{"a": 1}]
-
-
 @differs("alter-set-options")
 def test_alter__sets_options(google: GoogleClients, query: Query, table: Table) -> None:
     query("ALTER TABLE intelligence.risk SET OPTIONS (description = 'new')")
