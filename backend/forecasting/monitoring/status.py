@@ -28,8 +28,8 @@ from ..output.report import (
     look_for_charts,
 )
 from ..output.report_data import ReportData
-from ..output.run_text import describe_run
 from ..output.svg import Chart, load_libraries
+from ..output.text import describe_run
 from ..provisioning.credentials import without_debug_logs
 from ..provisioning.scheduled_queries import observe_scheduled_queries
 from ..sql.queries import load_name

@@ -17,19 +17,18 @@ from ..conf import shown
 from ..errors import ForecastingError
 from ..google.clients import Clients
 from ..loading.runs import UNDER_WAY, message_of, seconds_of, state_of
-from ..verification.findings import FindingStatus, count_findings
+from ..verification.findings import FindingStatus, count_bytes, count_findings, count_things
 from ..verification.snapshot import Snapshot, Unseen, see, succeeded_runs
 from ..verification.verify import Verification
-from ..verification.words import count_bytes, count_things
 from .charts import (
     draw_coverage,
     draw_histories,
     draw_rows_per_day,
     draw_scores,
 )
-from .findings_text import summarize_findings
 from .report_data import ReportData, read_report_data
 from .svg import load_libraries
+from .text import summarize_findings
 
 SHOWN_RUNS = 15
 

@@ -8,6 +8,7 @@ from ..google.causes import likely_cause
 from ..loading.runs import ENDED, message_of, state_of
 from .findings import (
     Finding,
+    count_bytes,
     failed,
     none_of,
     passed,
@@ -15,7 +16,6 @@ from .findings import (
     warned,
 )
 from .snapshot import Snapshot, Unseen, succeeded_runs
-from .words import count_bytes
 
 _RUN_NOW = "run `python manage.py bq_setup_etl --run-now`"
 _DATA = ("rows", "grain", "nulls", "finite", "range", "window", "coverage")

@@ -16,9 +16,8 @@ from datetime import date, datetime, timedelta
 from typing import cast
 
 from ..loading.day_sums import BothSides, DaySums
-from .findings import Finding, failed, passed, skipped, warned
+from .findings import Finding, count_bytes, failed, passed, skipped, warned
 from .snapshot import Snapshot, Unseen, succeeded_runs
-from .words import count_bytes
 
 CHECK = "source.reconciled"
 SHOWN_DAYS = 3

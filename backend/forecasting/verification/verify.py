@@ -9,7 +9,7 @@ from ..errors import ApiError, ForecastingError, VerificationFailed
 from ..google.clients import Clients
 from ..google.errors import UNREADABLE, text_of
 from .data_checks import check_data, check_runs
-from .findings import Finding, FindingStatus, count_findings
+from .findings import Finding, FindingStatus, count_findings, count_things
 from .reconciliation import check_source
 from .resource_checks import (
     check_connection,
@@ -19,7 +19,6 @@ from .resource_checks import (
 )
 from .snapshot import Snapshot, take_snapshot
 from .vertex_checks import check_vertex
-from .words import count_things
 
 _CHECKS = (
     check_dataset,

@@ -16,8 +16,7 @@ from ...errors import ForecastingError
 from ...google.clients import Clients, make_clients
 from ...google.errors import explain_credentials
 from ...outcome import Mode, Outcome
-from ...output.plan_text import describe_applied, describe_plans
-from ...output.run_text import describe_slice
+from ...output.text import describe_applied, describe_plans, describe_slice
 from ...provisioning.plan import Plan
 from ...setup import Listeners
 

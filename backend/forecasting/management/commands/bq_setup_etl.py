@@ -3,7 +3,8 @@ from typing import Any
 
 from ...conf import DAYS, SETTINGS, Config
 from ...errors import SettingError
-from ...output.run_text import RunProgress, describe_backfill, describe_run
+from ...output.progress import RunProgress
+from ...output.text import describe_backfill, describe_run
 from ...setup import RunOptions, set_up_etl
 from ...sql.queries import render_connection_role, render_nightly_load
 from ._pipeline import PipelineCommand, add_mode_arguments

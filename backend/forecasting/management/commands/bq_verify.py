@@ -6,8 +6,8 @@ from typing import Any
 
 from ...conf import DAYS, SETTINGS, Config
 from ...google.clients import Clients
-from ...output.findings_text import describe_findings
 from ...output.report import check_report_path, write_report
+from ...output.text import describe_findings
 from ...verification.snapshot import HORIZON_DAYS
 from ...verification.verify import Verification, verify
 from ._pipeline import PipelineCommand

@@ -2,9 +2,10 @@ import pytest
 from django.core.management.color import Style, color_style, no_style
 
 from backend.forecasting.outcome import Mode
-from backend.forecasting.output.plan_text import describe_plans
+from backend.forecasting.output.text import describe_findings, describe_plans
 from backend.forecasting.provisioning.plan import Action, Change, Plan
 from backend.forecasting.tests.support.factories import change
+from backend.forecasting.verification.findings import Finding, FindingStatus
 
 
 def plan(action: Action, *changes: Change, kind: str = "table", name: str = "p.d.t") -> Plan:
@@ -111,3 +112,34 @@ def test_plan__unchanged_is_never_coloured(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("DJANGO_COLORS", "")
     lines = described(plan(Action.UNCHANGED), style=color_style(force_color=True))
     assert lines[0] == "= table p.d.t"
+
+
+@pytest.mark.parametrize(
+    ("action", "role"), [(Action.CREATE, "SUCCESS"), (Action.CONFLICT, "ERROR")]
+)
+def test_plan__colours_say_what_is_added_and_what_is_in_the_way(
+    action: Action, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_COLORS", "")
+    style = color_style(force_color=True)
+    plain = described(plan(action))[0]
+    assert described(plan(action), style=style)[0] == getattr(style, role)(plain)
+
+
+@pytest.mark.parametrize("status", FindingStatus)
+def test_findings__are_marked_in_a_colour_of_their_own(
+    status: FindingStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_COLORS", "")
+    finding = Finding(id="data.rows", status=status, message="no\nrows", hint="load some")
+    line, *rest = describe_findings([finding], color_style(force_color=True))
+    plain = describe_findings([finding], no_style())[0]
+    assert plain[4:] == "  data.rows  no rows"
+    assert line.startswith("\x1b[")
+    assert line.endswith(plain[4:])
+    assert rest[:-1] == ([] if status is FindingStatus.PASSED else [f"{'':17}load some"])
+
+
+def test_findings__summary_leaves_out_what_there_is_none_of() -> None:
+    finding = Finding(id="data.rows", status=FindingStatus.WARNED, message="few")
+    assert describe_findings([finding], no_style())[-1] == "1 check: 1 warned."

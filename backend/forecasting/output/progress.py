@@ -1,0 +1,52 @@
+"""A run of the nightly load as it goes on."""
+
+import time
+from types import TracebackType
+
+from django.core.management.base import OutputWrapper
+from google.cloud.bigquery_datatransfer_v1.types import TransferRun
+from rich.console import Console
+from rich.status import Status
+
+from ..loading.runs import ENDED, state_of
+from .text import short_name
+
+
+class RunProgress:
+    """Shows a run's state: a spinner on a terminal, one line for each new state elsewhere."""
+
+    def __init__(self, out: OutputWrapper) -> None:
+        self._out = out
+        self._state = ""
+        self._started = time.monotonic()
+        self._status: Status | None = None
+
+    def __enter__(self) -> "RunProgress":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._status:
+            self._status.stop()
+            self._status = None
+
+    def show(self, run: TransferRun) -> None:
+        state = state_of(run)
+        if self._out.isatty():
+            self._spin(state, over=run.state in ENDED)
+        elif state != self._state:
+            self._out.write(f"Run {short_name(run.name)}: {state}", style_func=str)
+        self._state = state
+
+    def _spin(self, state: str, *, over: bool) -> None:
+        if self._status is None:
+            self._started = time.monotonic()
+            self._status = Console(file=self._out).status("")  # type: ignore[arg-type]
+            self._status.start()
+        self._status.update(f"Run {state}, {time.monotonic() - self._started:.0f} s")
+        if over:
+            self.__exit__(None, None, None)

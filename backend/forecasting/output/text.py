@@ -1,0 +1,140 @@
+"""What the commands did and found as lines of text: plans that read like a diff, runs, findings."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from itertools import islice
+from typing import NamedTuple
+
+from django.core.management.color import Style
+
+from ..loading.backfill import SliceOutcome
+from ..loading.runs import RunResult
+from ..outcome import Mode, count
+from ..provisioning.plan import Action, Change, Plan
+from ..verification.findings import Finding, FindingStatus, count_findings, count_things
+
+
+class _Words(NamedTuple):
+    """How one kind of result is marked, coloured (a role of Django's `Style`) and counted."""
+
+    mark: str
+    role: str
+    counted: str
+
+
+_ACTIONS = {
+    Action.CREATE: _Words("+", "SUCCESS", "to create"),
+    Action.UPDATE: _Words("~", "WARNING", "to update"),
+    Action.UNCHANGED: _Words("=", "", "unchanged"),
+    Action.CONFLICT: _Words("!", "ERROR", "in conflict"),
+}
+_STATUSES = {
+    FindingStatus.PASSED: _Words("pass", "SUCCESS", "passed"),
+    FindingStatus.WARNED: _Words("WARN", "WARNING", "warned"),
+    FindingStatus.FAILED: _Words("FAIL", "ERROR", "failed"),
+    FindingStatus.SKIPPED: _Words("skip", "NOTICE", "skipped"),
+}
+
+
+def describe_plans(plans: Sequence[Plan], mode: Mode, style: Style) -> list[str]:
+    """The lines of the plan, the last of them its summary."""
+    lines = []
+    for plan in plans:
+        words = _ACTIONS[plan.action]
+        lines.append(_paint(style, words, f"{words.mark} {plan.kind} {plan.name}"))
+        lines += [f"    {line}" for change in plan.changes for line in _describe(change)]
+    return [*lines, _summary(plans, mode)]
+
+
+def describe_applied(plans: Sequence[Plan]) -> str:
+    """One line on what was written."""
+    return (
+        f"Done: {count(plans, Action.CREATE)} created, {count(plans, Action.UPDATE)} updated, "
+        f"{count(plans, Action.UNCHANGED)} left as they were."
+    )
+
+
+def describe_run(run: RunResult) -> str:
+    """One line on how the run ended, or where it stands when it was not waited for any longer."""
+    if run.state == "SUCCEEDED":
+        took = "" if run.seconds is None else f" in {run.seconds:g} s"
+        rows = "an unknown number of" if run.rows is None else f"{run.rows:,}"
+        return f"Run succeeded{took}: the training table holds {rows} rows."
+    if run.failed:
+        return f"Run {short_name(run.name)} {run.state.lower()}."
+    return (
+        f"Run {short_name(run.name)} is {run.state} and was not waited for: `python manage.py "
+        "bq_verify` tells how it ended."
+    )
+
+
+def describe_backfill(run: RunResult) -> str:
+    """One line on a backfill as a whole."""
+    return f"The {run.name} loaded {run.rows:,} rows in {run.seconds:g} s."
+
+
+def describe_slice(outcome: SliceOutcome) -> str:
+    """One line on a slice of a backfill."""
+    part = outcome.slice
+    days = f"{part.first_day} to {part.end_day - timedelta(days=1)}"
+    return f"[{part.number}/{part.count}] {days}: {outcome.rows:,} rows, {outcome.result}"
+
+
+def short_name(run_name: str) -> str:
+    """A run's own id, without the path of the scheduled query before it."""
+    return run_name.rsplit("/", 1)[-1]
+
+
+def describe_findings(findings: Sequence[Finding], style: Style) -> list[str]:
+    """One line for each finding, what to do under those that are not fine, and a summary."""
+    width = max((len(finding.id) for finding in findings), default=0)
+    lines = []
+    for finding in findings:
+        words = _STATUSES[finding.status]
+        mark = _paint(style, words, words.mark)
+        lines.append(f"{mark}  {finding.id:<{width}}  {' '.join(finding.message.split())}")
+        if finding.hint and finding.status is not FindingStatus.PASSED:
+            lines.append(f"{'':<{width + 8}}{finding.hint}")
+    return [*lines, summarize_findings(findings)]
+
+
+def summarize_findings(findings: Sequence[Finding]) -> str:
+    """How many checks there were, and how many of them ended how."""
+    numbers = {words: count_findings(findings, status) for status, words in _STATUSES.items()}
+    return f"{count_things(len(findings), 'check')}: {_say(numbers)}."
+
+
+def _describe(change: Change) -> Iterable[str]:
+    before, after = change.before, change.after
+    if "\n" in f"{before}{after}":
+        yield from _describe_text(change.field, before or "", after or "")
+    elif before is None:
+        yield f"{change.field}: {after}"
+    else:
+        yield f"{change.field}: {before} -> {'none' if after is None else after}"
+
+
+def _describe_text(field: str, before: str, after: str) -> Iterable[str]:
+    """A text of many lines: how long it is, or the lines that differ."""
+    if not before:
+        yield f"{field}: {len(after.splitlines())} lines (--print-sql shows them)"
+        return
+    yield f"{field}:"
+    changed = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
+    # The first two lines name files; a removed SQL comment begins with "---" as well.
+    yield from (f"  {line}" for line in islice(changed, 2, None) if not line.startswith("@@"))
+
+
+def _summary(plans: Sequence[Plan], mode: Mode) -> str:
+    numbers = {words: count(plans, action) for action, words in _ACTIONS.items()}
+    return f"Plan: {_say(numbers)}." + ("" if mode is Mode.APPLY else " Nothing was changed.")
+
+
+def _say(numbers: Mapping[_Words, int]) -> str:
+    return ", ".join(f"{number} {words.counted}" for words, number in numbers.items() if number)
+
+
+def _paint(style: Style, words: _Words, text: str) -> str:
+    paint: Callable[[str], str] = getattr(style, words.role) if words.role else str
+    return paint(text)
