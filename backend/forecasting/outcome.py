@@ -9,8 +9,7 @@ from .conf import Config
 from .errors import ConflictError, DriftFound, ForecastingError, RunFailed
 from .google.causes import likely_cause
 from .loading.runs import RunResult
-from .provisioning.engine import describe_conflict
-from .provisioning.plan import Action, Plan
+from .provisioning.plan import Action, Plan, refusals
 
 
 class Mode(StrEnum):
@@ -40,7 +39,7 @@ class Outcome:
 
     @property
     def status(self) -> Status:
-        if count(self.plans, Action.CONFLICT):
+        if refusals(self.plans):
             return Status.CONFLICT
         if count(self.plans, Action.UNCHANGED) == len(self.plans):
             return Status.UNCHANGED
@@ -50,10 +49,7 @@ class Outcome:
     def failure(self) -> ForecastingError | None:
         """Why the command does not end with exit status 0; None where it does."""
         if self.status is Status.CONFLICT:
-            conflicts = [plan for plan in self.plans if plan.action is Action.CONFLICT]
-            return ConflictError(
-                "Nothing was changed. " + "\n".join(map(describe_conflict, conflicts))
-            )
+            return ConflictError(f"Nothing was changed. {refusals(self.plans)}")
         if self.mode is Mode.CHECK and self.status is Status.PLANNED:
             return DriftFound(
                 f"Not as it should be: run `python manage.py {self.command}` without --check."

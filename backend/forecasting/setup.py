@@ -21,7 +21,7 @@ from .outcome import Mode, Outcome, Status
 from .provisioning.connections import ConnectionSpec, observe_connection
 from .provisioning.credentials import read_credential
 from .provisioning.datasets import DatasetSpec
-from .provisioning.engine import Step, apply, look, observe_and_plan
+from .provisioning.engine import Step, apply, plan_step, plan_steps
 from .provisioning.plan import Action, Plan, Resource
 from .provisioning.scheduled_queries import ScheduledQuerySpec
 from .provisioning.tables import TableSpec
@@ -61,7 +61,7 @@ def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) 
     """
     specs: list[Resource[Any]] = [DatasetSpec.from_config(config), TableSpec.from_config(config)]
     with _exclusively(config, clients, mode):
-        steps = observe_and_plan(specs, clients)
+        steps = plan_steps(specs, clients)
         outcome, _ = _carry_out("bq_setup", config, clients, mode, tell, steps)
     return outcome
 
@@ -106,10 +106,10 @@ def _look_at_etl(config: Config, clients: Clients) -> list[Step[Any]]:
     """Steps for the connection and the scheduled query, preceded by a table that is in the way."""
     acting_as = clients.service_account_email
     looks: list[Callable[[], Any]] = [
-        partial(look, TableSpec.from_config(config), clients),
+        partial(plan_step, TableSpec.from_config(config), clients),
         partial(read_credential, clients, config),
         partial(_look_at_connection, config, clients),
-        partial(look, ScheduledQuerySpec.from_config(config, acting_as), clients),
+        partial(plan_step, ScheduledQuerySpec.from_config(config, acting_as), clients),
     ]
     table, credential, connection, schedule = gather(looks)
     _require_table(table.plan)

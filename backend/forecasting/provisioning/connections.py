@@ -14,14 +14,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from ..conf import Config
 from ..google.clients import Clients
 from .credentials import Credential, without_debug_logs
-from .plan import (
-    Change,
-    Plan,
-    differences,
-    plan_changes,
-    plan_conflict,
-    plan_create,
-)
+from .plan import Change, Plan, Resource, differences
 
 _CREDENTIAL = re.compile(r"\[credential: ([^\]]*)\]")
 _NONE = "none"
@@ -29,7 +22,7 @@ _PROPERTIES = {"instance": "cloud_sql.instance_id", "database": "cloud_sql.datab
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConnectionSpec:
+class ConnectionSpec(Resource[Connection]):
     """A Cloud SQL connection with its credential.
 
     Google never returns a credential, so the secret versions that it was read from are recorded
@@ -41,7 +34,7 @@ class ConnectionSpec:
     instance: str
     database: str
     credential: Credential
-    kind: str = "connection"
+    kind = "connection"
 
     @classmethod
     def from_config(cls, config: Config, credential: Credential) -> "ConnectionSpec":
@@ -60,21 +53,29 @@ class ConnectionSpec:
     def observe(self, clients: Clients) -> Connection | None:
         return observe_connection(clients, self.name)
 
-    def plan(self, observed: Connection | None) -> Plan:
-        if observed is None:
-            return plan_create(
-                self.kind,
-                self.name,
-                [
-                    ("instance", self.instance),
-                    ("database", self.database),
-                    ("credential", self.credential.versions),
-                ],
-            )
-        if connection_kind(observed) != POSTGRES:
-            change = Change(field="type", before=connection_kind(observed), after=POSTGRES)
-            return plan_conflict(self.kind, self.name, [change], _KIND_REMEDY)
-        return plan_changes(self.kind, self.name, self._changes(observed))
+    def wanted(self) -> dict[str, str]:
+        return {
+            "instance": self.instance,
+            "database": self.database,
+            "credential": self.credential.versions,
+        }
+
+    def obstacles(self, observed: Connection) -> list[Change]:
+        return differences(("type", connection_kind(observed), POSTGRES))
+
+    def remedy(self, observed: Connection) -> str:
+        return (
+            "A connection never changes its kind: choose another id with "
+            "FORECASTING_CONNECTION_ID, or remove this connection (bq rm --connection) after "
+            "making sure that nothing else uses it."
+        )
+
+    def changes(self, observed: Connection) -> list[Change]:
+        return differences(
+            ("instance", observed.cloud_sql.instance_id, self.instance),
+            ("database", observed.cloud_sql.database, self.database),
+            ("credential", recorded_versions(observed), self.credential.versions),
+        )
 
     def create(self, clients: Clients) -> Connection:
         with without_debug_logs():
@@ -100,13 +101,6 @@ class ConnectionSpec:
                 **clients.repeating,
             )
 
-    def _changes(self, observed: Connection) -> list[Change]:
-        return differences(
-            ("instance", observed.cloud_sql.instance_id, self.instance),
-            ("database", observed.cloud_sql.database, self.database),
-            ("credential", recorded_versions(observed), self.credential.versions),
-        )
-
     def _message(self, description: str) -> Connection:
         return Connection(
             description=description,
@@ -122,11 +116,6 @@ class ConnectionSpec:
 
 
 POSTGRES = "Cloud SQL for PostgreSQL"
-
-_KIND_REMEDY = (
-    "A connection never changes its kind: choose another id with FORECASTING_CONNECTION_ID, or "
-    "remove this connection (bq rm --connection) after making sure that nothing else uses it."
-)
 
 
 def observe_connection(clients: Clients, name: str) -> Connection | None:

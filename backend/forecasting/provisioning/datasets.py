@@ -7,14 +7,7 @@ from google.cloud import bigquery
 
 from ..conf import Config
 from ..google.clients import Clients
-from .plan import (
-    Change,
-    Plan,
-    differences,
-    plan_changes,
-    plan_conflict,
-    plan_create,
-)
+from .plan import Change, Plan, Resource, differences
 
 _EXPIRATIONS = {
     "default_table_expiration_ms": "defaultTableExpirationMs",
@@ -23,13 +16,13 @@ _EXPIRATIONS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetSpec:
+class DatasetSpec(Resource[bigquery.Dataset]):
     """A dataset in one location, whose defaults let no table or partition expire."""
 
     project: str
     dataset: str
     location: str
-    kind: str = "dataset"
+    kind = "dataset"
 
     @classmethod
     def from_config(cls, config: Config) -> "DatasetSpec":
@@ -45,14 +38,24 @@ class DatasetSpec:
         except NotFound:
             return None
 
-    def plan(self, observed: bigquery.Dataset | None) -> Plan:
-        if observed is None:
-            return plan_create(self.kind, self.name, [("location", self.location)])
-        location = str(observed.location).lower()
-        if location != self.location:
-            change = Change(field="location", before=location, after=self.location)
-            return plan_conflict(self.kind, self.name, [change], _LOCATION_REMEDY)
-        return plan_changes(self.kind, self.name, self._expirations(observed))
+    def wanted(self) -> dict[str, str]:
+        return {"location": self.location}
+
+    def obstacles(self, observed: bigquery.Dataset) -> list[Change]:
+        return differences(("location", str(observed.location).lower(), self.location))
+
+    def remedy(self, observed: bigquery.Dataset) -> str:
+        return (
+            "A dataset never moves: set FORECASTING_LOCATION to its location, or choose another "
+            "dataset with FORECASTING_DATASET."
+        )
+
+    def changes(self, observed: bigquery.Dataset) -> list[Change]:
+        """Defaults that a new table would inherit and that would eat its history."""
+        values = {field: getattr(observed, name) for name, field in _EXPIRATIONS.items()}
+        return differences(
+            *((field, None if v is None else f"{v} ms", None) for field, v in values.items())
+        )
 
     def create(self, clients: Clients) -> bigquery.Dataset:
         dataset = bigquery.Dataset(self.name)
@@ -64,16 +67,3 @@ class DatasetSpec:
         for name in fields:
             setattr(observed, name, None)
         return clients.bigquery.update_dataset(observed, fields, **clients.repeating)
-
-    def _expirations(self, observed: bigquery.Dataset) -> list[Change]:
-        """Defaults that a new table would inherit and that would eat its history."""
-        values = {field: getattr(observed, name) for name, field in _EXPIRATIONS.items()}
-        return differences(
-            *((field, None if v is None else f"{v} ms", None) for field, v in values.items())
-        )
-
-
-_LOCATION_REMEDY = (
-    "A dataset never moves: set FORECASTING_LOCATION to its location, or choose another dataset "
-    "with FORECASTING_DATASET."
-)

@@ -35,35 +35,22 @@ class Step(Generic[Observed]):
     plan: Plan
 
 
-def observe_and_plan(resources: Iterable[Resource[Any]], clients: Clients) -> list[Step[Any]]:
+def plan_steps(resources: Iterable[Resource[Any]], clients: Clients) -> list[Step[Any]]:
     """A step for each resource. Raises ApiDisabledError with every API that is disabled."""
-    return gather(partial(look, resource, clients) for resource in resources)
+    return gather(partial(plan_step, resource, clients) for resource in resources)
 
 
-def refuse_conflicts(steps: Sequence[Step[Any]]) -> None:
-    """Raise ConflictError when any step is a conflict: then nothing at all is written."""
-    conflicts = [step.plan for step in steps if step.plan.action is Action.CONFLICT]
-    if conflicts:
-        raise ConflictError("\n".join(describe_conflict(plan) for plan in conflicts))
-
-
-def describe_conflict(plan: Plan) -> str:
-    """One sentence with both values of each field, and the ways out."""
-    found = "; ".join(f"{c.field} is {c.before or 'missing'}, not {c.after}" for c in plan.changes)
-    return f"{plan.kind} {plan.name} cannot be changed in place: {found}. {plan.remedy}"
-
-
-def apply(steps: Sequence[Step[Any]], clients: Clients) -> list[Step[Any]]:
-    """Execute the steps in order; returns them with what is there afterwards."""
-    return [_apply_step(step, clients) for step in steps]
-
-
-def look(resource: Resource[Observed], clients: Clients) -> Step[Observed]:
+def plan_step(resource: Resource[Observed], clients: Clients) -> Step[Observed]:
     """The resource as it is, and what is to be done about it."""
     with google_errors(f"Looking at {resource.kind} {resource.name}", clients):
         observed = resource.observe(clients)
         # A reply that is not as documented often shows only when a field is looked at.
         return Step(resource, observed, resource.plan(observed))
+
+
+def apply(steps: Sequence[Step[Any]], clients: Clients) -> list[Step[Any]]:
+    """Execute the steps in order; returns them with what is there afterwards."""
+    return [_apply_step(step, clients) for step in steps]
 
 
 def _apply_step(step: Step[Observed], clients: Clients) -> Step[Observed]:
@@ -75,8 +62,9 @@ def _apply_step(step: Step[Observed], clients: Clients) -> Step[Observed]:
     current = step
     for attempt in clients.attempts(_ATTEMPTS):
         if attempt > 1:
-            current = look(step.resource, clients)
-        refuse_conflicts([current])
+            current = plan_step(step.resource, clients)
+        if current.plan.refusal:
+            raise ConflictError(current.plan.refusal)
         if current.plan.action is Action.UNCHANGED:
             break
         try:

@@ -1,9 +1,11 @@
 """What would be done to a resource, as values: a plan is compared, printed and executed."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import ClassVar, Generic, TypeVar
 
 from ..google.clients import Clients
 
@@ -38,49 +40,81 @@ class Plan:
     def fields(self) -> set[str]:
         return {change.field for change in self.changes}
 
+    @property
+    def refusal(self) -> str:
+        """Why nothing at all may be written, and the ways out; empty where nothing is in the way.
+
+        One sentence with both values of each field.
+        """
+        if self.action is not Action.CONFLICT:
+            return ""
+        found = "; ".join(
+            f"{c.field} is {c.before or 'missing'}, not {c.after}" for c in self.changes
+        )
+        return f"{self.kind} {self.name} cannot be changed in place: {found}. {self.remedy}"
+
 
 Observed = TypeVar("Observed")
 
 
-class Resource(Protocol[Observed]):
-    """A desired resource: a frozen spec that can be looked up, compared and written.
+class Resource(ABC, Generic[Observed]):
+    """A desired resource: a frozen spec of what is wanted, compared with what is there.
 
-    `observe` reads and returns None for what is absent. `plan` is pure. `create` and `update`
-    only execute a plan and return what Google answered; both may meet another writer, which
-    `backend.forecasting.provisioning.engine` settles by observing again.
+    A kind of resource is a subclass that says what it wants, what stands in its way and what
+    differs; all of these are pure. `create` and `update` only execute a plan and return what
+    Google answered; both may meet another writer, which `engine` settles by observing again.
     """
 
-    @property
-    def kind(self) -> str: ...
+    kind: ClassVar[str]
 
     @property
-    def name(self) -> str: ...
+    @abstractmethod
+    def name(self) -> str:
+        """What an operator knows it by."""
 
-    def observe(self, clients: Clients) -> Observed | None: ...
+    @abstractmethod
+    def observe(self, clients: Clients) -> Observed | None:
+        """What is there; None for what is absent."""
 
-    def plan(self, observed: Observed | None) -> Plan: ...
+    @abstractmethod
+    def wanted(self) -> dict[str, str]:
+        """What will be set where it is absent, by field."""
 
+    @abstractmethod
+    def obstacles(self, observed: Observed) -> list[Change]:
+        """What differs and cannot be changed without loss."""
+
+    @abstractmethod
+    def remedy(self, observed: Observed) -> str:
+        """The operator's ways out where there are obstacles."""
+
+    @abstractmethod
+    def changes(self, observed: Observed) -> list[Change]:
+        """The owned fields that differ."""
+
+    @abstractmethod
     def create(self, clients: Clients) -> Observed: ...
 
+    @abstractmethod
     def update(self, clients: Clients, observed: Observed, plan: Plan) -> Observed: ...
 
+    def plan(self, observed: Observed | None) -> Plan:
+        """What is to be done about what was observed."""
+        planned = partial(Plan, kind=self.kind, name=self.name)
+        if observed is None:
+            wanted = ((field, None, value) for field, value in self.wanted().items())
+            return planned(action=Action.CREATE, changes=tuple(differences(*wanted)))
+        obstacles = tuple(self.obstacles(observed))
+        if obstacles:
+            remedy = self.remedy(observed)
+            return planned(action=Action.CONFLICT, changes=obstacles, remedy=remedy)
+        changes = tuple(self.changes(observed))
+        return planned(action=Action.UPDATE if changes else Action.UNCHANGED, changes=changes)
 
-def plan_create(kind: str, name: str, fields: Iterable[tuple[str, str]] = ()) -> Plan:
-    """The plan for a resource that is absent; `fields` is what will be set."""
-    changes = tuple(Change(field=field, before=None, after=after) for field, after in fields)
-    return Plan(kind=kind, name=name, action=Action.CREATE, changes=changes)
 
-
-def plan_changes(kind: str, name: str, changes: Iterable[Change]) -> Plan:
-    """The plan for a resource that exists and differs in these owned fields, or in none."""
-    found = tuple(changes)
-    action = Action.UPDATE if found else Action.UNCHANGED
-    return Plan(kind=kind, name=name, action=action, changes=found)
-
-
-def plan_conflict(kind: str, name: str, changes: Iterable[Change], remedy: str) -> Plan:
-    """The plan for a resource that differs in what cannot be changed without loss."""
-    return Plan(kind=kind, name=name, action=Action.CONFLICT, changes=tuple(changes), remedy=remedy)
+def refusals(plans: Iterable[Plan]) -> str:
+    """A line for each plan that is refused; empty where all may be carried out."""
+    return "\n".join(plan.refusal for plan in plans if plan.refusal)
 
 
 def differences(*fields: tuple[str, str | None, str | None]) -> list[Change]:

@@ -18,14 +18,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from ..conf import Config
 from ..google.clients import Clients
 from ..sql.queries import load_name, render_nightly_load
-from .plan import (
-    Change,
-    Plan,
-    differences,
-    plan_changes,
-    plan_conflict,
-    plan_create,
-)
+from .plan import Change, Plan, Resource, differences
 
 DATA_SOURCE = "scheduled_query"
 
@@ -45,7 +38,7 @@ _RESTRICTED = {"query", "destination_dataset"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduledQuerySpec:
+class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
     """One enabled scheduled query without destination dataset, in the dataset's location.
 
     Display names are not unique and ids are made by Google, so ours is recognized by the first
@@ -62,7 +55,7 @@ class ScheduledQuerySpec:
     service_account: str
     notification_topic: str
     acting_as: str
-    kind: str = "scheduled_query"
+    kind = "scheduled_query"
 
     @classmethod
     def from_config(cls, config: Config, acting_as: str = "") -> "ScheduledQuerySpec":
@@ -87,22 +80,17 @@ class ScheduledQuerySpec:
         where the owner matters.
         """
         found = _observe_settled(clients, self.parent, self.name)
-        if len(found) == 1 and (self.service_account or self.changes(found[0])):
+        if len(found) == 1 and (self.service_account or self.changes(found)):
             return (clients.transfers.get_transfer_config(name=found[0].name, **clients.repeating),)
         return found or None
 
-    def plan(self, observed: Sequence[TransferConfig] | None) -> Plan:
-        if not observed:
-            return plan_create(self.kind, self.name, self._fields())
-        if len(observed) > 1:
-            names = ", ".join(config.name for config in observed)
-            change = Change(field="scheduled queries", before=names, after="one")
-            return plan_conflict(self.kind, self.name, [change], _SEVERAL_REMEDY)
-        config = observed[0]
-        obstacles = self._obstacles(config)
-        if obstacles:
-            return plan_conflict(self.kind, self.name, obstacles, _OBSTACLE_REMEDY)
-        return plan_changes(self.kind, self.name, self.changes(config))
+    def wanted(self) -> dict[str, str]:
+        optional = {
+            "service_account": self.service_account,
+            "notification_topic": self.notification_topic,
+        }
+        fields = {"schedule": f"{self.schedule} UTC", "query": self.query, **optional}
+        return {field: value for field, value in fields.items() if value}
 
     def create(self, clients: Clients) -> tuple[TransferConfig, ...]:
         """Make the scheduled query, and take it back unless it ends up as the only one.
@@ -157,16 +145,8 @@ class ScheduledQuerySpec:
         )
         return (clients.transfers.update_transfer_config(request, **clients.repeating),)
 
-    def _fields(self) -> list[tuple[str, str]]:
-        fields = [("schedule", f"{self.schedule} UTC"), ("query", self.query)]
-        if self.service_account:
-            fields.append(("service_account", self.service_account))
-        if self.notification_topic:
-            fields.append(("notification_topic", self.notification_topic))
-        return fields
-
-    def changes(self, config: TransferConfig) -> list[Change]:
-        """The owned fields in which the scheduled query differs."""
+    def changes(self, observed: Sequence[TransferConfig]) -> list[Change]:
+        config = observed[0]
         params = dict(config.params or {})
         changes = differences(
             ("query", str(params.pop("query", "")), self.query),
@@ -185,19 +165,34 @@ class ScheduledQuerySpec:
             changes += differences(("service_account", owner, self.service_account))
         return changes
 
-    def _obstacles(self, config: TransferConfig) -> list[Change]:
+    def obstacles(self, observed: Sequence[TransferConfig]) -> list[Change]:
         """What keeps the scheduled query from being updated at all."""
+        if len(observed) > 1:
+            names = ", ".join(config.name for config in observed)
+            return differences(("scheduled queries", names, "one"))
+        config = observed[0]
         trigger = _other_trigger(config)
         if trigger:
             return differences(("trigger", trigger, "schedule"))
         owner = config.owner_info.email
-        restricted = {change.field.split(".")[0] for change in self.changes(config)} & {
+        restricted = {change.field.split(".")[0] for change in self.changes(observed)} & {
             *_RESTRICTED,
             "params",
         }
         if restricted and owner and self.acting_as and not self.service_account:
             return differences(("owner", owner, self.acting_as))
         return []
+
+    def remedy(self, observed: Sequence[TransferConfig]) -> str:
+        if len(observed) > 1:
+            return (
+                "They would load the same table: delete all but one (bq rm --transfer_config NAME) "
+                "and run this again."
+            )
+        return (
+            "Give FORECASTING_SERVICE_ACCOUNT to take it over, let its owner run this command, or "
+            "delete it (bq rm --transfer_config NAME) and run this again."
+        )
 
     def _message(self, observed: TransferConfig | None = None) -> TransferConfig:
         message = TransferConfig(
@@ -298,13 +293,3 @@ def _other_trigger(config: TransferConfig) -> str:
     options = config.schedule_options_v2
     kinds = {"manual_schedule": "by hand only", "event_driven_schedule": "events"}
     return next((words for kind, words in kinds.items() if kind in options), "")
-
-
-_SEVERAL_REMEDY = (
-    "They would load the same table: delete all but one (bq rm --transfer_config NAME) and run "
-    "this again."
-)
-_OBSTACLE_REMEDY = (
-    "Give FORECASTING_SERVICE_ACCOUNT to take it over, let its owner run this command, or delete "
-    "it (bq rm --transfer_config NAME) and run this again."
-)

@@ -16,21 +16,14 @@ from ..training_table import (
     Column,
     canonical_type,
 )
-from .plan import (
-    Change,
-    Plan,
-    differences,
-    plan_changes,
-    plan_conflict,
-    plan_create,
-)
+from .plan import Change, Plan, Resource, differences
 
 PARTITIONING = f"DAY on {TIME_COLUMN}"
 _COLUMN_DESCRIPTION = ".description"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableSpec:
+class TableSpec(Resource[bigquery.Table]):
     """The training table with its columns, partitioned by day, its rows never expiring.
 
     Owned are the description, the declared columns (type, mode, description) and the expirations;
@@ -41,7 +34,7 @@ class TableSpec:
     location: str
     description: str = DESCRIPTION
     columns: tuple[Column, ...] = COLUMNS
-    kind: str = "table"
+    kind = "table"
 
     @classmethod
     def from_config(cls, config: Config) -> "TableSpec":
@@ -57,21 +50,12 @@ class TableSpec:
         except NotFound:
             return None
 
-    def plan(self, observed: bigquery.Table | None) -> Plan:
-        if observed is None:
-            return plan_create(
-                self.kind,
-                self.name,
-                [
-                    ("description", self.description),
-                    ("partitioning", PARTITIONING),
-                    *((f"columns.{c.name}", _shape(c)) for c in self.columns),
-                ],
-            )
-        conflicts = self.conflicts(observed)
-        if conflicts:
-            return plan_conflict(self.kind, self.name, conflicts, self._remedy)
-        return plan_changes(self.kind, self.name, self.changes(observed))
+    def wanted(self) -> dict[str, str]:
+        return {
+            "description": self.description,
+            "partitioning": PARTITIONING,
+            **{f"columns.{c.name}": _shape(c) for c in self.columns},
+        }
 
     def create(self, clients: Clients) -> bigquery.Table:
         table = bigquery.Table(self.table_id, schema=[_field(c) for c in self.columns])
@@ -98,11 +82,11 @@ class TableSpec:
             fields.append("time_partitioning")
         return clients.bigquery.update_table(observed, fields, **clients.repeating)
 
-    def conflicts(self, observed: bigquery.Table) -> list[Change]:
+    def obstacles(self, observed: bigquery.Table) -> list[Change]:
         """What BigQuery cannot change in place (managing-table-schemas, partitioned-tables)."""
         found = {field.name: field for field in observed.schema}
         location = (observed.location or self.location).lower()
-        conflicts = differences(
+        obstacles = differences(
             ("location", location, self.location),
             ("partitioning", _partitioning(observed), PARTITIONING),
         )
@@ -110,13 +94,12 @@ class TableSpec:
             field = found.get(column.name)
             before = _shape_of(field) if field else None
             if not (_fits(column, field) if field else not column.required):
-                conflicts.append(
+                obstacles.append(
                     Change(field=f"columns.{column.name}", before=before, after=_shape(column))
                 )
-        return conflicts
+        return obstacles
 
     def changes(self, observed: bigquery.Table) -> list[Change]:
-        """The owned fields that differ."""
         return [
             *differences(("description", observed.description, self.description)),
             *self._column_changes(observed.schema),
@@ -149,8 +132,7 @@ class TableSpec:
         ]
         return merged + [_field(column) for column in ours.values()]
 
-    @property
-    def _remedy(self) -> str:
+    def remedy(self, observed: bigquery.Table) -> str:
         return (
             "BigQuery cannot change this in place: choose another table with FORECASTING_TABLE (or "
             f"another dataset), or move this one aside (bq cp {_bq(self.name)} "

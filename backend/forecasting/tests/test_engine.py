@@ -11,9 +11,8 @@ from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.engine import (
     Step,
     apply,
-    describe_conflict,
-    look,
-    observe_and_plan,
+    plan_step,
+    plan_steps,
 )
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
@@ -71,26 +70,26 @@ def step(spec: Any, observed: Any = None) -> Step[Any]:
     return Step(spec, observed, spec.plan(observed))
 
 
-# Looking
+# Observing and planning
 
 
-def test_look__is_the_resource_with_its_plan(google: Google, dataset: DatasetSpec) -> None:
+def test_plan_step__is_the_resource_with_its_plan(google: Google, dataset: DatasetSpec) -> None:
     google.bigquery.get_dataset.return_value = make_dataset()
-    found = look(dataset, google)
+    found = plan_step(dataset, google)
     assert found.observed is google.bigquery.get_dataset.return_value
     assert found.plan.action is Action.UNCHANGED
 
 
-def test_look__says_what_was_looked_at(google: Google, dataset: DatasetSpec) -> None:
+def test_plan_step__says_what_was_looked_at(google: Google, dataset: DatasetSpec) -> None:
     google.bigquery.get_dataset.side_effect = google_error(400, "Invalid dataset ID")
     with pytest.raises(ApiError) as raised:
-        look(dataset, google)
+        plan_step(dataset, google)
     assert str(raised.value) == (
         f"Looking at dataset {PROJECT}.intelligence failed: Invalid dataset ID (HTTP 400)."
     )
 
 
-def test_observe_and_plan__names_every_disabled_api(
+def test_plan_steps__names_every_disabled_api(
     google: Google, dataset: DatasetSpec, connection: ConnectionSpec
 ) -> None:
     google.bigquery.get_dataset.side_effect = disabled("bigquery.googleapis.com", "BigQuery API")
@@ -98,7 +97,7 @@ def test_observe_and_plan__names_every_disabled_api(
         "bigqueryconnection.googleapis.com", "BigQuery Connection API"
     )
     with pytest.raises(ApiDisabledError) as raised:
-        observe_and_plan([dataset, connection], google)
+        plan_steps([dataset, connection], google)
     assert len(str(raised.value).splitlines()) == 2
 
 
@@ -304,7 +303,7 @@ def test_conflict__is_one_sentence_with_both_values_and_the_ways_out() -> None:
         changes=(change("partitioning", "none", "DAY on x"), change("columns.a", None, "STRING")),
         remedy="Do this or that.",
     )
-    assert describe_conflict(plan) == (
+    assert plan.refusal == (
         "table p.d.t cannot be changed in place: partitioning is none, not DAY on x; columns.a is "
         "missing, not STRING. Do this or that."
     )

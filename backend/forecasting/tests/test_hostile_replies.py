@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from backend.forecasting.provisioning.datasets import DatasetSpec
-from backend.forecasting.provisioning.engine import apply, observe_and_plan
+from backend.forecasting.provisioning.engine import apply, plan_steps
 from backend.forecasting.tests.oracles.hostile_wire import (
     ENDPOINT,
     GONE,
@@ -149,7 +149,7 @@ def test_write__whose_reply_cannot_be_read_is_looked_for_and_not_sent_again(
     """What a write did is then as unknown as when its reply is lost."""
     google.bigquery.get_dataset.side_effect = [google_error(404, "Not found"), make_dataset()]
     google.bigquery.create_dataset.side_effect = KeyError("datasetReference")
-    steps = observe_and_plan([DatasetSpec.from_config(make_config())], google)
+    steps = plan_steps([DatasetSpec.from_config(make_config())], google)
     apply(steps, google)
     assert google.writes == ["create_dataset"]
 

@@ -71,7 +71,7 @@ def test_query__absent_is_planned(spec: ScheduledQuerySpec, config: Config) -> N
 
 
 def test_query__absent_is_planned_with_what_is_configured(owned_spec: ScheduledQuerySpec) -> None:
-    changes = changes_of(owned_spec.plan(()))
+    changes = changes_of(owned_spec.plan(None))
     assert changes["service_account"] == (None, SERVICE_ACCOUNT)
     assert changes["notification_topic"] == (None, TOPIC)
 

@@ -51,7 +51,7 @@ def check_table(snapshot: Snapshot) -> Iterator[Finding]:
         return
     yield passed("table.exists", f"{name} is there")
     spec = TableSpec.from_config(snapshot.config)
-    found = {c.field: c for c in [*spec.conflicts(table), *spec.changes(table)]}
+    found = {c.field: c for c in [*spec.obstacles(table), *spec.changes(table)]}
     described = {f for f in found if f.endswith("description")}
     columns = {f for f in found if f.startswith("columns.")} - described
     groups = {
@@ -107,7 +107,7 @@ def check_schedule(snapshot: Snapshot) -> Iterator[Finding]:
     yield passed("schedule.exists", f"scheduled query {schedules[0].name} is there")
     yield _unique(schedules)
     spec = ScheduledQuerySpec.from_config(snapshot.config)
-    changes = spec.changes(schedules[0])
+    changes = spec.changes(schedules)
     for check, (fine, owned) in fields.items():
         found = [change for change in changes if change.field.split(".")[0] in owned]
         yield _unchanged(check, fine, found, _RUN_ETL)
