@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_type_hints
 
 from django.conf import settings
 
-from .errors import SettingError
+from .errors import SettingError, shown
 
 MAX_WINDOW_DAYS = 3650
 """Ten years of daily partitions; one BigQuery job may modify 4,000 (bigquery/quotas)."""
@@ -21,19 +21,10 @@ _PROJECT = r"(?:[a-z0-9.-]{1,253}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]"
 _REGION = r"[a-z]+-[a-z]+[0-9]{1,2}"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _DAY = r"(?:(?:mon|fri|sun)(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|sat(?:urday)?)"
-_SHOWN = 260
 _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
-
-
-def shown(text: str) -> str:
-    """A value as a message quotes it: on one line, escaped where it does not print, not long."""
-    escaped = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: _SHOWN + 1]
-    )
-    return escaped if len(escaped) <= _SHOWN else f"{escaped[:_SHOWN]}..."
 
 
 @dataclass(frozen=True)

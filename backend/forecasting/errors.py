@@ -1,7 +1,11 @@
 """What the product raises: one root, so that a command catches one class.
 
 Every message is one sentence, or a few, for an operator: what was wrong, its value, what to do.
+What stands in it that is not ours, such as a value or Google's words, goes through one of the two
+functions at the end.
 """
+
+_SHOWN = 260
 
 
 class ForecastingError(Exception):
@@ -61,3 +65,19 @@ class VerificationFailed(ForecastingError):
     """The look succeeded and something is wrong. Exit status 2."""
 
     returncode = 2
+
+
+def shown(text: str) -> str:
+    """A value as a message quotes it: on one line, escaped where it does not print, not long."""
+    escaped = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: _SHOWN + 1]
+    )
+    return escaped if len(escaped) <= _SHOWN else f"{escaped[:_SHOWN]}..."
+
+
+def printable(text: str, kept: str = "") -> str:
+    """Text with a space for each character that does not print, but for those in `kept`.
+
+    Such characters move a terminal's cursor, turn a line around, and end the process that draws.
+    """
+    return "".join(c if c.isprintable() or c in kept else " " for c in text)

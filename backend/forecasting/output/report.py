@@ -13,8 +13,7 @@ from django.template.loader import render_to_string
 from google.cloud import bigquery
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun, TransferState
 
-from ..conf import shown
-from ..errors import ForecastingError
+from ..errors import ForecastingError, shown
 from ..google.clients import Clients
 from ..loading.runs import UNDER_WAY, message_of, seconds_of, state_of
 from ..verification.findings import FindingStatus, count_bytes, count_findings, count_things

@@ -13,12 +13,12 @@ from backend.entities.models import Entity
 
 from ..conf import Config
 from ..database.source import why_out_of_reach
+from ..errors import printable
 from ..google.clients import Clients
 from ..loading.queries import run_query
 from ..sql.queries import render_report_data
 from ..training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
 from ..verification.snapshot import Window
-from .svg import clean_text
 
 ENTITIES = 40
 ENTITY_DAYS = 120
@@ -138,7 +138,7 @@ def _entities(config: Config, rows: Iterable[dict[str, Any]]) -> list[EntityHist
 
 def entity_names(config: Config, entity_ids: Iterable[str]) -> dict[str, str]:
     """The names that PostgreSQL has for the ids; the id itself where it has none or is away."""
-    names = {entity_id: clean_text(entity_id) for entity_id in entity_ids}
+    names = {entity_id: _one_line(entity_id) for entity_id in entity_ids}
     if why_out_of_reach(config):
         return names
     keys = [key for key in names if _is_uuid(key)]
@@ -146,7 +146,7 @@ def entity_names(config: Config, entity_ids: Iterable[str]) -> dict[str, str]:
         found = dict(Entity.objects.filter(pk__in=keys).values_list("pk", "name"))
     except Error:
         return names
-    known = {str(key): clean_text(name) for key, name in found.items()}
+    known = {str(key): _one_line(name) for key, name in found.items()}
     return {key: known.get(key) or name for key, name in names.items()}
 
 
@@ -161,6 +161,10 @@ def label_entities(names: dict[str, str]) -> dict[str, str]:
             label = f"{label} {len(labels) + 1}"
         labels[entity_id] = label
     return labels
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())
 
 
 def _is_uuid(text: str) -> bool:

@@ -5,14 +5,13 @@ libraries are imported when a chart is drawn, and not by a command that draws no
 """
 
 import importlib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString
 
-from ..errors import ForecastingError
+from ..errors import ForecastingError, printable
 
 if TYPE_CHECKING:
     import altair
@@ -49,22 +48,17 @@ def load_libraries() -> None:
 def to_svg(chart: "altair.TopLevelMixin", label: str) -> SafeString:
     """The chart as an `svg` element that screen readers announce as `label`.
 
-    Its text is escaped by Vega's serialiser. `clean_text` has to have been applied to it.
+    Its text is escaped by Vega's serialiser, and has to be `printable`: the converter ends the
+    process on control characters.
     """
     import altair
     import vl_convert
 
     version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
     svg = vl_convert.vegalite_to_svg(_themed(chart).to_dict(), vl_version=version)
-    head = f'<svg role="img" aria-label="{escape(clean_text(label))}" '
+    head = f'<svg role="img" aria-label="{escape(printable(label))}" '
     # The label in it is escaped above.
     return SafeString(svg.replace("<svg ", head, 1))  # nosec
-
-
-def clean_text(text: str) -> str:
-    """Text without what SVG cannot hold: the converter ends the process on control characters."""
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return re.sub(r"  +", " ", printable).strip()
 
 
 def _themed(chart: Any) -> Any:

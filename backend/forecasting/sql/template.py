@@ -39,12 +39,7 @@ def _render_line(line: str, names: dict[str, str]) -> str | None:
 def quote_string(text: str) -> str:
     """A GoogleSQL string literal of any text (lexical structure: escape sequences)."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("`", "\\`")
-    controls = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return "'" + "".join(controls.get(c) or _printable(c) for c in escaped) + "'"
-
-
-def _printable(character: str) -> str:
-    return character if character.isprintable() else f"\\U{ord(character):08x}"
+    return "'" + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + "'"
 
 
 def quote_path(*parts: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from backend.forecasting.output import report_data, svg
+from backend.forecasting.output import report_data
 from backend.forecasting.tests.oracles.browser import Browser, start_browser, why_no_browser
 from backend.forecasting.tests.support.healthy import HORIZON, Healthy
 from backend.forecasting.tests.support.tampering import failed_run, no_table
@@ -202,10 +202,6 @@ def test_label_entities__no_two_are_alike() -> None:
 
 def test_label_entities__long_names_are_cut() -> None:
     assert len(report_data.label_entities({"a": "x" * 300})["a"]) == report_data.NAME_LENGTH
-
-
-def test_clean_text__keeps_letters_of_all_scripts() -> None:
-    assert svg.clean_text("Aníbal\x00 شركة\u2028 🛢\ud800 ") == "Aníbal شركة 🛢"
 
 
 # The command ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from ...conf import SECONDS, SETTINGS, SWITCH, Config, Setting, load_config
-from ...errors import ForecastingError
+from ...errors import ForecastingError, printable
 from ...google.clients import Clients, make_clients
 from ...google.errors import explain_credentials
 from ...outcome import Mode, Outcome
@@ -21,8 +21,7 @@ from ...provisioning.plan import Plan
 from ...setup import Listeners
 
 _FAILED = 1
-# What could move a terminal's cursor or write over a line; colours and line ends stay.
-_CONTROL = re.compile(r"(?!\x1b\[[0-9;]*m)[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 class PipelineCommand(BaseCommand):
@@ -68,7 +67,7 @@ class PipelineCommand(BaseCommand):
             self.timeout = SECONDS.read("--timeout", options["timeout"])
             self.work(load_config(options, optional=self.optional_fields), options)
         except ForecastingError as error:
-            raise CommandError(_printable(str(error)), returncode=error.returncode) from error
+            raise CommandError(_clean(str(error)), returncode=error.returncode) from error
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
         """Do what the command is for. Raises ForecastingError."""
@@ -90,7 +89,7 @@ class PipelineCommand(BaseCommand):
 
     def say(self, line: str) -> None:
         # `str`: stderr would otherwise colour every line as an error.
-        self.talk.write(_printable(line), style_func=str)
+        self.talk.write(_clean(line), style_func=str)
 
     def listeners(
         self, mode: Mode, on_run: Callable[[TransferRun], None] = lambda _: None
@@ -116,9 +115,11 @@ class PipelineCommand(BaseCommand):
             raise outcome.failure
 
 
-def _printable(text: str) -> str:
-    """The text without control characters: what Google answers is quoted in it."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+def _clean(text: str) -> str:
+    """What may go to a terminal, colours and line ends among it: Google's words are quoted."""
+    parts = _COLOUR.split(text)
+    parts[::2] = [printable(part, kept="\n") for part in parts[::2]]
+    return "".join(parts)
 
 
 def add_mode_arguments(parser: ArgumentParser) -> None:
