@@ -26,7 +26,7 @@ from backend.localcloud.bigquery.postgres_rows import (
     empty,
     prepare_error,
 )
-from backend.localcloud.bigquery.scripts import TableCall, argument_text
+from backend.localcloud.googlesql.text import TableCall, argument_text
 from backend.localcloud.http.errors import InvalidQuery, NotDone, NotFound
 
 if TYPE_CHECKING:

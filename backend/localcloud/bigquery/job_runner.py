@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from bqemulator.domain.errors import DomainError
 
 from backend.localcloud.bigquery.jobs import Job, message, patched, script_dry_run, stopped
-from backend.localcloud.bigquery.scripts import parameter_literal, substitute
 from backend.localcloud.bigquery.statements import (
     StatementHooks,
     is_select,
@@ -22,9 +21,10 @@ from backend.localcloud.bigquery.statements import (
     script_references,
     statement_count,
 )
-from backend.localcloud.bigquery.undone import refuse_undone
 from backend.localcloud.bqemulator.catalog import error_of
 from backend.localcloud.bqemulator.emulator import Answer, error_of_domain
+from backend.localcloud.googlesql.text import parameter_literal, substitute
+from backend.localcloud.googlesql.undone import refuse_undone
 from backend.localcloud.http.errors import (
     AlreadyExists,
     CloudError,

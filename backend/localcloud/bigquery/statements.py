@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Any
 from bqemulator.domain.errors import DomainError
 from sqlglot import exp
 
-from backend.localcloud.bigquery.ddl import (
+from backend.localcloud.bigquery.federation import Reader
+from backend.localcloud.bigquery.tables import Reference, partition_spec
+from backend.localcloud.bqemulator.catalog import BYTES_A_CELL
+from backend.localcloud.bqemulator.interpreter import AssertStmt, parse_script
+from backend.localcloud.googlesql.ddl import (
     is_temporary,
     options,
     parse,
@@ -23,12 +27,8 @@ from backend.localcloud.bigquery.ddl import (
     schema_location,
     target,
 )
-from backend.localcloud.bigquery.federation import Reader
-from backend.localcloud.bigquery.scripts import external_queries, substitute, view_text
-from backend.localcloud.bigquery.tables import Reference, partition_spec
-from backend.localcloud.bigquery.undone import refuse_undone
-from backend.localcloud.bqemulator.catalog import BYTES_A_CELL
-from backend.localcloud.bqemulator.interpreter import AssertStmt, parse_script
+from backend.localcloud.googlesql.text import external_queries, substitute, view_text
+from backend.localcloud.googlesql.undone import refuse_undone
 from backend.localcloud.http.errors import CloudError, InvalidQuery, NotDone, NotFound
 
 if TYPE_CHECKING:

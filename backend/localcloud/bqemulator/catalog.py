@@ -20,7 +20,7 @@ from bqemulator.storage.sql_identifiers import quoted_table_ref
 from bqemulator.storage.type_map import bq_schema_to_duckdb_columns
 from sqlglot import exp
 
-from backend.localcloud.bigquery import ddl
+from backend.localcloud.googlesql import ddl
 from backend.localcloud.http.errors import CloudError, error_for
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from bqemulator.domain.errors import (
 )
 from bqemulator.storage.engine import DuckDBEngine
 
-from backend.localcloud.bigquery.scripts import position
+from backend.localcloud.googlesql.text import position
 from backend.localcloud.http.errors import AlreadyExists, CloudError, NotDone, NotFound
 
 SPATIAL = "spatial.duckdb_extension"

@@ -24,8 +24,9 @@ from bqemulator.sql.inner_query import rewrite_and_translate_statement
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 
-from backend.localcloud.bigquery.ddl import changes_schema
-from backend.localcloud.bigquery.scripts import (
+from backend.localcloud.bqemulator.engine import bigquery_errors, current, domain_errors
+from backend.localcloud.googlesql.ddl import changes_schema
+from backend.localcloud.googlesql.text import (
     first_word,
     literal,
     replace_system_variables,
@@ -33,7 +34,6 @@ from backend.localcloud.bigquery.scripts import (
     substitute,
     using_name,
 )
-from backend.localcloud.bqemulator.engine import bigquery_errors, current, domain_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]

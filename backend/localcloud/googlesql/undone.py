@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from backend.localcloud.bigquery.scripts import tokenize
+from backend.localcloud.googlesql.text import tokenize
 from backend.localcloud.http.errors import NotDone
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.localcloud.bigquery.scripts import (
+from backend.localcloud.googlesql.text import (
     argument_text,
     external_queries,
     literal,
