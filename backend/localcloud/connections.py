@@ -12,6 +12,7 @@ from typing import Any
 from backend.localcloud.clock import Clock
 from backend.localcloud.http.errors import AlreadyExists, InvalidArgument, NotFound
 from backend.localcloud.http.names import Place, Projects, split_name
+from backend.localcloud.http.paging import page
 from backend.localcloud.http.protojson import patch
 
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{1,1024}\Z")
@@ -72,7 +73,8 @@ class Connections:
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         place, _ = split_name(request["parent"], self.projects)
         size = request.get("pageSize") or PAGE_SIZE
-        found = [self.to_json(c) for (at, _), c in sorted_items(self.items) if at == place]
+        here = {id_: c for (at, id_), c in list(self.items.items()) if at == place}
+        found = [self.to_json(here[id_]) for id_ in sorted(here)]
         return page(found, "connections", size, request.get("pageToken", ""))
 
     def patch(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -147,24 +149,6 @@ class Connections:
         if len(rest) != 2 or rest[0] != "connections":
             raise InvalidArgument(f"Invalid connection name: {name}")
         return self.items.get((place, rest[1]))
-
-
-def sorted_items(items: dict[Any, Any]) -> list[tuple[Any, Any]]:
-    """A store's items in the order of their ids, safe against a writer in another thread."""
-    copied = list(items.items())
-    return sorted(copied, key=lambda item: str(item[0][1]))
-
-
-def page(found: list[Any], key: str, size: int, token: str) -> dict[str, Any]:
-    """One page of a list, and the token of the next."""
-    try:
-        start = int(token or 0)
-    except ValueError as error:
-        raise InvalidArgument(f"Invalid page token: {token}") from error
-    answer: dict[str, Any] = {key: found[start : start + size]} if found else {}
-    if start + size < len(found):
-        answer["nextPageToken"] = str(start + size)
-    return answer
 
 
 def _copy(resource: dict[str, Any]) -> dict[str, Any]:

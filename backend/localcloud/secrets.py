@@ -12,7 +12,6 @@ from typing import Any
 import google_crc32c
 
 from backend.localcloud.clock import Clock, timestamp
-from backend.localcloud.connections import page
 from backend.localcloud.http.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -20,6 +19,7 @@ from backend.localcloud.http.errors import (
     NotFound,
 )
 from backend.localcloud.http.names import Projects, split_name
+from backend.localcloud.http.paging import page
 
 
 @dataclass

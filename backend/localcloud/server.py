@@ -4,43 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from backend.localcloud.clock import Clock
 from backend.localcloud.connections import Connections
-from backend.localcloud.http.broken_replies import WireReply
-from backend.localcloud.http.errors import CloudError, NotDone, ServiceDisabled
-from backend.localcloud.http.faults import Fault, Faults
+from backend.localcloud.http.call import Call
+from backend.localcloud.http.faults import Faults
+from backend.localcloud.http.gateway import Gateway, RecordedRequest
 from backend.localcloud.http.names import Projects
-from backend.localcloud.http.routes import Call, Route, find, table
 from backend.localcloud.http.web import HOST, WebServer
+from backend.localcloud.routes import Services, table
 from backend.localcloud.secrets import Secrets
 
 if TYPE_CHECKING:
     from backend.localcloud.bigquery.front import BigQuery
     from backend.localcloud.transfers.configs import Transfers
-
-CREDENTIALS = {"password", "data"}
-
-
-@dataclass(frozen=True)
-class RecordedRequest:
-    """A request that was answered; credentials in its body are replaced by `***`.
-
-    `status` is 0 for one that a `fault` left without an answer.
-    """
-
-    method: str
-    path: str
-    query: dict[str, str]
-    body: Any
-    status: int
-    writes: bool = False
-    fault: Fault | None = None
 
 
 class LocalCloud:
@@ -48,8 +28,6 @@ class LocalCloud:
 
     `sql_instances` maps `project:region:name` to a libpq URI; user and password in it are
     ignored, those come from the connection. Use it as a context manager, or start and stop it.
-    `watchers` are called twice for each request, in its thread: before it does anything (then
-    False), and when it is done and not yet answered (True). `faults` holds what is to go wrong.
     """
 
     def __init__(
@@ -61,12 +39,9 @@ class LocalCloud:
         self.port = port
         self.sql_instances = dict(sql_instances or {})
         self.initial_secrets = dict(secrets or {})
-        self.requests: list[RecordedRequest] = []
-        self.watchers: list[Callable[[Call, bool], None]] = []
-        self.disabled: set[str] = set()
-        self.faults = Faults()
         self.clock = Clock()
         self.projects = Projects()
+        self.gateway = Gateway(self.projects)
         self.connections = Connections(self.projects, self.clock)
         self.secrets = Secrets(self.projects, self.clock)
         self._add_initial_secrets()
@@ -74,11 +49,10 @@ class LocalCloud:
 
     bigquery: BigQuery
     transfers: Transfers
-    routes: list[Route]
 
     def start(self) -> None:
         """Listen; OSError where the port is taken, ImportError without bqemulator."""
-        web = WebServer(self.port, self.answer)
+        web = WebServer(self.port, self.gateway.answer)
         self.port = web.port
         try:
             self._compose()
@@ -125,15 +99,29 @@ class LocalCloud:
         self.connections.items.clear()
         self.secrets.items.clear()
         self._add_initial_secrets()
-        self.disabled.clear()
         self.projects.ids.clear()
         self.clock.set(None)
-        self.requests.clear()
+        self.gateway.reset()
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """The requests that were answered, oldest first."""
+        return self.gateway.requests
 
     @property
     def writes(self) -> list[RecordedRequest]:
         """The requests that can have changed something."""
         return [request for request in self.requests if request.writes]
+
+    @property
+    def watchers(self) -> list[Callable[[Call, bool], None]]:
+        """What is called before and after each request, in its thread."""
+        return self.gateway.watchers
+
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong."""
+        return self.gateway.faults
 
     def add_secret_version(self, name: str, value: str) -> int:
         return self.secrets.add_version(name, value)
@@ -143,10 +131,10 @@ class LocalCloud:
 
     def disable_api(self, service: str) -> None:
         """Answer every request to a service, such as bigquery.googleapis.com, with its 403."""
-        self.disabled.add(service)
+        self.gateway.disabled.add(service)
 
     def enable_api(self, service: str) -> None:
-        self.disabled.discard(service)
+        self.gateway.disabled.discard(service)
 
     def wait_for_runs(self, timeout: float | timedelta = 30) -> None:
         """Block until no run is PENDING or RUNNING; TimeoutError after `timeout` seconds."""
@@ -163,58 +151,6 @@ class LocalCloud:
         first = next(iter(self.projects.ids.values()), "demo")
         return self.bigquery.fetch(sql, project or first, location)
 
-    def answer(self, call: Call) -> tuple[int, Any]:
-        """Status and JSON of the answer to a request; records it."""
-        self._tell_watchers(call, done=False)
-        fault = self.faults.take(call)
-        try:
-            result = self._fail(call, fault) if fault else self._dispatch(call)
-            status = result.status if isinstance(result, WireReply) else 200
-        except CloudError as error:
-            status, result = error.code, error.to_json()
-        except Exception as error:
-            logging.getLogger(__name__).exception("%s %s", call.method, call.path)
-            failure = NotDone(f"{call.method} {call.path}: it fails with {error!r}")
-            status, result = failure.code, failure.to_json()
-        self._record(call, status, fault)
-        self._tell_watchers(call, done=True)
-        return status, result
-
-    def _fail(self, call: Call, fault: Fault) -> Any:
-        """What is answered to a request that meets a fault, after its effect or without any."""
-        route, result = find(self.routes, call), {}
-        if fault.after_effect:
-            with suppress(CloudError):
-                result = self._dispatch(call)
-        else:
-            call.read_body()
-            call.writes = False
-        return self.faults.reply(fault, route.service, self.projects.number(_project(call)), result)
-
-    def _tell_watchers(self, call: Call, *, done: bool) -> None:
-        for watcher in list(self.watchers):
-            watcher(call, done)
-
-    def _dispatch(self, call: Call) -> Any:
-        route = find(self.routes, call)
-        self._refuse_disabled(route, call)
-        call.read_body()
-        return route.handler(call)
-
-    def _refuse_disabled(self, route: Route, call: Call) -> None:
-        project = _project(call)
-        if project:
-            project = self.projects.resolve(project)
-        if route.service in self.disabled:
-            raise ServiceDisabled(route.service, self.projects.number(project))
-
-    def _record(self, call: Call, status: int, fault: Fault | None) -> None:
-        body = _without_credentials(call.sent)
-        query = dict(call.query)
-        self.requests.append(
-            RecordedRequest(call.method, call.path, query, body, status, call.writes, fault)
-        )
-
     def _compose(self) -> None:
         """Put the services together; bqemulator is imported here, not in production."""
         _silence()
@@ -224,28 +160,16 @@ class LocalCloud:
         from backend.localcloud.transfers.configs import Transfers
 
         federation = Federation(self.sql_instances, self.connections)
-        self.bigquery = BigQuery(Emulator(), federation, self.projects)
-        self.transfers = Transfers(self.bigquery, self.projects, self.clock)
-        self.routes = table(self)
+        self.bigquery = bigquery = BigQuery(Emulator(), federation, self.projects)
+        self.transfers = Transfers(
+            bigquery.runner, bigquery.datasets.location, self.projects, self.clock
+        )
+        services = Services(bigquery, self.connections, self.transfers, self.secrets)
+        self.gateway.routes = table(services, self.endpoint)
 
     def _add_initial_secrets(self) -> None:
         for name, value in self.initial_secrets.items():
             self.secrets.add_version(name, value)
-
-
-def _project(call: Call) -> str:
-    """The project of a request, by id or number; empty for one that names none."""
-    names = [value.split("/")[1] for value in call.params.values() if value.startswith("projects/")]
-    return names[-1] if names else call.params.get("project", "")
-
-
-def _without_credentials(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            k: "***" if k in CREDENTIALS and isinstance(v, str) else _without_credentials(v)
-            for k, v in value.items()
-        }
-    return [_without_credentials(item) for item in value] if isinstance(value, list) else value
 
 
 def _silence() -> None:

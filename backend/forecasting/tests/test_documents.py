@@ -111,7 +111,7 @@ def test_operations__removing_everything_removes_it(pipeline: "LocalCloud", tmp_
     names = {
         "$REGION": "us-central1",
         "$PROJECT": "demo-project",
-        "NAME": pipeline.transfers.name_of(made),
+        "NAME": pipeline.transfers.records.name_of(made),
     }
     section = OPERATIONS.read_text("utf-8").split("## Removing everything")[1]
     for line in re.findall(r"^bq .*$", section, re.MULTILINE):

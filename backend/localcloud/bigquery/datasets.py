@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from backend.localcloud.connections import page
+from backend.localcloud.bqemulator.catalog import Catalog
+from backend.localcloud.http.call import Call
 from backend.localcloud.http.discovery import check_resource
 from backend.localcloud.http.errors import (
     AlreadyExists,
@@ -14,10 +15,7 @@ from backend.localcloud.http.errors import (
     InvalidArgument,
     NotFound,
 )
-
-if TYPE_CHECKING:
-    from backend.localcloud.bqemulator.catalog import Catalog
-    from backend.localcloud.http.routes import Call
+from backend.localcloud.http.paging import page
 
 DATASET_ID = re.compile(r"\w{1,1024}\Z", re.ASCII)
 LOCATION = re.compile(r"[A-Za-z][A-Za-z0-9-]+\Z")

@@ -26,13 +26,12 @@ from backend.localcloud.bigquery.postgres_rows import (
     empty,
     prepare_error,
 )
+from backend.localcloud.connections import Connections, StoredConnection
 from backend.localcloud.googlesql.text import TableCall, argument_text
 from backend.localcloud.http.errors import InvalidQuery, NotDone, NotFound
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
-
-    from backend.localcloud.connections import Connections, StoredConnection
 
 TIMEOUT_SECONDS = 300
 UNREACHABLE = (

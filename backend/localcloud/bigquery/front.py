@@ -23,16 +23,13 @@ from backend.localcloud.bigquery.jobs import (
 )
 from backend.localcloud.bigquery.tables import Reference, Tables
 from backend.localcloud.bigquery.views import view_statement
-from backend.localcloud.bqemulator.catalog import Catalog, error_of
+from backend.localcloud.bqemulator.catalog import Catalog
 from backend.localcloud.bqemulator.emulator import Emulator
+from backend.localcloud.bqemulator.errors import error_of
+from backend.localcloud.http.call import Call
 from backend.localcloud.http.discovery import check_resource
-from backend.localcloud.http.errors import (
-    InvalidArgument,
-    NotFound,
-    error_for,
-)
+from backend.localcloud.http.errors import InvalidArgument, NotFound, error_for
 from backend.localcloud.http.names import Projects
-from backend.localcloud.http.routes import Call
 
 INSERT_WAIT_SECONDS = 2.0
 QUERY_WAIT_MS = 10_000
@@ -50,21 +47,20 @@ QUERY_FIELDS = (
 
 
 class BigQuery:
-    """Jobs, datasets and tables of every project.
-
-    `watchers` are called with a job's id and each statement that it is about to run; a CloudError
-    of theirs ends it there.
-    """
+    """Jobs, datasets and tables of every project."""
 
     def __init__(self, emulator: Emulator, federation: Federation, projects: Projects) -> None:
         self.emulator = emulator
-        self.federation = federation
         self.projects = projects
         self.store = Catalog(emulator)
         self.datasets = Datasets(self.store)
         self.tables = Tables(self.store, self.datasets, self._make_view)
-        self.runner = JobRunner(self)
-        self.watchers: list[Callable[[str, str], None]] = []
+        self.runner = JobRunner(emulator, self.datasets, federation, projects)
+
+    @property
+    def watchers(self) -> list[Callable[[str, str], None]]:
+        """What is told of each statement: see JobRunner."""
+        return self.runner.watchers
 
     def reset(self) -> None:
         self.runner.stop_jobs()

@@ -7,11 +7,12 @@ import json
 import re
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bqemulator.domain.errors import DomainError
-
+from backend.localcloud.bigquery.datasets import Datasets
+from backend.localcloud.bigquery.federation import Federation, Reader
 from backend.localcloud.bigquery.jobs import Job, message, patched, script_dry_run, stopped
 from backend.localcloud.bigquery.statements import (
     StatementHooks,
@@ -19,11 +20,12 @@ from backend.localcloud.bigquery.statements import (
     only_reads,
     refuse_dry_run,
     script_references,
-    statement_count,
 )
-from backend.localcloud.bqemulator.catalog import error_of
-from backend.localcloud.bqemulator.emulator import Answer, error_of_domain
-from backend.localcloud.googlesql.text import parameter_literal, substitute
+from backend.localcloud.bqemulator.emulator import Answer, Emulator
+from backend.localcloud.bqemulator.errors import error_of
+from backend.localcloud.bqemulator.scripts import statement_count
+from backend.localcloud.googlesql.literals import parameter_literal
+from backend.localcloud.googlesql.text import substitute
 from backend.localcloud.googlesql.undone import refuse_undone
 from backend.localcloud.http.errors import (
     AlreadyExists,
@@ -33,25 +35,33 @@ from backend.localcloud.http.errors import (
     NotDone,
     error_for,
 )
-
-if TYPE_CHECKING:
-    from backend.localcloud.bigquery.front import BigQuery
+from backend.localcloud.http.names import Projects
 
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,1024}\Z")
 WORKERS = 8
 
 
 class JobRunner:
-    """The query jobs, by (project, id), each run in a thread."""
+    """The query jobs, by (project, id), each run in a thread.
 
-    def __init__(self, bigquery: BigQuery) -> None:
-        self.bigquery = bigquery
+    `watchers` are called with a job's id and each statement that it is about to run; a CloudError
+    of theirs ends it there.
+    """
+
+    def __init__(
+        self, emulator: Emulator, datasets: Datasets, federation: Federation, projects: Projects
+    ) -> None:
+        self.emulator = emulator
+        self.datasets = datasets
+        self.federation = federation
+        self.projects = projects
+        self.watchers: list[Callable[[str, str], None]] = []
         self.jobs: dict[tuple[str, str], Job] = {}
         self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="localcloud-job")
 
     def start(self, project: str, configuration: dict[str, Any], reference: dict[str, Any]) -> Job:
         """Start a query job in a worker thread."""
-        self.bigquery.projects.resolve(project)
+        self.projects.resolve(project)
         identifier = reference.get("jobId") or f"job_{uuid.uuid4().hex}"
         if not JOB_ID.match(identifier):
             raise InvalidArgument(f'Invalid job ID "{identifier}".')
@@ -68,10 +78,7 @@ class JobRunner:
         configuration = {"query": {"query": sql}}
         job = Job(project, f"job_{uuid.uuid4().hex}", location, configuration)
         refuse_undone(sql)
-        try:
-            resource = self._run_query(job, sql)
-        except DomainError as error:
-            raise error_of_domain(error) from error
+        resource = self._run_query(job, sql)
         if problem := resource["status"].get("errorResult"):
             raise error_for(problem)
 
@@ -83,14 +90,14 @@ class JobRunner:
     def end(self, job: Job) -> None:
         """Interrupt a job, again and again, as it may just be between two statements."""
         while not job.future.done():
-            self.bigquery.federation.cancel(job.id)
-            self.bigquery.emulator.interrupt(job.id)
+            self.federation.cancel(job.id)
+            self.emulator.interrupt(job.id)
             time.sleep(0.01)
 
     def only_reads(self, job: Job) -> bool:
         try:
             return only_reads(job.configuration["query"]["query"])
-        except (DomainError, CloudError):
+        except CloudError:
             return False
 
     def _sql(self, query: dict[str, Any]) -> str:
@@ -117,9 +124,9 @@ class JobRunner:
         try:
             named += [reference[:2] for reference in script_references(sql, project)]
             for owner, dataset in named:
-                if location := self.bigquery.datasets.location(owner, dataset):
+                if location := self.datasets.location(owner, dataset):
                     return location
-        except (DomainError, CloudError):
+        except CloudError:
             pass  # The same error fails the job, with its message.
         return "US"
 
@@ -131,21 +138,22 @@ class JobRunner:
             self.jobs.pop((job.project, job.id), None)
             error.message = message(error.message, job.location)
             raise
-        except DomainError as error:
-            self.jobs.pop((job.project, job.id), None)
-            raise error_of_domain(error) from error
 
     def _run_query(self, job: Job, sql: str) -> dict[str, Any]:
         dry = bool(job.configuration.get("dryRun"))
         limit = job.configuration["query"].get("maximumBytesBilled")
         hooks = StatementHooks(
-            self.bigquery, job.id, job.project, job.location, dry, int(limit) if limit else None
+            self.datasets,
+            self.federation,
+            Reader(job.id, job.project, job.location, dry),
+            self.watchers,
+            int(limit) if limit else None,
         )
         if dry and statement_count(sql) > 1:
             return self._finish(job, script_dry_run(job), hooks)
         if dry and not is_select(sql):
             refuse_dry_run(sql)
-            self.bigquery.emulator.explain(job.project, sql, before=hooks.before)
+            self.emulator.explain(job.project, sql, before=hooks.before)
         configuration = copy.deepcopy(job.configuration)
         configuration["query"] |= {"query": sql, "useLegacySql": False}
         configuration["query"].pop("queryParameters", None)
@@ -157,7 +165,7 @@ class JobRunner:
 
     def _call(self, job: Job, body: dict[str, Any], hooks: StatementHooks) -> Answer:
         try:
-            return self.bigquery.emulator.call(
+            return self.emulator.call(
                 "POST",
                 f"/bigquery/v2/projects/{job.project}/jobs",
                 body=json.dumps(body).encode(),

@@ -6,19 +6,18 @@ replaced by a temporary relation that holds its rows.
 
 from __future__ import annotations
 
-import dataclasses
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
-from bqemulator.domain.errors import DomainError
 from sqlglot import exp
 
-from backend.localcloud.bigquery.federation import Reader
+from backend.localcloud.bigquery.datasets import Datasets
+from backend.localcloud.bigquery.federation import Federation, Reader
 from backend.localcloud.bigquery.tables import Reference, partition_spec
-from backend.localcloud.bqemulator.catalog import BYTES_A_CELL
-from backend.localcloud.bqemulator.interpreter import AssertStmt, parse_script
+from backend.localcloud.bqemulator.catalog import BYTES_A_CELL, Catalog
+from backend.localcloud.bqemulator.engine import Work
+from backend.localcloud.bqemulator.scripts import statement_count, texts
 from backend.localcloud.googlesql.ddl import (
     is_temporary,
     options,
@@ -31,35 +30,33 @@ from backend.localcloud.googlesql.text import external_queries, substitute, view
 from backend.localcloud.googlesql.undone import refuse_undone
 from backend.localcloud.http.errors import CloudError, InvalidQuery, NotDone, NotFound
 
-if TYPE_CHECKING:
-    from backend.localcloud.bigquery.front import BigQuery
-    from backend.localcloud.bqemulator.engine import Work
-
-# The attributes of bqemulator's statements that hold SQL, and those that hold an expression.
-SQL_ATTRIBUTES = ("sql", "source_sql")
-EXPRESSION_ATTRIBUTES = ("default_expr", "source_expr", "condition_expr", "sql_expr")
-
 
 @dataclass
 class StatementHooks:
-    """The hooks of one job; `bytes` adds up what its statements read."""
+    """The hooks of one job; `bytes` adds up what its statements read.
 
-    bigquery: BigQuery
-    job: str
-    project: str
-    location: str
-    describe: bool = False
+    `watchers` are called with the job's id and each statement that it is about to run.
+    """
+
+    datasets: Datasets
+    federation: Federation
+    reader: Reader
+    watchers: list[Callable[[str, str], None]] = field(default_factory=list)
     bytes_limit: int | None = None
     bytes: int = 0
     existing: Any = None
 
+    @property
+    def store(self) -> Catalog:
+        return self.datasets.store
+
     def before(self, work: Work, sql: str) -> str:
-        for watcher in list(self.bigquery.watchers):
-            watcher(self.job, sql)
+        for watcher in list(self.watchers):
+            watcher(self.reader.job, sql)
         sql = substitute(sql, {}) if "@" in sql else sql
         tree = parse(sql)
         refuse_undone(sql)
-        self._check_datasets(tree, self.project)
+        self._check_datasets(tree, self.reader.project)
         if isinstance(tree, exp.Create):
             self._check_create(tree)
         if isinstance(tree, exp.Alter) and tree.find(exp.AlterSet):
@@ -68,35 +65,35 @@ class StatementHooks:
 
     def finished(self, sql: str) -> None:
         """Take what a DDL statement did into the catalog."""
-        tree, store = parse(sql), self.bigquery.store
+        tree, store, reader = parse(sql), self.store, self.reader
         if isinstance(tree, exp.Alter):
-            store.finish_alter(tree, self.project)
+            store.finish_alter(tree, reader.project)
         elif isinstance(tree, exp.Create) and tree.kind == "SCHEMA":
             schema = tree.this
-            location = schema_location(tree) or self.location
-            store.place_dataset(schema.catalog or self.project, schema.db, location)
+            location = schema_location(tree) or reader.location
+            store.place_dataset(schema.catalog or reader.project, schema.db, location)
         elif self.existing is not None:
             store.restore(self.existing)
             self.existing = None
         elif isinstance(tree, exp.Create) and tree.kind == "TABLE":
-            store.finish_create(tree, self.project)
+            store.finish_create(tree, reader.project)
         elif isinstance(tree, exp.Create) and tree.kind == "VIEW":
-            store.finish_view(tree, self.project, view_text(sql))
+            store.finish_view(tree, reader.project, view_text(sql))
 
     def _check_datasets(self, tree: exp.Expr | None, default_project: str) -> None:
         """Whether all that is read is here, and how much it is; a view is what its tables are."""
+        where = self.reader.location
         for project, dataset, table in references(tree, default_project):
-            location = self.bigquery.datasets.location(project, dataset)
-            if location is None or location.lower() != self.location.lower():
+            location = self.datasets.location(project, dataset)
+            if location is None or location.lower() != where.lower():
                 raise NotFound(
-                    f"Not found: Dataset {project}:{dataset} was not found in location "
-                    f"{self.location}"
+                    f"Not found: Dataset {project}:{dataset} was not found in location {where}"
                 )
-            meta = self.bigquery.store.get_table(project, dataset, table)
+            meta = self.store.get_table(project, dataset, table)
             if meta and meta.table_type == "VIEW":
                 self._check_datasets(parse(meta.view_query), project)
             elif meta:
-                cells = self.bigquery.store.count_rows(meta) * len(meta.schema_.fields)
+                cells = self.store.count_rows(meta) * len(meta.schema_.fields)
                 self.bytes += cells * BYTES_A_CELL
         if self.bytes_limit is not None and self.bytes > self.bytes_limit:
             raise InvalidQuery(
@@ -107,8 +104,8 @@ class StatementHooks:
 
     def _check_create(self, tree: exp.Create) -> None:
         """Note the table that IF NOT EXISTS keeps; refuse to replace by another partitioning."""
-        reference = target(tree, self.project) if tree.kind == "TABLE" else None
-        old = self.bigquery.store.get_table(*reference) if reference else None
+        reference = target(tree, self.reader.project) if tree.kind == "TABLE" else None
+        old = self.store.get_table(*reference) if reference else None
         if tree.kind == "TABLE":
             options(tree)
         if old is None:
@@ -129,13 +126,10 @@ class StatementHooks:
 
     def _stage(self, work: Work, sql: str) -> str:
         """`sql` with each EXTERNAL_QUERY call replaced by a relation with its rows."""
-        reader = Reader(self.job, self.project, self.location, self.describe)
         for call in reversed(external_queries(sql)):
-            rows = self.bigquery.federation.read(call, reader)
-            name = f"external_query_{uuid.uuid4().hex}"
-            work.cursor.register(name, rows)
+            rows = self.federation.read(call, self.reader)
             self.bytes += rows.nbytes
-            sql = sql[: call.start] + name + sql[call.end :]
+            sql = sql[: call.start] + work.register(rows) + sql[call.end :]
         return sql
 
 
@@ -155,33 +149,15 @@ def references(tree: exp.Expr | None, project: str) -> Iterator[Reference]:
 
 def script_references(sql: str, project: str) -> Iterator[Reference]:
     """The same for a whole script, except what it builds at run time."""
-    for text in _texts(parse_script(sql)):
+    for text in texts(sql):
         yield from references(parse(text), project)
-
-
-def _texts(node: Any) -> Iterator[str]:
-    """Every piece of SQL in a parsed script, at any depth."""
-    if isinstance(node, tuple | list):
-        for item in node:  # A text here is the condition of an IF branch.
-            yield from [f"SELECT {item}"] if isinstance(item, str) else _texts(item)
-    elif dataclasses.is_dataclass(node):
-        for attribute in dataclasses.fields(node):
-            value = getattr(node, attribute.name)
-            if isinstance(value, str) and isinstance(node, AssertStmt):
-                yield f"SELECT {value[len('ASSERT') :]}"
-            elif isinstance(value, str) and attribute.name in SQL_ATTRIBUTES:
-                yield value
-            elif isinstance(value, str) and attribute.name in EXPRESSION_ATTRIBUTES:
-                yield f"SELECT {value}"
-            else:
-                yield from _texts(value)
 
 
 def is_select(sql: str) -> bool:
     """Whether a job of this text is one query and nothing else."""
     try:
         return statement_count(sql) == 1 and only_reads(sql)
-    except (CloudError, DomainError):
+    except CloudError:
         return False
 
 
@@ -194,10 +170,5 @@ def refuse_dry_run(sql: str) -> None:
 
 def only_reads(sql: str) -> bool:
     """Whether a job of this text changes nothing."""
-    trees = [parse(text) for text in _texts(parse_script(sql))]
+    trees = [parse(text) for text in texts(sql)]
     return bool(trees) and all(isinstance(tree, exp.Query) for tree in trees)
-
-
-def statement_count(sql: str) -> int:
-    """How many statements a text holds, those inside blocks not counted."""
-    return len(parse_script(sql).statements)

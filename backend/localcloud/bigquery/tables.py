@@ -8,17 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from backend.localcloud.bigquery.datasets import check_etag, check_labels, merged_labels
-from backend.localcloud.connections import page
+from backend.localcloud.bigquery.datasets import Datasets, check_etag, check_labels, merged_labels
+from backend.localcloud.bqemulator.catalog import Catalog
+from backend.localcloud.http.call import Call
 from backend.localcloud.http.discovery import check_resource
 from backend.localcloud.http.errors import AlreadyExists, InvalidArgument, NotDone, NotFound
-
-if TYPE_CHECKING:
-    from backend.localcloud.bigquery.datasets import Datasets
-    from backend.localcloud.bqemulator.catalog import Catalog
-    from backend.localcloud.http.routes import Call
+from backend.localcloud.http.paging import page
 
 TABLE_ID = re.compile(r"[\w\- ]{1,1024}\Z")
 COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}\Z")

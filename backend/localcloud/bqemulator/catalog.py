@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bqemulator.api.routes.datasets import _dataset_to_rest, _rest_to_dataset_meta
 from bqemulator.api.routes.tables import _parse_schema_fields, _table_to_rest
@@ -20,11 +20,9 @@ from bqemulator.storage.sql_identifiers import quoted_table_ref
 from bqemulator.storage.type_map import bq_schema_to_duckdb_columns
 from sqlglot import exp
 
+from backend.localcloud.bqemulator.emulator import Emulator
+from backend.localcloud.bqemulator.errors import error_of
 from backend.localcloud.googlesql import ddl
-from backend.localcloud.http.errors import CloudError, error_for
-
-if TYPE_CHECKING:
-    from backend.localcloud.bqemulator.emulator import Emulator
 
 BYTES_A_CELL = 8
 
@@ -223,12 +221,6 @@ class Catalog:
         )
         if answer.status >= 300:
             raise error_of(answer.body)
-
-
-def error_of(body: bytes) -> CloudError:
-    """bqemulator's error answer as an error of the stand-in."""
-    error = json.loads(body)["error"]
-    return error_for({**error["errors"][0], "message": error["message"]})
 
 
 def _partitioning(spec: dict[str, Any] | None) -> TimePartitioning | None:

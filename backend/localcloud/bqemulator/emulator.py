@@ -14,7 +14,6 @@ from bqemulator.api.dependencies import AppContext
 from bqemulator.catalog.memory_repository import MemoryCatalogRepository
 from bqemulator.config import Settings
 from bqemulator.domain.clock import SystemClock
-from bqemulator.domain.errors import DomainError
 from bqemulator.domain.events import EventBus
 from bqemulator.jobs import executor
 from bqemulator.jobs.upload_session_manager import UploadSessionManager
@@ -25,8 +24,8 @@ from bqemulator.udf.runtime import UDFRegistry
 from bqemulator.versioning.snapshots import SnapshotManager
 
 from backend.localcloud.bqemulator.engine import Engine, Work, current
+from backend.localcloud.bqemulator.errors import cloud_errors
 from backend.localcloud.bqemulator.interpreter import explain, install
-from backend.localcloud.http.errors import CloudError, error_for
 
 
 @dataclass
@@ -129,11 +128,8 @@ class Emulator:
 
     def explain(self, project: str, sql: str, **hooks: Any) -> None:
         """Check one statement without running it; CloudError says what is wrong with it."""
-        try:
-            with self.work(**hooks):
-                asyncio.run(explain(self.context, project, sql))
-        except DomainError as error:
-            raise error_of_domain(error) from error
+        with cloud_errors(), self.work(**hooks):
+            asyncio.run(explain(self.context, project, sql))
 
     async def _answer(self, method: str, path: str, query: str, body: bytes) -> Answer:
         answer = Answer(500)
@@ -161,11 +157,6 @@ class Emulator:
         with self.engine.turn, self.work() as work:
             cursor = work.cursor.execute(sql, parameters or [])
             return cursor.fetchall() if cursor.description else []
-
-
-def error_of_domain(error: DomainError) -> CloudError:
-    """bqemulator's exception as an error of the stand-in."""
-    return error_for({"reason": error.bq_reason, "message": error.message})
 
 
 def _scope(method: str, path: str, query: str) -> dict[str, Any]:

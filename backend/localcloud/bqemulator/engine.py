@@ -1,9 +1,9 @@
 """The DuckDB engine under bqemulator, a cursor for each piece of work.
 
-With interpreter.py, emulator.py and catalog.py one of the four modules that reach into private
-parts of bqemulator, which has no place to hook into: its server opens two ports and one shared
-DuckDB connection, its scripts know no ASSERT, and nothing runs between parsing a statement and
-executing it. Its version is pinned in requirements-local.txt for that reason.
+The modules of this package reach into private parts of bqemulator, which has no place to hook
+into: its server opens two ports and one shared DuckDB connection, its scripts know no ASSERT, and
+nothing runs between parsing a statement and executing it. Its version is pinned in
+requirements-local.txt for that reason; nothing outside the package imports it.
 """
 
 from __future__ import annotations
@@ -12,24 +12,20 @@ import contextlib
 import importlib.resources
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+import uuid
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from bqemulator.config import Settings
-from bqemulator.domain.errors import (
-    AlreadyExistsError,
-    DomainError,
-    InvalidQueryError,
-    NotFoundError,
-    UnsupportedFeatureError,
-)
 from bqemulator.storage.engine import DuckDBEngine
 
-from backend.localcloud.googlesql.text import position
-from backend.localcloud.http.errors import AlreadyExists, CloudError, NotDone, NotFound
+from backend.localcloud.bqemulator.errors import domain_errors
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
 
 SPATIAL = "spatial.duckdb_extension"
 
@@ -47,22 +43,19 @@ class Work:
     before: Callable[[Work, str], str] = lambda work, sql: sql
     finished: Callable[[str], None] = lambda sql: None
 
+    def register(self, rows: pa.Table) -> str:
+        """Make rows a relation that this work's statements can name; its name."""
+        name = f"external_query_{uuid.uuid4().hex}"
+        self.cursor.register(name, rows)
+        return name
+
     def prepare(self, sql: str) -> str:
         """The text to run for a statement."""
         with domain_errors():
             return self.before(self, sql)
 
 
-DOMAIN_ERRORS: dict[type[CloudError], type[DomainError]] = {
-    NotFound: NotFoundError,
-    AlreadyExists: AlreadyExistsError,
-    NotDone: UnsupportedFeatureError,
-}
-NULL_IN_REQUIRED = re.compile(r"NOT NULL constraint failed: \S+\.(\S+)")
-
-UNKNOWN_COLUMN = re.compile(r'Referenced column "(\w+)" (?:was )?not found')
 MERGE_ON_FALSE = re.compile(r"(\AMERGE INTO \S+ AS (\w+) USING \w+ AS (\w+)) ON FALSE\b")
-RAISED = re.compile(r"^Query execution failed: Invalid Input Error: ")
 
 current: ContextVar[Work | None] = ContextVar("work", default=None)
 
@@ -122,35 +115,3 @@ def without_nested_loop(sql: str) -> str:
 def _spatial_path() -> str:
     package = importlib.resources.files("duckdb_extension_spatial")
     return str(package / "extensions" / f"v{duckdb.__version__}" / SPATIAL)
-
-
-@contextlib.contextmanager
-def domain_errors() -> Iterator[None]:
-    """Turn the stand-in's refusals into bqemulator's, which its scripts can catch."""
-    try:
-        yield
-    except CloudError as error:
-        kind = DOMAIN_ERRORS.get(type(error), InvalidQueryError)
-        raise kind(error.message, location=error.location or None) from error
-
-
-@contextlib.contextmanager
-def bigquery_errors(sql: str) -> Iterator[None]:
-    """Say as BigQuery does what DuckDB says its own way about `sql`."""
-    try:
-        yield
-    except InvalidQueryError as error:
-        message = _bigquery_message(error.message, sql)
-        if message == error.message:
-            raise
-        raise InvalidQueryError(message, location=error.location) from error
-
-
-def _bigquery_message(message: str, sql: str) -> str:
-    if match := NULL_IN_REQUIRED.search(message):
-        return f"Required field {match[1]} cannot be null"
-    if match := UNKNOWN_COLUMN.search(message):
-        found = re.search(rf"\b{re.escape(match[1])}\b", sql, re.IGNORECASE)
-        place = f" at {position(sql, found.start())}" if found else ""
-        return f"Unrecognized name: {match[1]}{place}"
-    return RAISED.sub("", message)

@@ -24,11 +24,14 @@ from bqemulator.sql.inner_query import rewrite_and_translate_statement
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 
-from backend.localcloud.bqemulator.engine import bigquery_errors, current, domain_errors
+from backend.localcloud.bqemulator.engine import current
+from backend.localcloud.bqemulator.errors import bigquery_errors, domain_errors
 from backend.localcloud.googlesql.ddl import changes_schema
+from backend.localcloud.googlesql.literals import (
+    literal,
+)
 from backend.localcloud.googlesql.text import (
     first_word,
-    literal,
     replace_system_variables,
     split_assertion,
     substitute,

@@ -8,13 +8,10 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from backend.localcloud.http.call import Call
 from backend.localcloud.http.errors import InvalidArgument, NotFound
-
-if TYPE_CHECKING:
-    from backend.localcloud.http.routes import Call
-    from backend.localcloud.server import LocalCloud
 
 PACKAGED = "googleapiclient.discovery_cache.documents"
 # `bq` asks one address for "v1" of both services, so the answer has to hold both.
@@ -29,8 +26,8 @@ def packaged(name: str) -> dict[str, Any]:
     return parsed
 
 
-def document(cloud: LocalCloud, call: Call) -> dict[str, Any]:
-    """The document that was asked for, its addresses pointing here."""
+def document(call: Call, endpoint: str) -> dict[str, Any]:
+    """The document that was asked for, its addresses pointing to `endpoint`."""
     version = call.params.get("version") or call.argument("version")
     if version == "v2":
         found = packaged("bigquery.v2")
@@ -38,7 +35,7 @@ def document(cloud: LocalCloud, call: Call) -> dict[str, Any]:
         found = _merged()
     else:
         raise NotFound(f"Discovery document not found for version {version}")
-    return found | _addresses(found, cloud.endpoint)
+    return found | _addresses(found, endpoint)
 
 
 def _addresses(found: dict[str, Any], endpoint: str) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backend.localcloud.http.broken_replies import Hang, Markup, Reset, Truncated, WireReply
+from backend.localcloud.http.call import Call
 from backend.localcloud.http.errors import (
     SERVICE_TITLES,
     AlreadyExists,
@@ -27,9 +28,6 @@ from backend.localcloud.http.errors import (
     TooManyRequests,
     Unavailable,
 )
-
-if TYPE_CHECKING:
-    from backend.localcloud.http.routes import Call
 
 
 class Kind(StrEnum):

@@ -7,15 +7,13 @@ body fill one request message; whatever the message does not have is refused.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from backend.localcloud.http.call import Call
 from backend.localcloud.http.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from backend.localcloud.http.routes import Call
 
 SYSTEM_PARAMETERS = frozenset(
     [
@@ -57,7 +55,7 @@ def bind(message_class: Any, call: Call, body: str = "") -> dict[str, Any]:
     descriptor = message_class.DESCRIPTOR
     fields: dict[str, Any] = {n: v for n, v in call.params.items() if "." not in n}
     mask = ""
-    for name, value in call.query_items():
+    for name, value in call.query:
         if snake(name) == "update_mask" and "update_mask" in descriptor.fields_by_name:
             mask = value
         elif name not in SYSTEM_PARAMETERS:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from backend.localcloud.http.broken_replies import Receive, Send, WireReply
+from backend.localcloud.http.call import Call
 from backend.localcloud.http.errors import InvalidArgument
-from backend.localcloud.http.routes import Call
 
 if TYPE_CHECKING:
     import uvicorn

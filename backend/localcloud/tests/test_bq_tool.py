@@ -99,7 +99,7 @@ def test_mk__a_scheduled_query(cloud: LocalCloud, bq: Tool) -> None:
         '--params={"query": "SELECT 1"}',
     )
     (made,) = cloud.transfers.items.values()
-    name = cloud.transfers.name_of(made)
+    name = cloud.transfers.records.name_of(made)
     bq("update", "--transfer_config", "--schedule=every day 03:00", name)
     (changed,) = cloud.transfers.items.values()
     assert changed.next_run is not None

@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
+from backend.localcloud.googlesql.literals import (
+    literal,
+    parameter_literal,
+    quote,
+    string_value,
+)
 from backend.localcloud.googlesql.text import (
     argument_text,
     external_queries,
-    literal,
-    parameter_literal,
     position,
-    quote,
     replace_system_variables,
     split_assertion,
-    string_value,
     substitute,
     using_name,
 )

@@ -6,23 +6,19 @@ https://cloud.google.com/bigquery/docs/reference/datatransfer/rest
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from backend.localcloud.bigquery.front import BigQuery
+from backend.localcloud.bigquery.job_runner import JobRunner
 from backend.localcloud.clock import Clock, timestamp
-from backend.localcloud.connections import page
-from backend.localcloud.http.errors import (
-    InvalidArgument,
-    NotFound,
-    PermissionDenied,
-)
+from backend.localcloud.http.errors import InvalidArgument, NotFound, PermissionDenied
 from backend.localcloud.http.names import Place, Projects, split_name
+from backend.localcloud.http.paging import page
 from backend.localcloud.http.protojson import REQUEST_FIELDS, camel, patch
 from backend.localcloud.transfers import schedules
+from backend.localcloud.transfers.records import Records, TransferConfig
 from backend.localcloud.transfers.rules import (
-    CALLER,
     DATA_SOURCE,
     PARAMETERS,
     check_fields,
@@ -32,7 +28,7 @@ from backend.localcloud.transfers.rules import (
     schedule_of,
 )
 from backend.localcloud.transfers.run_api import TransferRuns
-from backend.localcloud.transfers.runs import Run, Runner, Scheduler
+from backend.localcloud.transfers.runs import Runner, Scheduler
 
 OUTPUT_ONLY = (
     "name",
@@ -47,39 +43,33 @@ OUTPUT_ONLY = (
 RESTRICTED = ("params", "destination_dataset_id")
 
 
-@dataclass
-class TransferConfig:
-    """A config as Google keeps it: `resource` is Google's JSON without what is output only.
+class Transfers:
+    """All transfer configs and their runs.
 
-    `owner` is who its runs run as; a test may make that somebody else. `next_run` is when the
-    scheduler starts it, None for never.
+    `location_of` tells where a dataset of a project is, None where there is none.
     """
 
-    place: Place
-    id: str
-    resource: dict[str, Any]
-    created: datetime
-    updated: datetime
-    owner: str = CALLER
-    taken_by: str = CALLER
-    user_id: str = "1234567890"
-    next_run: datetime | None = None
-    runs: dict[str, Run] = field(default_factory=dict)
-
-
-class Transfers:
-    """All transfer configs, by (place, id), and their runs."""
-
-    def __init__(self, bigquery: BigQuery, projects: Projects, clock: Clock) -> None:
-        self.bigquery = bigquery
+    def __init__(
+        self,
+        jobs: JobRunner,
+        location_of: Callable[[str, str], str | None],
+        projects: Projects,
+        clock: Clock,
+    ) -> None:
+        self.location_of = location_of
         self.projects = projects
         self.clock = clock
-        self.items: dict[tuple[Place, str], TransferConfig] = {}
-        self.runner = Runner(bigquery, clock)
-        self.runs = TransferRuns(self)
+        self.records = Records(projects)
+        self.runner = Runner(jobs, clock)
+        self.runs = TransferRuns(self.records, self.runner, clock)
         self.scheduler = Scheduler(clock, self._next_due, self._start_due)
         self._seen = clock.now()
         clock.on_change = self._clock_changed
+
+    @property
+    def items(self) -> dict[tuple[Place, str], TransferConfig]:
+        """The configs, by (place, id)."""
+        return self.records.items
 
     def start(self) -> None:
         self.scheduler.start()
@@ -97,7 +87,7 @@ class Transfers:
 
     def wait_for_runs(self, seconds: float) -> None:
         """Block until no run is unfinished."""
-        self.runner.wait(seconds, lambda: any(run.unfinished for run in self._all_runs()))
+        self.runner.wait(seconds, lambda: any(run.unfinished for run in self.records.runs()))
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         place, _ = split_name(request["parent"], self.projects)
@@ -117,7 +107,7 @@ class Transfers:
         return self.to_json(config)
 
     def get(self, request: dict[str, Any]) -> dict[str, Any]:
-        config = self.find(request["name"])
+        config = self.records.config(request["name"])
         return self.to_json(config) | {"ownerInfo": {"email": config.owner}}
 
     def list_configs(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +127,7 @@ class Transfers:
         paths = request.get("updateMask") or []
         if not paths:
             raise InvalidArgument("update_mask is required")
-        config = self.find(sent.get("name", ""))
+        config = self.records.config(sent.get("name", ""))
         self._check_owner(config, paths)
         changed = copy.copy(config)
         changed.resource = copy.deepcopy(config.resource)
@@ -156,7 +146,7 @@ class Transfers:
         return self.to_json(changed)
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
-        config = self.find(request["name"])
+        config = self.records.config(request["name"])
         with self.runner.changed:
             del self.items[config.place, config.id]
         return {}
@@ -175,21 +165,9 @@ class Transfers:
         self.get_source(request)
         return {"hasValidCreds": True}
 
-    def find(self, name: str) -> TransferConfig:
-        place, rest = split_name(name, self.projects)
-        config = self.items.get((place, rest[1])) if len(rest) > 1 else None
-        if config is None:
-            raise NotFound(f"Requested entity was not found: {name}")
-        return config
-
-    def name_of(self, config: TransferConfig) -> str:
-        place = config.place
-        number = self.projects.number(place.project)
-        return f"projects/{number}/locations/{place.location}/transferConfigs/{config.id}"
-
     def to_json(self, config: TransferConfig) -> dict[str, Any]:
         """The config as Google shows it."""
-        body = {"name": self.name_of(config), **copy.deepcopy(config.resource)}
+        body = {"name": self.records.name_of(config), **copy.deepcopy(config.resource)}
         body |= {"updateTime": timestamp(config.updated), "userId": config.user_id}
         body["datasetRegion"] = config.place.location
         if config.next_run:
@@ -197,9 +175,6 @@ class Transfers:
         runs = sorted(config.runs.values(), key=lambda run: str(run.resource["updateTime"]))
         body["state"] = runs[-1].resource["state"] if runs else "PENDING"
         return body
-
-    def _all_runs(self) -> list[Run]:
-        return [run for config in list(self.items.values()) for run in list(config.runs.values())]
 
     def _source(self, place: Place) -> dict[str, Any]:
         prefix = f"projects/{self.projects.number(place.project)}/locations/{place.location}"
@@ -221,7 +196,7 @@ class Transfers:
         if not dataset:
             return
         project = config.place.project
-        location = self.bigquery.datasets.location(project, dataset)
+        location = self.location_of(project, dataset)
         if location is None:
             raise NotFound(f"Not found: Dataset {project}:{dataset}")
         if location.lower() != config.place.location:

@@ -6,48 +6,27 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from backend.localcloud.bigquery.job_runner import JobRunner
 from backend.localcloud.bigquery.statements import is_select
 from backend.localcloud.clock import Clock, timestamp
 from backend.localcloud.http.errors import CloudError, NotDone
+from backend.localcloud.transfers.records import Run, TransferConfig
 from backend.localcloud.transfers.rules import schedule_of
 
-if TYPE_CHECKING:
-    from backend.localcloud.bigquery.front import BigQuery
-    from backend.localcloud.transfers.configs import TransferConfig
-
 WORKERS = 3
-UNFINISHED = ("PENDING", "RUNNING")
 # google.rpc.Code of what BigQuery calls by these reasons.
 CODES = {"notFound": 5, "duplicate": 6, "accessDenied": 7, "notImplemented": 12}
 INVALID_ARGUMENT, FAILED_PRECONDITION = 3, 9
 
 
-@dataclass
-class Run:
-    """One run: Google's JSON without its name, and what was logged."""
-
-    id: str
-    resource: dict[str, Any]
-    messages: list[dict[str, str]] = field(default_factory=list)
-
-    @property
-    def unfinished(self) -> bool:
-        return self.resource["state"] in UNFINISHED
-
-    def log(self, severity: str, text: str, moment: datetime) -> None:
-        entry = {"messageTime": timestamp(moment), "severity": severity, "messageText": text}
-        self.messages.append(entry)
-
-
 class Runner:
     """Runs the queries of transfer configs, a few at once."""
 
-    def __init__(self, bigquery: BigQuery, clock: Clock) -> None:
-        self.bigquery = bigquery
+    def __init__(self, jobs: JobRunner, clock: Clock) -> None:
+        self.jobs = jobs
         self.clock = clock
         self.changed = threading.Condition(threading.RLock())
         self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="localcloud-run")
@@ -93,7 +72,7 @@ class Runner:
         with self.changed:
             futures = [future for future in list(self.unfinished) if not future.cancel()]
         while not all(future.done() for future in futures):
-            self.bigquery.runner.stop_jobs()
+            self.jobs.stop_jobs()
             time.sleep(0.01)
 
     def stop(self) -> None:
@@ -120,7 +99,7 @@ class Runner:
         if destination:
             return _wrong_destination(destination, query)
         try:
-            job = self.bigquery.runner.start(
+            job = self.jobs.start(
                 config.place.project,
                 {"query": _query(query, run_time) | {"priority": "BATCH"}},
                 {"location": config.place.location, "jobId": f"scheduled_query_{run.id}"},

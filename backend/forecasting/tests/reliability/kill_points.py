@@ -10,7 +10,7 @@ from backend.forecasting.tests.reliability.processes import end_of, holds_soon, 
 from backend.forecasting.tests.reliability.scene import Scene
 
 if TYPE_CHECKING:
-    from backend.localcloud.http.routes import Call
+    from backend.localcloud.http.call import Call
 
 MOMENTS = ("before", "after", "between")
 """Before a request takes effect (it does all the same), after that, or after its answer."""

@@ -32,7 +32,8 @@ from backend.localcloud.http.errors import NotFound
 from backend.localcloud.http.faults import Fault, Kind
 
 if TYPE_CHECKING:
-    from backend.localcloud.server import LocalCloud, RecordedRequest
+    from backend.localcloud.http.gateway import RecordedRequest
+    from backend.localcloud.server import LocalCloud
 
 COMMANDS: dict[str, dict[str, Any]] = {
     "bq_setup": {},

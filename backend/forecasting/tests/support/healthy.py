@@ -74,7 +74,7 @@ class Healthy:
 
     def restore(self) -> None:
         self.cloud.connections.items = copy.deepcopy(self.connections)
-        self.cloud.transfers.items = copy.deepcopy(self.transfers)
+        self.cloud.transfers.records.items = copy.deepcopy(self.transfers)
         if self.touched:
             self.client.delete_dataset("intelligence", delete_contents=True, not_found_ok=True)
             call_command("bq_setup", stdout=StringIO())

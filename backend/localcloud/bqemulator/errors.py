@@ -1,0 +1,81 @@
+"""bqemulator's errors as the stand-in's, and the other way round."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+
+from bqemulator.domain.errors import (
+    AlreadyExistsError,
+    DomainError,
+    InvalidQueryError,
+    NotFoundError,
+    UnsupportedFeatureError,
+)
+
+from backend.localcloud.googlesql.text import position
+from backend.localcloud.http.errors import (
+    AlreadyExists,
+    CloudError,
+    NotDone,
+    NotFound,
+    error_for,
+)
+
+DOMAIN_ERRORS: dict[type[CloudError], type[DomainError]] = {
+    NotFound: NotFoundError,
+    AlreadyExists: AlreadyExistsError,
+    NotDone: UnsupportedFeatureError,
+}
+NULL_IN_REQUIRED = re.compile(r"NOT NULL constraint failed: \S+\.(\S+)")
+UNKNOWN_COLUMN = re.compile(r'Referenced column "(\w+)" (?:was )?not found')
+RAISED = re.compile(r"^Query execution failed: Invalid Input Error: ")
+
+
+def error_of(body: bytes) -> CloudError:
+    """bqemulator's error answer as an error of the stand-in."""
+    error = json.loads(body)["error"]
+    return error_for({**error["errors"][0], "message": error["message"]})
+
+
+@contextlib.contextmanager
+def cloud_errors() -> Iterator[None]:
+    """Turn bqemulator's exceptions into errors of the stand-in."""
+    try:
+        yield
+    except DomainError as error:
+        raise error_for({"reason": error.bq_reason, "message": error.message}) from error
+
+
+@contextlib.contextmanager
+def domain_errors() -> Iterator[None]:
+    """Turn the stand-in's refusals into bqemulator's, which its scripts can catch."""
+    try:
+        yield
+    except CloudError as error:
+        kind = DOMAIN_ERRORS.get(type(error), InvalidQueryError)
+        raise kind(error.message, location=error.location or None) from error
+
+
+@contextlib.contextmanager
+def bigquery_errors(sql: str) -> Iterator[None]:
+    """Say as BigQuery does what DuckDB says its own way about `sql`."""
+    try:
+        yield
+    except InvalidQueryError as error:
+        message = _bigquery_message(error.message, sql)
+        if message == error.message:
+            raise
+        raise InvalidQueryError(message, location=error.location) from error
+
+
+def _bigquery_message(message: str, sql: str) -> str:
+    if match := NULL_IN_REQUIRED.search(message):
+        return f"Required field {match[1]} cannot be null"
+    if match := UNKNOWN_COLUMN.search(message):
+        found = re.search(rf"\b{re.escape(match[1])}\b", sql, re.IGNORECASE)
+        place = f" at {position(sql, found.start())}" if found else ""
+        return f"Unrecognized name: {match[1]}{place}"
+    return RAISED.sub("", message)

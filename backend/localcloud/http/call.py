@@ -1,0 +1,57 @@
+"""One request, as every service of the stand-in is given it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.localcloud.http.errors import InvalidArgument
+
+
+@dataclass
+class Call:
+    """One request, read; `params` are the variables of its path once its route is known."""
+
+    method: str
+    path: str
+    query_string: str
+    query: list[tuple[str, str]]
+    headers: dict[str, str]
+    raw: bytes
+    params: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    sent: Any = None
+    writes: bool = False
+
+    def argument(self, name: str, default: str = "") -> str:
+        """The last value of a query parameter."""
+        return next((v for n, v in reversed(self.query) if n == name), default)
+
+    def number(self, name: str, default: int) -> int:
+        text = self.argument(name)
+        if text and not text.isdigit():
+            raise InvalidArgument(f"Invalid value at '{name}' (TYPE_UINT32), \"{text}\"")
+        return int(text) if text else default
+
+    def read_body(self) -> None:
+        """Parse the body; what is not JSON is Google's 400."""
+        if not self.raw.strip():
+            return
+        try:
+            self.body, self.sent = json.loads(self.raw), json.loads(self.raw)
+        except ValueError as error:
+            raise InvalidArgument(f"Invalid JSON payload received. {error}") from error
+
+    def object(self) -> dict[str, Any]:
+        """The body, which has to be a JSON object."""
+        if not isinstance(self.body, dict):
+            raise InvalidArgument("Invalid JSON payload received. Expected an object.")
+        return self.body
+
+    @property
+    def project(self) -> str:
+        """The project that the path names, by id or number; empty for one that names none."""
+        values = self.params.values()
+        names = [value.split("/")[1] for value in values if value.startswith("projects/")]
+        return names[-1] if names else self.params.get("project", "")
