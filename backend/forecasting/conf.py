@@ -114,6 +114,7 @@ _SCORE_SOURCE = Form(
     _matching("event|entity"),
 )
 _RATIO = Form("a number from 0 (off) to 1", _matching(r"0|1(?:[.]0{1,6})?|0?[.]\d{1,6}", float))
+_SHARE = Form("a share from 0 to 1", _RATIO.parse)
 _SECRET = Form("the name of a Secret Manager secret", _matching(r"[\w-]{1,255}"))
 _ACCOUNT = Form(
     "the e-mail address of a service account",
@@ -248,6 +249,11 @@ class Config:
     max_age_hours: Annotated[
         float, Setting(_HOURS, "how old the last good run may be", default="26")
     ]
+    horizon_days: Annotated[
+        int,
+        Setting(DAYS, "days ahead that a model will forecast (default: none)", optional=True),
+    ]
+    series_min_share: Annotated[float, Setting(_SHARE, default="0.5")]
     api_endpoint: Annotated[str, Setting(_ENDPOINT, optional=True)]
 
     @property
@@ -296,6 +302,12 @@ def _check_together(config: Config) -> None:
         raise SettingError(
             f"FORECASTING_REFRESH_DAYS is {config.refresh_days}, more than the window",
             f"expected at most FORECASTING_WINDOW_DAYS, {config.window_days}",
+        )
+    if config.horizon_days > config.window_days and not config.keep_history:
+        raise SettingError(
+            f"FORECASTING_HORIZON_DAYS is {config.horizon_days}, more than the window",
+            f"expected at most FORECASTING_WINDOW_DAYS, {config.window_days}, or "
+            "FORECASTING_KEEP_HISTORY=on",
         )
     region = config.instance.split(":")[-2] if config.instance else ""
     if region and not _reaches(config.location, region):

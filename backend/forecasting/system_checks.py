@@ -112,14 +112,13 @@ def _check_production(config: Config) -> Iterator[CheckMessage]:
 
 def _check_span(config: Config) -> Iterator[CheckMessage]:
     # Imported late, as it brings Google's libraries, which no other command should wait for.
-    from .verification.snapshot import HORIZON_DAYS
     from .verification.vertex_checks import TEST_SHARE
 
-    needed = round(HORIZON_DAYS / TEST_SHARE)
+    needed = round(config.horizon_days / TEST_SHARE)
     if config.window_days < needed and not config.keep_history:
         yield Warning(
             f"FORECASTING_WINDOW_DAYS is {config.window_days}, short for a forecast of "
-            f"{HORIZON_DAYS} days.",
+            f"{config.horizon_days} days.",
             hint=f"Vertex AI's default split needs about {needed} days (inferred): set "
             "FORECASTING_KEEP_HISTORY=on, or widen the window.",
             id="forecasting.W006",

@@ -34,7 +34,7 @@ from ..provisioning.credentials import without_debug_logs
 from ..provisioning.scheduled_queries import observe_scheduled_queries
 from ..sql.queries import load_name
 from ..verification.findings import Finding
-from ..verification.snapshot import HORIZON_DAYS, Snapshot, Unseen
+from ..verification.snapshot import Snapshot, Unseen
 from ..verification.verify import verify
 from .remembered import (
     KEPT_SECONDS,
@@ -164,7 +164,7 @@ def _look_at_pipeline() -> PipelineStatus:
     config = load_config()
     clients = _clients(config)
     now = datetime.now(UTC)
-    result = verify(config, clients, now, horizon_days=HORIZON_DAYS, strict=False)
+    result = verify(config, clients, now, strict=False)
     _watch_any(result.snapshot.runs)
     charts, why_no_charts = _draw(result.snapshot, clients)
     described, runs = describe_result(result), describe_runs(result.snapshot)

@@ -17,6 +17,7 @@ GOOD = {
     "CLOUD_SQL_INSTANCE": "demo-project:us-central1:main",
     "FORECASTING_SERVICE_ACCOUNT": "loader@demo-project.iam.gserviceaccount.com",
     "FORECASTING_KEEP_HISTORY": "on",
+    "FORECASTING_HORIZON_DAYS": "30",
 }
 
 
@@ -163,6 +164,11 @@ def test_checks__deployment_is_asked_more(
     setattr(settings, name, value)
     assert check_settings() == []
     assert ids(check_deployment()) == [expected]
+
+
+def test_checks__window_is_long_enough_for_a_model_that_nobody_wants(settings: Settings) -> None:
+    change(settings, {"FORECASTING_KEEP_HISTORY": "", "FORECASTING_HORIZON_DAYS": ""})
+    assert check_deployment() == []
 
 
 def test_checks__wide_window_needs_no_history(settings: Settings) -> None:

@@ -57,6 +57,8 @@ MALFORMED = {
     "service_account": ("me@example.com", "loader", "@x.iam.gserviceaccount.com"),
     "notification_topic": ("loads", "projects/demo-project/topics/", "projects/demo-project/loads"),
     "max_age_hours": ("0", "-1", "soon", "inf", "1e3"),
+    "horizon_days": ("0", "-14", "3651", "1.5", "two weeks"),
+    "series_min_share": ("1.1", "-0.1", "50%", "nan", "half"),
     "api_endpoint": (
         "https://127.0.0.1:9050",
         "http://example.com:9050",
@@ -83,6 +85,8 @@ ACCEPTED: dict[str, tuple[tuple[Any, Any], ...]] = {
     "keep_history": (("on", True), ("TRUE", True), (True, True), ("off", False), ("0", False)),
     "min_rows_ratio": (("0.5", 0.5), ("1", 1.0), (".25", 0.25)),
     "max_age_hours": (("26", 26.0), ("0.5", 0.5)),
+    "horizon_days": (("14", 14), (" 90 ", 90), ("", 0)),
+    "series_min_share": (("0", 0.0), ("1", 1.0), ("0.75", 0.75)),
     "api_endpoint": (
         ("http://127.0.0.1:9050/", "http://127.0.0.1:9050"),
         ("http://[::1]:9050", "http://[::1]:9050"),
@@ -177,6 +181,8 @@ def test_config__defaults_are_the_documented_ones() -> None:
         service_account="",
         notification_topic="",
         max_age_hours=26.0,
+        horizon_days=0,
+        series_min_share=0.5,
         api_endpoint="",
     )
 
@@ -215,6 +221,17 @@ def test_refresh__longer_than_the_window_is_refused() -> None:
         "FORECASTING_REFRESH_DAYS is 8, more than the window: expected at most "
         "FORECASTING_WINDOW_DAYS, 7."
     )
+
+
+def test_horizon__longer_than_the_window_is_refused() -> None:
+    assert make_config(horizon_days="90").horizon_days == 90
+    with pytest.raises(SettingError) as raised:
+        make_config(horizon_days="91")
+    assert str(raised.value) == (
+        "FORECASTING_HORIZON_DAYS is 91, more than the window: expected at most "
+        "FORECASTING_WINDOW_DAYS, 90, or FORECASTING_KEEP_HISTORY=on."
+    )
+    assert make_config(horizon_days="91", keep_history="on").horizon_days == 91
 
 
 @pytest.mark.parametrize(

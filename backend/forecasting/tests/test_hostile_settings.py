@@ -32,6 +32,7 @@ VALID = {
     "refresh_days": "7",
     "service_account": SERVICE_ACCOUNT,
     "notification_topic": TOPIC,
+    "horizon_days": "14",
     "api_endpoint": "http://127.0.0.1:9050",
 }
 # What somebody might put into a value to get out of a literal, a path, a template, a page, a shell

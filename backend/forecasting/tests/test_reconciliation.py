@@ -35,7 +35,6 @@ def compare(source: dict[int, DaySums], table: dict[int, DaySums], **options: An
     following = datetime(2026, 3, 3, 2, tzinfo=UTC)
     snapshot = Snapshot(
         config=config,
-        horizon_days=30,
         now=NOW,
         dataset=None,
         table=None,
@@ -138,7 +137,6 @@ def test_reconcile__first_differing_days_are_shown_with_both_sides() -> None:
 def test_reconcile__table_that_is_not_there_is_skipped() -> None:
     snapshot = Snapshot(
         config=make_config(),
-        horizon_days=30,
         now=NOW,
         dataset=None,
         table=None,

@@ -97,11 +97,10 @@ IDS = [
 Change = Callable[[Config], dict[str, Any]]
 
 
-def healthy(config: Config, **changes: Any) -> Snapshot:
+def healthy(config: Config, /, **changes: Any) -> Snapshot:
     """A pipeline in which every check passes, with these parts of it changed."""
     snapshot = Snapshot(
-        config=config,
-        horizon_days=9,
+        config=replace(config, horizon_days=9),
         now=NOW,
         dataset=make_dataset(),
         table=make_table(),
@@ -153,6 +152,10 @@ def source(day: date, **changes: Any) -> Change:
     """PostgreSQL holds more, or other, for a day than the table does."""
     sides = BothSides(source={day: replace(SAME, **changes)}, table={day: SAME})
     return lambda _: {"sides": sides}
+
+
+def horizon(days: int) -> Change:
+    return lambda config: {"config": replace(config, horizon_days=days)}
 
 
 def absent(part: str, empty: Any = None) -> Change:
@@ -251,7 +254,7 @@ WARNING: tuple[tuple[str, Change, str], ...] = (
     ("source.reconciled", source(YESTERDAY, rows=11), "11 rows in PostgreSQL and 10 in BigQuery"),
     ("source.reconciled", source(YESTERDAY, scores=430.0), "430.00 in PostgreSQL and 420.00"),
     ("vertex.series_length", data(short_series=31), "31 of 60 series span less than 18 days"),
-    ("vertex.span", lambda _: {"horizon_days": 30}, "90 days are short for a horizon of 30 days"),
+    ("vertex.span", horizon(30), "90 days are short for a horizon of 30 days"),
     ("vertex.constant_target", data(constant_series=2), "2 of 60 series never change"),
     ("vertex.gaps", data(missing_share=0.51), "misses 51% of the days"),
 )
@@ -357,6 +360,14 @@ def test_window__rows_before_it_are_fine_where_history_is_kept() -> None:
     assert findings_of(changed)["data.window"].status is FindingStatus.PASSED
 
 
+def test_span__without_a_horizon_says_how_far_it_reaches(config: Config) -> None:
+    finding = findings_of(healthy(config, **horizon(0)(config)))["vertex.span"]
+    assert finding.status is FindingStatus.PASSED
+    assert finding.message == (
+        "90 days, enough for a horizon of up to 9; FORECASTING_HORIZON_DAYS is not set"
+    )
+
+
 def test_target__present_scores_warn_always() -> None:
     config = make_config(score_source="entity")
     finding = findings_of(healthy(config))["vertex.constant_target"]
@@ -393,8 +404,8 @@ def returncode(verification: Verification) -> int:
     ("change", "strict", "status"),
     [
         ({}, True, 0),
-        ({"horizon_days": 30}, False, 0),
-        ({"horizon_days": 30}, True, 2),
+        (horizon(30)(make_config()), False, 0),
+        (horizon(30)(make_config()), True, 2),
         ({"table": None, "data": None, "sides": None}, False, 2),
         ({"connection": UNSEEN}, False, 1),
         ({"connection": UNSEEN, "dataset": None}, False, 1),

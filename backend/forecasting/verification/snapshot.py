@@ -27,9 +27,6 @@ from ..training_table import COLUMNS
 
 T = TypeVar("T")
 
-HORIZON_DAYS = 30
-"""How far ahead the model is assumed to forecast."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Unseen:
@@ -66,7 +63,6 @@ class Snapshot:
     """
 
     config: Config
-    horizon_days: int
     now: datetime
     dataset: bigquery.Dataset | Unseen | None
     table: bigquery.Table | Unseen | None
@@ -114,7 +110,6 @@ def take_snapshot(
     config: Config,
     clients: Clients,
     now: datetime,
-    horizon_days: int,
     *,
     reconcile: bool = False,
 ) -> Snapshot:
@@ -122,7 +117,7 @@ def take_snapshot(
 
     Raises UnreachableError where nothing can be asked at all.
     """
-    seen = look_at_resources(config, clients, now, horizon_days)
+    seen = look_at_resources(config, clients, now)
     with google_errors("Reading what Google answered", clients):
         answer = _see_data(seen, clients)
         return replace(
@@ -135,9 +130,7 @@ def take_snapshot(
         )
 
 
-def look_at_resources(
-    config: Config, clients: Clients, now: datetime, horizon_days: int = HORIZON_DAYS
-) -> Snapshot:
+def look_at_resources(config: Config, clients: Clients, now: datetime) -> Snapshot:
     """The part of the snapshot that needs no query and so costs nothing: resources and runs."""
     name = load_name(config.table_id)
     dataset, table = DatasetSpec.from_config(config), TableSpec.from_config(config)
@@ -152,7 +145,6 @@ def look_at_resources(
         window = expected_window(config, runs, now)
     return Snapshot(
         config=config,
-        horizon_days=horizon_days,
         now=now,
         dataset=_see_surely(clients, "Looking at the dataset", partial(dataset.observe, clients)),
         table=_see_surely(clients, "Looking at the table", partial(table.observe, clients)),
@@ -238,7 +230,7 @@ def _see_data(seen: Snapshot, clients: Clients) -> Answer | Unseen | None:
     parameters = [
         bigquery.ScalarQueryParameter("window_start", "DATE", seen.window.start),
         bigquery.ScalarQueryParameter("end_day", "DATE", seen.window.end),
-        bigquery.ScalarQueryParameter("short_days", "INT64", short_days(seen.horizon_days)),
+        bigquery.ScalarQueryParameter("short_days", "INT64", short_days(seen.config.horizon_days)),
     ]
     look = partial(run_query, clients, render_data_summary(seen.config), parameters)
     return see(clients, "Reading the training table", look)
@@ -255,6 +247,7 @@ def _see_sides(seen: Snapshot, clients: Clients) -> BothSides | Unseen | None:
 def short_days(horizon_days: int) -> int:
     """How long a series has to be to be learned from: one context window and one horizon.
 
+    Without a horizon, 0, no series is short.
     Google suggests a context of 1 to 10 times the horizon (forecasting-parameters).
     """
     return 2 * horizon_days

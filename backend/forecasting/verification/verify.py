@@ -79,12 +79,11 @@ def verify(
     clients: Clients,
     now: datetime,
     *,
-    horizon_days: int,
     strict: bool,
     reconcile: bool = False,
 ) -> Verification:
     """Look at everything and check it. Raises UnreachableError where nothing can be asked."""
-    snapshot = take_snapshot(config, clients, now, horizon_days, reconcile=reconcile)
+    snapshot = take_snapshot(config, clients, now, reconcile=reconcile)
     findings = check_snapshot(snapshot)
     return Verification(config=config, snapshot=snapshot, findings=findings, strict=strict)
 

@@ -101,7 +101,7 @@ def _check_length(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
         )
     short, count = data["short_series"] or 0, data["series_count"] or 0
     if short * 2 > count:
-        days = short_days(snapshot.horizon_days)
+        days = short_days(snapshot.config.horizon_days)
         return warned(
             check,
             f"{short:,} of {count:,} series span less than {days} days",
@@ -115,12 +115,13 @@ def _check_length(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
 
 def _check_span(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     """Whether the default split by date leaves whole horizons to validate and test on."""
-    check, horizon = "vertex.span", snapshot.horizon_days
+    check, horizon = "vertex.span", snapshot.config.horizon_days
     first, last = data["first_day"], data["last_day"]
     span = (last - first).days + 1 if first and last else 0
     needed = round(horizon / TEST_SHARE)
     if span >= needed:
-        return passed(check, f"{span} days, enough for a horizon of {horizon}", str(span))
+        longest = horizon or f"up to {int(span * TEST_SHARE)}; FORECASTING_HORIZON_DAYS is not set"
+        return passed(check, f"{span} days, enough for a horizon of {longest}", str(span))
     return warned(
         check,
         f"{span} days are short for a horizon of {horizon} days",

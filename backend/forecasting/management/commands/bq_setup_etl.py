@@ -15,7 +15,9 @@ class Command(PipelineCommand):
         "Create the connection to Cloud SQL and the scheduled query that loads the training table "
         "every night, or bring them up to date."
     )
-    setting_fields = tuple(s.field for s in SETTINGS if s.flag and s.field != "max_age_hours")
+    setting_fields = tuple(
+        s.field for s in SETTINGS if s.flag and s.field not in ("max_age_hours", "horizon_days")
+    )
     timed = (
         "the command takes, with the run and all else that it waits for and tries again, or that "
         "each slice of a backfill takes"

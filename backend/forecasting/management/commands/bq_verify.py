@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ...conf import DAYS, SETTINGS, Config
+from ...conf import SETTINGS, Config
 from ...google.clients import Clients
 from ...output.report import check_report_path, write_report
 from ...output.text import describe_findings
-from ...verification.snapshot import HORIZON_DAYS
 from ...verification.verify import Verification, verify
 from ._pipeline import PipelineCommand
 
@@ -20,15 +19,8 @@ class Command(PipelineCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "--horizon-days",
-            metavar="DAYS",
-            default=str(HORIZON_DAYS),
-            help=f"how far ahead the model will forecast (default: {HORIZON_DAYS})",
-        )
-        parser.add_argument(
             "--strict", action="store_true", help="fail on warnings too (exit status 2)"
         )
-
         parser.add_argument(
             "--reconcile",
             action="store_true",
@@ -43,7 +35,6 @@ class Command(PipelineCommand):
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
         now = datetime.now(UTC)
-        horizon = DAYS.read("--horizon-days", options["horizon_days"])
         clients, report = self.clients(config), options["report"]
         if report:
             check_report_path(report)
@@ -51,7 +42,6 @@ class Command(PipelineCommand):
             config,
             clients,
             now,
-            horizon_days=horizon,
             strict=options["strict"],
             reconcile=options["reconcile"],
         )
