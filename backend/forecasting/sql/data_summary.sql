@@ -6,7 +6,9 @@ WITH series AS (
     SELECT
         COUNT(*) AS row_count,
         COUNT(DISTINCT {{ time_column }}) AS steps,
-        DATE_DIFF(MAX(DATE({{ time_column }})), MIN(DATE({{ time_column }})), DAY) + 1 AS span_days,
+        DATE_DIFF(
+            MAX(DATE({{ time_column }}, 'UTC')), MIN(DATE({{ time_column }}, 'UTC')), DAY
+        ) + 1 AS span_days,
         MIN({{ target_column }}) = MAX({{ target_column }}) AS is_constant
     FROM {{ table }}
     GROUP BY {{ series_column }}
@@ -25,15 +27,17 @@ all_rows AS (
     SELECT
         COUNT(*) AS row_count,
         COUNTIF({{ in_window }}) AS rows_in_window,
-        COUNT(DISTINCT IF({{ in_window }}, DATE({{ time_column }}), NULL)) AS days_in_window,
+        COUNT(DISTINCT IF({{ in_window }}, DATE({{ time_column }}, 'UTC'), NULL)) AS days_in_window,
         COUNTIF({{ any_required_is_null }}) AS rows_with_null,
         COUNTIF({{ any_number_is_not_finite }}) AS rows_not_finite,
         COUNTIF({{ target_column }} < 0 OR {{ target_column }} > 100) AS rows_out_of_range,
-        COUNTIF(DATE({{ time_column }}) < @window_start) AS rows_before_window,
-        COUNTIF(DATE({{ time_column }}) >= @end_day) AS rows_after_window,
-        COUNTIF({{ time_column }} != TIMESTAMP_TRUNC({{ time_column }}, DAY)) AS rows_off_midnight,
-        MIN(DATE({{ time_column }})) AS first_day,
-        MAX(DATE({{ time_column }})) AS last_day
+        COUNTIF(DATE({{ time_column }}, 'UTC') < @window_start) AS rows_before_window,
+        COUNTIF(DATE({{ time_column }}, 'UTC') >= @end_day) AS rows_after_window,
+        COUNTIF(
+            {{ time_column }} != TIMESTAMP_TRUNC({{ time_column }}, DAY, 'UTC')
+        ) AS rows_off_midnight,
+        MIN(DATE({{ time_column }}, 'UTC')) AS first_day,
+        MAX(DATE({{ time_column }}, 'UTC')) AS last_day
     FROM {{ table }}
 )
 SELECT * FROM all_rows CROSS JOIN all_series

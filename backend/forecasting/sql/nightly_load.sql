@@ -5,7 +5,7 @@
 -- Days are complete UTC days and come from the run's own time, never from PostgreSQL's clock, so
 -- that both sides mean the same days whatever the two clocks say, and a run for a past date loads
 -- that date's window. The source query gets them as literals.
-DECLARE end_day DATE DEFAULT LEAST(DATE(@run_time), CURRENT_DATE());
+DECLARE end_day DATE DEFAULT LEAST(DATE(@run_time, 'UTC'), CURRENT_DATE('UTC'));
 DECLARE window_start DATE DEFAULT DATE_SUB(end_day, INTERVAL {{ window_days }} DAY);
 DECLARE first_day DATE DEFAULT DATE_SUB(end_day, INTERVAL {{ refresh_days }} DAY);
 
@@ -13,7 +13,8 @@ DECLARE first_day DATE DEFAULT DATE_SUB(end_day, INTERVAL {{ refresh_days }} DAY
 -- table), the whole window is read.
 IF NOT EXISTS (
     SELECT 1 FROM {{ table }}
-    WHERE {{ time_column }} >= TIMESTAMP(window_start) AND {{ time_column }} < TIMESTAMP(first_day)
+    WHERE {{ time_column }} >= TIMESTAMP(window_start, 'UTC')
+        AND {{ time_column }} < TIMESTAMP(first_day, 'UTC')
 ) THEN
     SET first_day = window_start;
 END IF;
@@ -33,7 +34,8 @@ AS 'The source query returned no rows, so the training table was left as it was:
 IF {{ min_rows_ratio }} > 0 THEN
     ASSERT (SELECT COUNT(*) FROM staged) >= {{ min_rows_ratio }} * (
         SELECT COUNT(*) FROM {{ table }}
-        WHERE {{ time_column }} >= TIMESTAMP(first_day) AND {{ time_column }} < TIMESTAMP(end_day)
+        WHERE {{ time_column }} >= TIMESTAMP(first_day, 'UTC')
+            AND {{ time_column }} < TIMESTAMP(end_day, 'UTC')
     ) AS 'The source query returned far fewer rows than the training table holds for the same days, so the table was left as it was: check that PostgreSQL is complete, or lower --min-rows-ratio and run bq_setup_etl again.';
 END IF;
 ASSERT NOT EXISTS (
@@ -44,9 +46,9 @@ ASSERT NOT EXISTS (
 ) AS 'The source query returned an entity and day twice, so the training table was left as it was: check source_query.sql.';
 ASSERT NOT EXISTS (
     SELECT 1 FROM staged
-    WHERE {{ time_column }} < TIMESTAMP(first_day)
-        OR {{ time_column }} >= TIMESTAMP(end_day)
-        OR {{ time_column }} != TIMESTAMP_TRUNC({{ time_column }}, DAY)
+    WHERE {{ time_column }} < TIMESTAMP(first_day, 'UTC')
+        OR {{ time_column }} >= TIMESTAMP(end_day, 'UTC')
+        OR {{ time_column }} != TIMESTAMP_TRUNC({{ time_column }}, DAY, 'UTC')
 ) AS 'The source query returned a day outside the refreshed days, or no midnight UTC, so the training table was left as it was: check source_query.sql.';
 ASSERT NOT EXISTS (
     SELECT 1 FROM staged WHERE {{ any_number_is_not_finite }}
@@ -59,7 +61,7 @@ MERGE {{ table }} AS target
 USING staged AS source
 ON FALSE
 WHEN NOT MATCHED BY SOURCE
-    AND target.{{ time_column }} < TIMESTAMP(end_day)
+    AND target.{{ time_column }} < TIMESTAMP(end_day, 'UTC')
     AND {{ leaving }} THEN
     DELETE
 WHEN NOT MATCHED BY TARGET THEN

@@ -85,7 +85,7 @@ def render_nightly_load(config: Config) -> str:
 
 def render_data_summary(config: Config) -> str:
     """The query that sums up the training table; takes @window_start, @end_day and @short_days."""
-    time = f"DATE({TIME_COLUMN})"
+    time = f"DATE({TIME_COLUMN}, 'UTC')"
     return render(
         load("data_summary.sql"),
         table=quote_path(config.project, config.dataset, config.table),
@@ -218,6 +218,6 @@ def _embedded(source_query: str) -> str:
 
 def _leaving(keep_history: bool) -> str:
     """Which of the target's days a run deletes: the refreshed, and those before the window."""
-    refreshed = f"target.{TIME_COLUMN} >= TIMESTAMP(first_day)"
-    before = f"target.{TIME_COLUMN} < TIMESTAMP(window_start)"
+    refreshed = f"target.{TIME_COLUMN} >= TIMESTAMP(first_day, 'UTC')"
+    before = f"target.{TIME_COLUMN} < TIMESTAMP(window_start, 'UTC')"
     return refreshed if keep_history else f"({refreshed} OR {before})"

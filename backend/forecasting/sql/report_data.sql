@@ -10,11 +10,12 @@
 WITH training AS (
     SELECT
         {{ series_column }} AS entity_id,
-        DATE({{ time_column }}) AS day,
+        DATE({{ time_column }}, 'UTC') AS day,
         {{ target_column }} AS risk_score,
         {{ dimensions }}
     FROM {{ table }}
-    WHERE {{ time_column }} >= TIMESTAMP(@window_start) AND {{ time_column }} < TIMESTAMP(@end_day)
+    WHERE {{ time_column }} >= TIMESTAMP(@window_start, 'UTC')
+        AND {{ time_column }} < TIMESTAMP(@end_day, 'UTC')
 ),
 leading AS (
     SELECT entity_id, COUNT(DISTINCT day) AS day_count

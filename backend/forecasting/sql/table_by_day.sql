@@ -6,7 +6,7 @@
 -- shows. Sums of floating point differ in their last digits with the order of the rows, so whoever
 -- compares them allows for that.
 SELECT
-    DATE({{ time_column }}) AS day,
+    DATE({{ time_column }}, 'UTC') AS day,
     COUNT(*) AS row_count,
     SUM(key) AS key_sum,
     SUM({{ target_column }}) AS score_sum,
@@ -14,7 +14,8 @@ SELECT
 FROM (
     SELECT *, CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({{ series_column }})), 1, 8)) AS INT64) AS key
     FROM {{ table }}
-    WHERE {{ time_column }} >= TIMESTAMP(@window_start) AND {{ time_column }} < TIMESTAMP(@end_day)
+    WHERE {{ time_column }} >= TIMESTAMP(@window_start, 'UTC')
+        AND {{ time_column }} < TIMESTAMP(@end_day, 'UTC')
 )
 GROUP BY day
 ORDER BY day

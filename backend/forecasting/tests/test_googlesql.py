@@ -1,6 +1,7 @@
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from importlib import resources
 from itertools import product
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backend.forecasting import sql
 from backend.forecasting.conf import Config, load_config
 from backend.forecasting.errors import SettingError
 from backend.forecasting.sql.queries import (
@@ -27,6 +29,7 @@ from backend.forecasting.tests.oracles.googlesql import (
     TRAINING_TABLE,
     BigQuery,
     Refused,
+    find_zoneless_calls,
     read_literal,
     read_path,
     statement_kinds,
@@ -84,11 +87,13 @@ def make_bigquery(
     table: Mapping[str, str] = TRAINING_TABLE,
     external: Mapping[str, str] = EXTERNAL,
     run_time: datetime = RUN_TIME,
+    time_zone: str = "UTC",
 ) -> BigQuery:
     return BigQuery(
         tables={make_config().table_id: table},
         external=external,
         parameters={"run_time": run_time, "run_date": run_time.date()},
+        time_zone=time_zone,
     )
 
 
@@ -116,18 +121,38 @@ def test_nightly_load__each_column_is_inserted_into_its_own() -> None:
     assert merge.inserted == {column.name: column.name for column in COLUMNS}
 
 
+@pytest.mark.parametrize("time_zone", ["UTC", "America/Caracas"])
 @pytest.mark.parametrize("score_source", ["event", "entity"])
 @pytest.mark.parametrize(("days", "first_day"), [(7, date(2026, 2, 22)), (90, date(2025, 12, 1))])
 def test_nightly_load__postgresql_gets_the_source_query_for_the_days_before_the_run(
-    score_source: str, days: int, first_day: date
+    score_source: str, days: int, first_day: date, time_zone: str
 ) -> None:
     config = make_config(refresh_days=str(days), score_source=score_source)
-    staged, *_ = make_bigquery().analyze_script(render_nightly_load(config))
+    staged, *_ = make_bigquery(time_zone=time_zone).analyze_script(render_nightly_load(config))
     connection, query = staged.external_query
     source_query = render_source_query(score_source, refresh=days < 90)
     expected = with_days(source_query, first_day, date(2026, 3, 1))
     assert connection == config.connection_name
     assert query.strip() == expected.strip()
+
+
+@pytest.mark.parametrize("time_zone", ["UTC", "America/Caracas", "Pacific/Auckland"])
+def test_nightly_load__asserts_on_days_of_utc_whatever_the_projects_zone(time_zone: str) -> None:
+    script = render_nightly_load(make_config())
+    (condition,) = re.findall(
+        r"SELECT 1 FROM staged\s+WHERE ([^;]*?)\) AS 'The source query returned a day out", script
+    )
+    moments = {
+        "2025-11-30 00:00": True,
+        "2025-12-01 00:00": False,
+        "2026-02-28 00:00": False,
+        "2026-02-28 04:00": True,
+        "2026-03-01 00:00": True,
+    }
+    values = make_bigquery(time_zone=time_zone).evaluate_after(
+        script, (condition.replace("mentioned_at", f"TIMESTAMP '{at}:00+00'") for at in moments)
+    )
+    assert [value.get_bool() for value in values] == list(moments.values())
 
 
 def test_nightly_load__run_for_a_future_time_ends_with_the_last_complete_day() -> None:
@@ -175,10 +200,10 @@ def test_nightly_load__table_column_of_a_wrong_type_is_refused(name: str) -> Non
         ("SELECT 1 FROM staged", "SELECT entity_id->>'name' FROM staged"),
         ("SELECT entity_id,", "SELECT DISTINCT ON (entity_id) entity_id,"),
         ("DATE_SUB(end_day, INTERVAL 90 DAY)", "end_day - INTERVAL '90 days'"),
-        ("DATE(@run_time)", "DATE(@runtime)"),
-        ("DATE(@run_time)", "@run_time"),
-        ("TIMESTAMP(window_start)", "TIMESTAMP(windowstart)"),
-        ("SET first_day = window_start", "SET first_day = TIMESTAMP(window_start)"),
+        ("DATE(@run_time,", "DATE(@runtime,"),
+        ("DATE(@run_time, 'UTC')", "@run_time"),
+        ("TIMESTAMP(window_start,", "TIMESTAMP(windowstart,"),
+        ("SET first_day = window_start", "SET first_day = TIMESTAMP(window_start, 'UTC')"),
         ("FROM EXTERNAL_QUERY", "FROM EXTERNAL_TABLE"),
         # Neither variables nor parameters are visible inside the text of EXECUTE IMMEDIATE.
         ("\nFROM EXTERNAL_QUERY", ", first_day\nFROM EXTERNAL_QUERY"),
@@ -190,6 +215,43 @@ def test_nightly_load__what_bigquery_does_not_know_is_refused(text: str, instead
     assert text in script
     with pytest.raises(Refused):
         make_bigquery().analyze_script(script.replace(text, instead))
+
+
+RENDERED: dict[str, Callable[[Config], str]] = {
+    "nightly load": render_nightly_load,
+    "data summary": render_data_summary,
+    "table by day": render_table_by_day,
+    "report data": render_report_data,
+    "connection probe": render_connection_probe,
+    "federated by day": lambda config: render_federated_by_day(
+        config, date(2026, 1, 1), date(2026, 3, 1)
+    ),
+}
+NO_GOOGLESQL = {"connection_role.sql", "source_by_day.sql", "source_query.sql"}
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_sql__names_utc_in_every_call_that_depends_on_a_zone(name: str) -> None:
+    assert find_zoneless_calls(RENDERED[name](make_config())) == []
+
+
+def test_sql__every_template_is_among_the_rendered_texts() -> None:
+    templates = {item.name for item in resources.files(sql).iterdir() if item.name.endswith("sql")}
+    expected = {f"{name.replace(' ', '_')}.sql" for name in RENDERED} | NO_GOOGLESQL
+    assert templates == expected
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("CURRENT_DATE()", "CURRENT_DATE", "DATE(t)", "TIMESTAMP(d)", "EXTRACT(DAY FROM t)"),
+        *("TIMESTAMP_TRUNC(t, DAY)", "TIMESTAMP_TRUNC(t, DAY, 'America/Caracas')"),
+    ],
+)
+def test_zoneless_calls__are_found_inside_a_dynamic_statement_too(call: str) -> None:
+    assert find_zoneless_calls(f"SELECT {call}") == [call]
+    text = call.replace("'", '"')
+    assert find_zoneless_calls(f"EXECUTE IMMEDIATE 'SELECT {text}'") == [text]
 
 
 def test_data_summary__is_accepted_and_yields_one_number_or_day_a_column() -> None:

@@ -162,7 +162,7 @@ def _connect(
             client_encoding="UTF8",
             application_name="EXTERNAL_QUERY",
             options=f"-c default_transaction_read_only=on -c statement_timeout={milliseconds}"
-            " -c timezone=UTC -c datestyle=ISO -c extra_float_digits=1",
+            " -c datestyle=ISO -c extra_float_digits=1",
         )
     except psycopg2.Error as error:
         raise InvalidQuery(PREFIX + _refusal(str(error))) from error

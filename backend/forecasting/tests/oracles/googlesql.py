@@ -8,7 +8,7 @@ raises `Refused`.
 The evaluator starts once in a process, which takes some ten seconds.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
@@ -81,11 +81,15 @@ class Analyzed:
 
 @dataclass(frozen=True, kw_only=True)
 class BigQuery:
-    """What a script may refer to: tables, EXTERNAL_QUERY's columns, and query parameters."""
+    """What a script may refer to: tables, EXTERNAL_QUERY's columns, and query parameters.
+
+    `time_zone` is what a project may set as its default_time_zone (default-configuration).
+    """
 
     tables: Mapping[str, Mapping[str, str]]
     external: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, datetime | date | int] = field(default_factory=dict)
+    time_zone: str = "UTC"
 
     def analyze_statement(self, sql: str) -> Analyzed:
         return _Session(self).analyze(sql)
@@ -95,6 +99,12 @@ class BigQuery:
         session = _Session(self)
         session.run(script)
         return session.analyzed
+
+    def evaluate_after(self, script: str, expressions: Iterable[str]) -> list[Any]:
+        """The values of expressions that use the variables of a script that ran."""
+        session = _Session(self)
+        session.run(script)
+        return [session.evaluate(expression) for expression in expressions]
 
 
 def statement_kinds(script: str) -> list[str]:
@@ -109,6 +119,39 @@ def statement_kinds(script: str) -> list[str]:
         if kinds[-1:] == ["ASTExecuteImmediateStatement"] and _is_string(node):
             kinds.extend(statement_kinds(read_literal(node.components[0].image)))
     return kinds
+
+
+def find_zoneless_calls(script: str) -> list[str]:
+    """The calls whose result depends on the project's default time zone, as they stand."""
+    found = []
+    for node in _nodes(Parser.parse_script_static(script, _language())):
+        match type(node).__name__:
+            case "ASTFunctionCall" if _function_name(node) in _ZONED:
+                if "UTC" not in map(_string_value, node.arguments):
+                    found.append(_text(node, script.encode()))
+            case "ASTExtractExpression":
+                if _string_value(node.time_zone_expr) != "UTC":
+                    found.append(_text(node, script.encode()))
+            case "ASTExecuteImmediateStatement":
+                literals = filter(_is_string, _nodes(node))
+                found += find_zoneless_calls(read_literal(next(literals).components[0].image))
+    return found
+
+
+# Those that take a zone and without one use the default (functions' pages of the reference). DATE,
+# DATETIME and TIME of numbers take none; nothing here calls them so.
+_ZONED = {
+    *("CURRENT_DATE", "CURRENT_DATETIME", "CURRENT_TIME", "DATE", "DATETIME", "TIME", "TIMESTAMP"),
+    *("TIMESTAMP_TRUNC", "FORMAT_TIMESTAMP", "PARSE_TIMESTAMP", "STRING", "GENERATE_TIMESTAMP"),
+}
+
+
+def _function_name(node: Any) -> str:
+    return str(node.function.names[-1].id_string).upper()
+
+
+def _string_value(node: Any) -> str | None:
+    return read_literal(node.components[0].image) if node and _is_string(node) else None
 
 
 def read_literal(text: str) -> str:
@@ -188,7 +231,9 @@ class _Session:
             self.tables[name] = statement.columns
 
     def _options(self, *, with_parameters: bool) -> Any:
-        options = AnalyzerOptions(language_options=_language(), default_timezone="UTC")
+        options = AnalyzerOptions(
+            language_options=_language(), default_timezone=self.world.time_zone
+        )
         if with_parameters:
             options.query_parameters = [
                 AnalyzerOptions.QueryParameter(name=name, type=_value(value).get_type())
