@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import pytest
-from django.db import connection
 from pytest_django import DjangoDbBlocker, Settings
 
 from backend.forecasting.conf import Config
@@ -21,6 +20,7 @@ from backend.forecasting.tests.support.factories import (
     provision,
 )
 from backend.forecasting.tests.support.healthy import Healthy, provision_healthy
+from backend.forecasting.tests.support.stand_in import pipeline_settings
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
@@ -52,10 +52,8 @@ def provisioned(google: Google, config: Config) -> Google:
 @pytest.fixture
 def pipeline(cloud: "LocalCloud", settings: Settings) -> "LocalCloud":
     """The stand-in, and the settings that lead the commands to it and to the test database."""
-    settings.GOOGLE_CLOUD_PROJECT = "demo-project"
-    settings.CLOUD_SQL_INSTANCE = "demo-project:us-central1:main"
-    settings.FORECASTING_SOURCE_DATABASE = connection.settings_dict["NAME"]
-    settings.FORECASTING_API_ENDPOINT = cloud.endpoint
+    for name, value in pipeline_settings(cloud).items():
+        setattr(settings, name, value)
     return cloud
 
 

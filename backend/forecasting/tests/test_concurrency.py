@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from django.db import connection
 
 from backend.forecasting.tests.reliability.processes import run_at_once
-from backend.forecasting.tests.support.concurrent_runs import command_environment
+from backend.forecasting.tests.support.stand_in import command_environment
 from backend.localcloud.postgres.server import RunningPostgres
 
 if TYPE_CHECKING:
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 
 PROCESSES = 8
 ROUNDS = 5
-UNREACHABLE = "postgresql://127.0.0.1:1/venezuelawatch"
 SET_UP = (("bq_setup",), ("bq_setup_etl",))
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,13 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_setup__concurrent_runs_make_one_of_each(
     pipeline: "LocalCloud", postgres: RunningPostgres, with_lock: bool
 ) -> None:
-    database = connection.settings_dict
-    url = postgres.uri(
-        user=database["USER"], password=database["PASSWORD"], database=database["NAME"]
-    )
-    environment = command_environment(
-        database, url if with_lock else UNREACHABLE, pipeline.endpoint
-    )
+    environment = command_environment(pipeline, postgres, with_database=with_lock)
     for _ in range(ROUNDS):
         pipeline.reset()
         ends = run_at_once(environment, [SET_UP] * PROCESSES)

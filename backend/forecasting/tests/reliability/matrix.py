@@ -16,7 +16,6 @@ from django.test import override_settings
 from sqlglot.dialects.dialect import Dialect
 
 from backend.conftest import PASSWORDS, READER
-from backend.demo.environment import setting_names
 from backend.demo.history import History, write_history
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
@@ -27,6 +26,7 @@ from backend.forecasting.tests.reliability.scene import Fault as Trouble
 from backend.forecasting.tests.reliability.scene import Scene, judge_resources
 from backend.forecasting.tests.support.commands import MAKE_CLIENTS, Result, call
 from backend.forecasting.tests.support.loading import TABLE, day_before, midnight
+from backend.forecasting.tests.support.stand_in import pipeline_settings
 from backend.forecasting.training_table import DIMENSIONS
 from backend.localcloud.http.errors import NotFound
 from backend.localcloud.http.faults import Fault, Kind
@@ -252,8 +252,7 @@ def _failed_checks(result: Result) -> list[str]:
 @contextmanager
 def build_matrix(scene: Scene, *, everything: bool) -> Iterator[Matrix]:
     """Yields it with what an undisturbed run does learned, on a small history of its own."""
-    where = {n: v for n, v in scene.environment().items() if n in setting_names()}
-    with override_settings(**where), pytest.MonkeyPatch.context() as patch:
+    with override_settings(**pipeline_settings(scene.cloud)), pytest.MonkeyPatch.context() as patch:
         matrix = Matrix(scene, everything)
         patch.setattr(MAKE_CLIENTS, matrix.clients)
         patch.setattr(Dialect, "parse", _parse_once(Dialect.parse))

@@ -17,9 +17,10 @@ from backend.demo.environment import setting_names
 from backend.demo.history import History, write_history
 from backend.forecasting.tests.oracles.expected import Row, assert_same_rows, expected_rows
 from backend.forecasting.tests.reliability.processes import holds_soon, run_all
-from backend.forecasting.tests.support.concurrent_runs import Ended, command_environment
+from backend.forecasting.tests.support.concurrent_runs import Ended
 from backend.forecasting.tests.support.healthy import write_dense_history
 from backend.forecasting.tests.support.loading import TABLE
+from backend.forecasting.tests.support.stand_in import command_environment, pipeline_settings
 from backend.forecasting.training_table import COLUMNS
 from backend.localcloud.http.errors import NotFound
 from backend.localcloud.postgres.server import RunningPostgres, admin_cursor
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 WINDOW_DAYS = 90
 UNDISTURBED = (("bq_setup",), ("bq_setup_etl", "--run-now"), ("bq_verify",))
-_UNREACHABLE = "postgresql://127.0.0.1:1/venezuelawatch"
 _NAMES = ", ".join(column.name for column in COLUMNS)
 
 Key = tuple[str, date]
@@ -46,13 +46,7 @@ class Scene:
 
     def environment(self, *, with_database: bool = True) -> dict[str, str]:
         """For a command's process; without the database it takes no lock."""
-        database = connection.settings_dict
-        url = self.postgres.uri(
-            user=database["USER"], password=database["PASSWORD"], database=database["NAME"]
-        )
-        where = command_environment(
-            database, url if with_database else _UNREACHABLE, self.cloud.endpoint
-        )
+        where = command_environment(self.cloud, self.postgres, with_database=with_database)
         return {**os.environ, **dict.fromkeys(setting_names(), ""), **where}
 
     def reset(self) -> None:
@@ -131,8 +125,7 @@ def build_scene(
     """Yields it with a history in PostgreSQL and nothing in the stand-in but the secrets."""
     scene = Scene(cloud, postgres)
     scene.reset()
-    where = {n: v for n, v in scene.environment().items() if n in setting_names()}
-    with override_settings(**where):
+    with override_settings(**pipeline_settings(cloud)):
         write_history(History(), replace=True)
         fill()
         try:

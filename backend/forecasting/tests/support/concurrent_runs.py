@@ -27,18 +27,6 @@ def forking() -> Any:
     return context
 
 
-def command_environment(database: Mapping[str, Any], url: str, endpoint: str) -> dict[str, str]:
-    """The variables that lead a command to the test database, or past it, and to the stand-in."""
-    return {
-        "DJANGO_SETTINGS_MODULE": "backend.config.settings",
-        "DATABASE_URL": url,
-        "GOOGLE_CLOUD_PROJECT": "demo-project",
-        "CLOUD_SQL_INSTANCE": "demo-project:us-central1:main",
-        "FORECASTING_SOURCE_DATABASE": database["NAME"],
-        "FORECASTING_API_ENDPOINT": endpoint,
-    }
-
-
 def run_commands(
     environment: Mapping[str, str], commands: Sequence[Sequence[str]], answer: Any, barrier: Any
 ) -> None:

@@ -19,6 +19,7 @@ from backend.events.models import Event
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
 from backend.forecasting.tests.support.loading import TABLE, day_before, midnight
+from backend.forecasting.tests.support.stand_in import pipeline_settings
 from backend.forecasting.training_table import DIMENSIONS
 
 if TYPE_CHECKING:
@@ -149,13 +150,7 @@ class Healthy:
 @contextmanager
 def provision_healthy(cloud: "LocalCloud") -> Iterator[Healthy]:
     """Loads a history, provisions the pipeline and runs it twice; needs access to the database."""
-    where = {
-        "GOOGLE_CLOUD_PROJECT": "demo-project",
-        "CLOUD_SQL_INSTANCE": "demo-project:us-central1:main",
-        "FORECASTING_SOURCE_DATABASE": connection.settings_dict["NAME"],
-        "FORECASTING_API_ENDPOINT": cloud.endpoint,
-    }
-    with override_settings(**where):
+    with override_settings(**pipeline_settings(cloud)):
         healthy = Healthy(cloud)
         try:
             write_dense_history()
