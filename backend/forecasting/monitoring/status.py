@@ -20,29 +20,17 @@ from ..google.causes import likely_cause
 from ..google.clients import Clients, make_clients
 from ..google.errors import explain_credentials, google_errors
 from ..loading.runs import UNDER_WAY, result_of, start_or_adopt_run, state_of
-from ..output.charts import draw_coverage, draw_rows_per_day
-from ..output.report import (
-    RunLine,
-    describe_result,
-    describe_runs,
-    look_for_charts,
-)
-from ..output.report_data import ReportData
-from ..output.svg import Chart, load_libraries
+from ..output.charts import Charts, draw_overview
+from ..output.page import Page, make_page
+from ..output.report_data import ReportData, read_report_data
+from ..output.svg import load_libraries
 from ..output.text import describe_run
 from ..provisioning.credentials import without_debug_logs
 from ..provisioning.scheduled_queries import observe_scheduled_queries
 from ..sql.queries import load_name
-from ..verification.findings import Finding
 from ..verification.snapshot import Snapshot, Unseen
 from ..verification.verify import verify
-from .remembered import (
-    KEPT_SECONDS,
-    Patience,
-    Remembered,
-    Seen,
-    run_within,
-)
+from .remembered import KEPT_SECONDS, Patience, Remembered, Seen, run_within
 
 FRESH_SECONDS = 60
 RUN_FRESH_SECONDS = 2
@@ -52,28 +40,13 @@ PATIENCE = Patience(recent=0.7, recent_seconds=600, without=5.0)
 
 START_PATIENCE = 10.0
 
-_WATCHED = "forecasting.status.watched"
+_KEYS = "forecasting.status.2"
+"""The number goes up when what is remembered changes its form: a cache may outlive a release."""
+
+_WATCHED = f"{_KEYS}.watched"
 _WATCHED_SECONDS = 24 * 3600
 _ENDED_SECONDS = 600
 """How long the end of a run that was watched stays on the page."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PipelineStatus:
-    """The findings of a verification, the runs and the charts, as the report has them."""
-
-    table: str
-    verdict: str
-    mood: str
-    summary: str
-    figures: tuple[tuple[str, str], ...]
-    attention: tuple[Finding, ...]
-    findings: tuple[Finding, ...]
-    runs: tuple[RunLine, ...]
-    why_no_runs: str
-    next_run: datetime | None
-    charts: tuple[Chart, ...]
-    why_no_charts: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +71,7 @@ class StartedRun:
     problem: str = ""
 
 
-def see_pipeline() -> Seen[PipelineStatus]:
+def see_pipeline() -> Seen[Page]:
     """The pipeline as it was at most a minute ago, or as it was when Google last answered."""
     return _PIPELINE.see(PATIENCE)
 
@@ -160,28 +133,13 @@ def _clients(config: Config) -> Clients:
         raise explain_credentials(error) from error
 
 
-def _look_at_pipeline() -> PipelineStatus:
+def _look_at_pipeline() -> Page:
     config = load_config()
     clients = _clients(config)
     now = datetime.now(UTC)
     result = verify(config, clients, now, strict=False)
     _watch_any(result.snapshot.runs)
-    charts, why_no_charts = _draw(result.snapshot, clients)
-    described, runs = describe_result(result), describe_runs(result.snapshot)
-    return PipelineStatus(
-        table=config.table_id,
-        verdict=described["verdict"],
-        mood=described["mood"],
-        summary=described["summary"],
-        figures=tuple(described["figures"]),
-        attention=tuple(described["attention"]),
-        findings=result.findings,
-        runs=tuple(runs.get("runs", ())),
-        why_no_runs=runs["why_no_runs"],
-        next_run=_next_run(result.snapshot),
-        charts=charts,
-        why_no_charts=why_no_charts,
-    )
+    return make_page(result, _read_for_charts(result.snapshot, clients), _draw_once)
 
 
 def _watch_any(runs: Iterable[TransferRun] | Unseen) -> None:
@@ -193,36 +151,24 @@ def _watch_any(runs: Iterable[TransferRun] | Unseen) -> None:
         _watch(under_way.name)
 
 
-def _draw(snapshot: Snapshot, clients: Clients) -> tuple[tuple[Chart, ...], str]:
-    """The charts, or why there are none: without them the page is still of use."""
+def _read_for_charts(snapshot: Snapshot, clients: Clients) -> ReportData | str:
+    """What the charts show, or why there are none: without them the page is still of use."""
     try:
         load_libraries()
-        data = look_for_charts(snapshot, clients)
+        return read_report_data(snapshot, clients)
     except ForecastingError as error:
-        return (), str(error)
-    if isinstance(data, str):
-        return (), data
-    return _draw_once(data), ""
+        return str(error)
 
 
-def _draw_once(data: ReportData) -> tuple[Chart, ...]:
+def _draw_once(data: ReportData) -> Charts:
     """The charts of these figures: to draw them takes a second, and they change once a night."""
     digest = hashlib.sha256(repr(data).encode()).hexdigest()
-    key = f"forecasting.status.charts.{digest}"
-    charts: tuple[Chart, ...] | None = cache.get(key)
+    key = f"{_KEYS}.charts.{digest}"
+    charts: Charts | None = cache.get(key)
     if charts is None:
-        charts = (draw_rows_per_day(data.days), draw_coverage(data))
+        charts = draw_overview(data)
         cache.set(key, charts, KEPT_SECONDS)
     return charts
-
-
-def _next_run(snapshot: Snapshot) -> datetime | None:
-    schedules = snapshot.schedules
-    if isinstance(schedules, Unseen) or not schedules or schedules[0].disabled:
-        return None
-    if "next_run_time" not in schedules[0]:
-        return None
-    return cast(datetime, schedules[0].next_run_time)
 
 
 def _look_at_run() -> RunStatus:
@@ -261,9 +207,9 @@ def _describe_progress(run: TransferRun) -> RunStatus:
     )
 
 
-_PIPELINE: Remembered[PipelineStatus] = Remembered(
-    key="forecasting.status.pipeline", look=_look_at_pipeline, fresh_seconds=FRESH_SECONDS
+_PIPELINE: Remembered[Page] = Remembered(
+    key=f"{_KEYS}.pipeline", look=_look_at_pipeline, fresh_seconds=FRESH_SECONDS
 )
 _RUN: Remembered[RunStatus] = Remembered(
-    key="forecasting.status.run", look=_look_at_run, fresh_seconds=RUN_FRESH_SECONDS
+    key=f"{_KEYS}.run", look=_look_at_run, fresh_seconds=RUN_FRESH_SECONDS
 )

@@ -6,25 +6,14 @@ A chart is one expression, however long: that is how Vega-Lite describes one.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
 from ..training_table import DIMENSIONS, TARGET_COLUMN
-from .report_data import (
-    DayRows,
-    EntityHistory,
-    ReportData,
-    ScoreStep,
-)
-from .svg import (
-    BAR,
-    EMPTY,
-    HEAT,
-    LINE,
-    SIDE_LINE,
-    Chart,
-    to_svg,
-)
+from ..verification.findings import count_bytes
+from .report_data import DayRows, EntityHistory, ReportData, ScoreStep
+from .svg import BAR, EMPTY, HEAT, LINE, SIDE_LINE, Chart, to_svg
 
 HISTORIES = 6
 _DAY: Final = "utcyearmonthdate"
@@ -32,6 +21,31 @@ _STEP = 5
 _MEASURES = {TARGET_COLUMN: "risk score"} | {
     column.name: column.dimension.replace("_", " ") for column in DIMENSIONS
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charts:
+    """The charts of a page, and what it cost to read their data, to go after a message."""
+
+    overviews: tuple[Chart, ...]
+    coverage: Chart
+    histories: tuple[Chart, ...] = ()
+    cost: str = ""
+
+
+def draw_report(data: ReportData) -> Charts:
+    """The charts of the report."""
+    return Charts(
+        overviews=(draw_rows_per_day(data.days), draw_scores(data.scores)),
+        coverage=draw_coverage(data),
+        histories=tuple(draw_history(entity, data) for entity in data.entities[:HISTORIES]),
+        cost=count_bytes(data.bytes_processed),
+    )
+
+
+def draw_overview(data: ReportData) -> Charts:
+    """Those that the status page has room for."""
+    return Charts(overviews=(draw_rows_per_day(data.days),), coverage=draw_coverage(data))
 
 
 def draw_rows_per_day(days: Sequence[DayRows]) -> Chart:
@@ -121,10 +135,6 @@ def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
         )
     )
     return Chart(title=title, text=text, wide=to_svg(chart, f"{title}. {text}"))
-
-
-def draw_histories(data: ReportData) -> list[Chart]:
-    return [draw_history(entity, data) for entity in data.entities[:HISTORIES]]
 
 
 def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:

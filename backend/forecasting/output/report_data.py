@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import Error
@@ -18,7 +19,7 @@ from ..google.clients import Clients
 from ..loading.queries import run_query
 from ..sql.queries import render_report_data
 from ..training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
-from ..verification.snapshot import Window
+from ..verification.snapshot import Snapshot, Unseen, Window, see
 
 ENTITIES = 40
 ENTITY_DAYS = 120
@@ -68,8 +69,18 @@ class ReportData:
     bytes_processed: int | None
 
 
-def read_report_data(config: Config, clients: Clients, window: Window) -> ReportData:
-    """The data of all charts. Raises what google-cloud-bigquery raises."""
+def read_report_data(snapshot: Snapshot, clients: Clients) -> ReportData | str:
+    """The data of all charts, or why there is none. Raises UnreachableError."""
+    if not isinstance(snapshot.data, dict):
+        return snapshot.why_no_data
+    if not snapshot.data["rows_in_window"]:
+        return "the training table holds no rows of these days"
+    look = partial(_read, snapshot.config, clients, snapshot.window)
+    data = see(clients, "Reading what the report shows", look)
+    return data.reason if isinstance(data, Unseen) else data
+
+
+def _read(config: Config, clients: Clients, window: Window) -> ReportData:
     entities_from = max(window.start, window.end - timedelta(days=ENTITY_DAYS))
     parameters = [
         bigquery.ScalarQueryParameter("window_start", "DATE", window.start),

@@ -1,8 +1,8 @@
 """Checks of the runs and of what they loaded: pure functions from a snapshot to findings."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Any, cast
+from datetime import timedelta
+from typing import Any
 
 from ..google.causes import likely_cause
 from ..loading.runs import ENDED, message_of, state_of
@@ -15,7 +15,7 @@ from .findings import (
     skipped,
     warned,
 )
-from .snapshot import Snapshot, Unseen, succeeded_runs
+from .snapshot import Snapshot, Unseen
 
 _RUN_NOW = "run `python manage.py bq_setup_etl --run-now`"
 _DATA = ("rows", "grain", "nulls", "finite", "range", "window", "coverage")
@@ -90,11 +90,9 @@ def _check_last_run(snapshot: Snapshot) -> Finding:
 
 
 def _check_freshness(snapshot: Snapshot) -> Finding:
-    allowed = snapshot.config.max_age_hours
-    ends = [cast(datetime, run.end_time) for run in succeeded_runs(snapshot.runs)]
-    if not ends:
+    allowed, age = snapshot.config.max_age_hours, snapshot.hours_since_good_run
+    if age is None:
         return failed("run.fresh", "no run has succeeded yet", _RUN_NOW)
-    age = (snapshot.now - max(ends)) / timedelta(hours=1)
     message = f"the last good run ended {age:.1f} hours ago"
     if age <= allowed:
         return passed("run.fresh", message, f"{age:.1f} hours")

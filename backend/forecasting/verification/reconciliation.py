@@ -12,8 +12,7 @@ Any other difference stays until somebody acts, or is nothing that a change coul
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
-from typing import cast
+from datetime import date, timedelta
 
 from ..loading.day_sums import BothSides, DaySums
 from .findings import Finding, count_bytes, failed, passed, skipped, warned
@@ -36,12 +35,8 @@ def check_source(snapshot: Snapshot) -> Iterator[Finding]:
 
 def reread_from(snapshot: Snapshot) -> date:
     """The first day that the next run reads again, and after which all days are read."""
-    end = snapshot.now.date() + timedelta(days=1)
-    if not isinstance(snapshot.schedules, Unseen) and snapshot.schedules:
-        following = snapshot.schedules[0]
-        if "next_run_time" in following:
-            end = cast(datetime, following.next_run_time).date()
-    return end - timedelta(days=snapshot.config.refresh_days)
+    following = snapshot.next_run or snapshot.now + timedelta(days=1)
+    return following.date() - timedelta(days=snapshot.config.refresh_days)
 
 
 def _compare(snapshot: Snapshot, sides: BothSides) -> Finding:
@@ -95,11 +90,10 @@ def _show(days: Sequence[date], sums: dict[date, DaySums]) -> str:
 
 
 def _wait(snapshot: Snapshot) -> str:
-    ends = [cast(datetime, run.end_time) for run in succeeded_runs(snapshot.runs)]
-    age = (snapshot.now - max(ends)) / timedelta(hours=1)
     return (
-        f"changed in PostgreSQL since the last good run, which ended {age:.1f} hours ago, or lost "
-        "by it: the next run reads these days again, and what still differs after it was lost"
+        "changed in PostgreSQL since the last good run, which ended "
+        f"{snapshot.hours_since_good_run:.1f} hours ago, or lost by it: the next run reads these "
+        "days again, and what still differs after it was lost"
     )
 
 

@@ -92,6 +92,20 @@ class Snapshot:
         return "no table to read"
 
     @property
+    def hours_since_good_run(self) -> float | None:
+        """None where no run has succeeded."""
+        ends = [cast(datetime, run.end_time) for run in succeeded_runs(self.runs)]
+        return (self.now - max(ends)) / timedelta(hours=1) if ends else None
+
+    @property
+    def next_run(self) -> datetime | None:
+        """None where nothing is scheduled, or Google does not say when."""
+        if isinstance(self.schedules, Unseen) or not self.schedules or self.schedules[0].disabled:
+            return None
+        following = self.schedules[0]
+        return cast(datetime, following.next_run_time) if "next_run_time" in following else None
+
+    @property
     def unseen(self) -> list[Unseen]:
         parts = (
             self.dataset,

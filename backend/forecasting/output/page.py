@@ -1,0 +1,129 @@
+"""A verification as the report and the status page show it: what the templates take, as values."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import cast
+
+from google.cloud import bigquery
+from google.cloud.bigquery_datatransfer_v1.types import TransferRun, TransferState
+
+from ..loading.runs import UNDER_WAY, message_of, seconds_of, state_of
+from ..verification.findings import Finding, FindingStatus, count_findings, count_things
+from ..verification.snapshot import Snapshot, Unseen, Window, succeeded_runs
+from ..verification.verify import Verification
+from .charts import Charts
+from .report_data import ReportData
+from .text import summarize_findings
+
+SHOWN_RUNS = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunLine:
+    """One run in the table of runs; `rows` is None where nobody knows."""
+
+    day: datetime | None
+    state: str
+    mood: str
+    started: datetime | None
+    seconds: float | None
+    rows: str | None
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """All that a page shows. Without charts, or without runs, it says why there are none."""
+
+    table: str
+    now: datetime
+    window: Window
+    verdict: str
+    mood: str
+    summary: str
+    figures: tuple[tuple[str, str], ...]
+    findings: tuple[Finding, ...]
+    runs: tuple[RunLine, ...]
+    why_no_runs: str
+    next_run: datetime | None
+    charts: Charts | None
+    why_no_charts: str
+
+    @property
+    def last_day(self) -> date:
+        return self.window.end - timedelta(days=1)
+
+    @property
+    def attention(self) -> list[Finding]:
+        return [f for f in self.findings if f.status is not FindingStatus.PASSED]
+
+
+def make_page(
+    result: Verification, data: ReportData | str, draw: Callable[[ReportData], Charts]
+) -> Page:
+    """The page; `data` is what its charts show, or why there are none."""
+    snapshot = result.snapshot
+    verdict, mood = _judge(result)
+    return Page(
+        table=snapshot.config.table_id,
+        now=snapshot.now,
+        window=snapshot.window,
+        verdict=verdict,
+        mood=mood,
+        summary=summarize_findings(result.findings),
+        figures=tuple(_figures(snapshot)),
+        findings=result.findings,
+        runs=tuple(_lines(snapshot)),
+        why_no_runs=snapshot.runs.reason if isinstance(snapshot.runs, Unseen) else "No run yet.",
+        next_run=snapshot.next_run,
+        charts=None if isinstance(data, str) else draw(data),
+        why_no_charts=data if isinstance(data, str) else "",
+    )
+
+
+def _judge(result: Verification) -> tuple[str, str]:
+    """The page's first line, and how it is to be taken."""
+    failures = count_findings(result.findings, FindingStatus.FAILED)
+    warnings = count_findings(result.findings, FindingStatus.WARNED)
+    if failures:
+        return f"{failures} of {len(result.findings)} checks failed", "bad"
+    if result.snapshot.unseen:
+        return "Not everything could be looked at", "bad"
+    if warnings:
+        return f"All there and right, with {count_things(warnings, 'warning')}", "warned"
+    return "All there and right", "good"
+
+
+def _figures(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """What one wants to know first."""
+    if isinstance(snapshot.data, dict):
+        yield "rows", f"{snapshot.data['row_count']:,}"
+        yield "entities", f"{snapshot.data['series_count']:,}"
+        yield "days with rows", f"{snapshot.data['days_in_window']} of {snapshot.window.days}"
+    if snapshot.hours_since_good_run is not None:
+        yield "last good run", f"{snapshot.hours_since_good_run:.1f} hours ago"
+
+
+def _lines(snapshot: Snapshot) -> Iterator[RunLine]:
+    if isinstance(snapshot.runs, Unseen):
+        return
+    latest = next(iter(succeeded_runs(snapshot.runs)), None)
+    table = snapshot.table
+    rows = f"{table.num_rows:,}" if isinstance(table, bigquery.Table) and table.num_rows else None
+    for run in snapshot.runs[:SHOWN_RUNS]:
+        yield _line(run, rows if run is latest else None)
+
+
+def _line(run: TransferRun, rows: str | None) -> RunLine:
+    good = run.state == TransferState.SUCCEEDED
+    return RunLine(
+        # The stubs say Timestamp; proto-plus gives datetimes.
+        day=cast(datetime | None, run.run_time),
+        state=state_of(run),
+        mood="pass" if good else "warn" if run.state in UNDER_WAY else "fail",
+        started=cast(datetime, run.start_time) if "start_time" in run else None,
+        seconds=seconds_of(run),
+        rows=rows,
+        message="" if good else message_of(run),
+    )
