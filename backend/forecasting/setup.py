@@ -13,7 +13,7 @@ from .database.lock import provisioning_lock
 from .database.source import prepare_source_query
 from .errors import MissingPrerequisiteError
 from .google.clients import Clients
-from .google.errors import gather, google_errors
+from .google.errors import gather, reading
 from .hints import hints_after
 from .loading.backfill import SliceOutcome, backfill, check_backfill
 from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
@@ -119,7 +119,7 @@ def _look_at_etl(config: Config, clients: Clients) -> list[Step[Any]]:
 
 
 def _look_at_connection(config: Config, clients: Clients) -> Any:
-    with google_errors(f"Looking at connection {config.connection_name}", clients):
+    with reading(f"Looking at connection {config.connection_name}", clients):
         return observe_connection(clients, config.connection_name)
 
 

@@ -21,6 +21,8 @@ from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from urllib3.exceptions import NewConnectionError
 
 from ..conf import Config
+from ..errors import UnreachableError
+from .replies import GOOGLE_ERRORS, UnreadableReplyError, readable, text_of
 from .waiting import (
     BoundedAdapter,
     BoundedRetry,
@@ -41,6 +43,7 @@ _TRANSIENT = (
     requests.exceptions.Timeout,
     auth_exceptions.TransportError,
 )
+_LOST_RACES = (exceptions.Conflict, exceptions.PreconditionFailed, exceptions.NotFound)
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _TRANSIENT_REASONS = {"rateLimitExceeded", "backendError", "jobRateLimitExceeded"}
 
@@ -57,6 +60,24 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, exceptions.Forbidden):
         return any(_reason(item) in _TRANSIENT_REASONS for item in error.errors)
     return isinstance(error, _TRANSIENT)
+
+
+WRITE_TRIES = 4
+"""How often a write is sent in all; what it did is looked for before each but the first."""
+
+
+def tries_after(error: Exception) -> int:
+    """How often more a write may be tried after this error, when what it did was looked for.
+
+    A race that was lost and a reply that was lost are the same case: what is there now decides
+    whether anything is left to do. A reply that cannot be read is that case once: it may well be
+    like that each time. After a refusal there is nothing to look for.
+    """
+    if isinstance(error, exceptions.RetryError) and isinstance(error.cause, Exception):
+        return tries_after(error.cause)
+    if isinstance(error, UnreadableReplyError):
+        return 1
+    return WRITE_TRIES - 1 if isinstance(error, _LOST_RACES) or is_transient(error) else 0
 
 
 def _reason(item: Any) -> str:
@@ -156,15 +177,11 @@ class Clients:
         Asked for only to compare it with the project that an error names.
         """
         try:
-            account = self.bigquery.get_service_account_email(**self.repeating)
-        except (
-            exceptions.GoogleAPIError,
-            auth_exceptions.GoogleAuthError,
-            requests.exceptions.RequestException,
-            TimeoutError,
-        ):
+            with readable():
+                account = self.bigquery.get_service_account_email(**self.repeating)
+                found = re.match(r"bq-(\d+)@", account or "")
+        except (*GOOGLE_ERRORS, UnreadableReplyError):
             return ""
-        found = re.match(r"bq-(\d+)@", account or "")
         return found.group(1) if found else ""
 
     @property
@@ -194,11 +211,28 @@ class Clients:
 def make_clients(config: Config) -> Clients:
     """Clients with Application Default Credentials, or anonymous ones for a local endpoint.
 
-    Raises google.auth.exceptions.DefaultCredentialsError where there are none.
+    Raises UnreachableError where there are none, or none that can be used.
     """
-    credentials: Credentials
+    return Clients(config.project, config.location, _credentials(config), config.api_endpoint)
+
+
+def _credentials(config: Config) -> Credentials:
     if config.api_endpoint:
-        credentials = AnonymousCredentials()
-    else:
+        return AnonymousCredentials()
+    try:
         credentials, _ = google.auth.default(scopes=[_SCOPE])
-    return Clients(config.project, config.location, credentials, config.api_endpoint)
+    except auth_exceptions.GoogleAuthError as error:
+        raise explain_credentials(error) from error
+    return credentials
+
+
+def explain_credentials(error: auth_exceptions.GoogleAuthError) -> UnreachableError:
+    """The UnreachableError for credentials that are missing or that cannot be used."""
+    if "default credentials were not found" in str(error):
+        problem = "No Google credentials were found"
+    else:
+        problem = f"Google credentials could not be used ({text_of(error)})"
+    return UnreachableError(
+        f"{problem}: run `gcloud auth application-default login`, or set "
+        "GOOGLE_APPLICATION_CREDENTIALS to the path of a service account's key file."
+    )

@@ -10,38 +10,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-import requests
 from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
-from google.protobuf import json_format, message
 
 from ..errors import ApiError, ForecastingError, UnreachableError
 from .causes import likely_cause
-from .clients import Clients
+from .clients import Clients, explain_credentials
+from .replies import GOOGLE_ERRORS, UnreadableReplyError, readable, text_of
 from .waiting import GivenUpError
 
 T = TypeVar("T")
-
-GOOGLE_ERRORS = (
-    exceptions.GoogleAPICallError,
-    exceptions.RetryError,
-    auth_exceptions.GoogleAuthError,
-    requests.exceptions.RequestException,
-    TimeoutError,
-)
-"""All that Google's clients raise for a refusal, missing credentials or a failing network."""
-
-UNREADABLE = (
-    json_format.Error,
-    message.Error,
-    AttributeError,
-    LookupError,
-    OverflowError,
-    TypeError,
-    ValueError,
-)
-"""What Google's clients raise for a reply that is not as documented, be it a proxy's: they trust
-it, so it is whatever Python happens to meet, often only when a field is looked at."""
 
 _API_TITLES = {
     "bigquery.googleapis.com": "BigQuery API",
@@ -78,8 +56,15 @@ def google_errors(doing: str, clients: Clients) -> Iterator[None]:
     """Turn what Google's clients raise within the block into an ApiError that says `doing`."""
     try:
         yield
-    except (*GOOGLE_ERRORS, *UNREADABLE) as error:
+    except (*GOOGLE_ERRORS, UnreadableReplyError) as error:
         raise explain(error, doing, clients) from error
+
+
+@contextmanager
+def reading(doing: str, clients: Clients) -> Iterator[None]:
+    """The same around a block that only reads, where what it meets may be Google's reply."""
+    with google_errors(doing, clients), readable():
+        yield
 
 
 def gather(looks: Iterable[Callable[[], T]]) -> list[T]:
@@ -114,12 +99,8 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
         return ApiError(f"{doing} was given up: {error}; run it again.")
     if isinstance(error, TimeoutError):
         return ApiError(f"{doing} took too long and was not waited for any longer: run it again.")
-    if isinstance(error, UNREADABLE) and not isinstance(error, GOOGLE_ERRORS):
-        what = f"{type(error).__name__}: {text_of(error)}"
-        return ApiError(
-            f"{doing} failed: the reply is not as Google documents it ({what}); run it again, and "
-            "with --traceback if it stays so."
-        )
+    if isinstance(error, UnreadableReplyError):
+        return ApiError(f"{doing} failed: {error}")
     if not isinstance(error, exceptions.GoogleAPICallError):
         return _explain_network(error, doing, clients)
     service = _disabled_service(error)
@@ -130,19 +111,6 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
     return ApiError(f"{doing} failed: {text_of(error)} ({_code(error)}).{_cause(error)}")
 
 
-def text_of(error: Exception) -> str:
-    """Google's own words without the request line, markup and length that surround them."""
-    text = str(getattr(error, "message", None) or error)
-    text = re.sub(r"^(?:GET|POST|PUT|PATCH|DELETE) \S+: ", "", text)
-    text = without_login(" ".join(re.sub(r"<[^>]*>", " ", text).split()).rstrip("."))
-    return text if len(text) <= 600 else f"{text[:600]} ..."
-
-
-def without_login(text: str) -> str:
-    """PostgreSQL's words, as Google passes them on, without the user, which is a secret's value."""
-    return re.sub(r'\b(user|role) "[^"]*"', r'\1 "***"', text)
-
-
 def reason_of(error: Exception) -> str:
     """The machine-readable reason of a refusal, empty where the reply has none."""
     reason = getattr(error, "reason", None)
@@ -151,18 +119,6 @@ def reason_of(error: Exception) -> str:
     items = getattr(error, "errors", None) or ()
     reasons = (item.get("reason", "") for item in items if isinstance(item, dict))
     return next((str(item) for item in reasons if item), "")
-
-
-def explain_credentials(error: auth_exceptions.GoogleAuthError) -> UnreachableError:
-    """The UnreachableError for credentials that are missing or that cannot be used."""
-    if "default credentials were not found" in str(error):
-        problem = "No Google credentials were found"
-    else:
-        problem = f"Google credentials could not be used ({text_of(error)})"
-    return UnreachableError(
-        f"{problem}: run `gcloud auth application-default login`, or set "
-        "GOOGLE_APPLICATION_CREDENTIALS to the path of a service account's key file."
-    )
 
 
 def _explain_network(error: Exception, doing: str, clients: Clients) -> UnreachableError:

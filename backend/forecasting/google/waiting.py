@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import requests
@@ -15,6 +16,8 @@ R = TypeVar("R")
 
 TIMEOUT = 30.0
 """Seconds for one request; several methods of Google's clients have no limit of their own."""
+
+_LONGEST_PAUSE = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,19 @@ class Deadline:
 
     def give_up(self) -> NoReturn:
         raise GivenUpError(self._reason)
+
+
+def looks(seconds: float, first_pause: float = 0.2) -> Iterator[int]:
+    """The numbers from 1 on, with ever longer pauses in between, until `seconds` are over."""
+    end, pause = time.monotonic() + seconds, first_pause
+    yield 1
+    for number in count(2):
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+        yield number
 
 
 class BoundedRetry(Retry):

@@ -19,7 +19,8 @@ from ..conf import Config
 from ..errors import RunFailed, SettingError
 from ..google.causes import likely_cause
 from ..google.clients import Clients
-from ..google.errors import google_errors, text_of
+from ..google.errors import google_errors
+from ..google.replies import readable, text_of
 from ..sql.queries import render_nightly_load
 from .day_sums import BothSides, sum_up_through_connection
 from .runs import RunResult
@@ -107,7 +108,8 @@ def _fill(config: Config, clients: Clients, part: Slice, timeout: float) -> Slic
     days = f"{part.first_day} to {part.end_day - timedelta(days=1)}"
     with google_errors(f"Backfilling {days}", clients):
         try:
-            sides = sum_up_through_connection(config, clients, part.first_day, part.end_day)
+            with readable():
+                sides = sum_up_through_connection(config, clients, part.first_day, part.end_day)
             result = _needed(sides)
             if result is SliceResult.LOADED:
                 _load(config, clients, part, timeout)
@@ -132,7 +134,8 @@ def _load(config: Config, clients: Clients, part: Slice, timeout: float) -> None
     job_config = bigquery.QueryJobConfig(
         query_parameters=[bigquery.ScalarQueryParameter("run_time", "TIMESTAMP", run_time)]
     )
-    clients.bigquery.query_and_wait(script, job_config=job_config, **clients.querying(timeout))
+    with readable():
+        clients.bigquery.query_and_wait(script, job_config=job_config, **clients.querying(timeout))
 
 
 def _failure(days: str, text: str) -> str:

@@ -1,6 +1,5 @@
 """Runs of the nightly load: start one or adopt one, wait for its end, and say what came of it."""
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,21 +13,15 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 )
 
 from ..conf import Config
-from ..google.clients import Clients, is_transient
-from ..google.errors import (
-    GOOGLE_ERRORS,
-    UNREADABLE,
-    google_errors,
-    without_login,
-)
+from ..google.clients import WRITE_TRIES, Clients, tries_after
+from ..google.errors import google_errors, reading
+from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, readable, without_login
+from ..google.waiting import looks
 from ..provisioning.credentials import without_debug_logs
 
 UNDER_WAY = (TransferState.PENDING, TransferState.RUNNING)
 ENDED = (TransferState.SUCCEEDED, TransferState.FAILED, TransferState.CANCELLED)
 """A state that is neither is one that this client does not know: it is waited for, too."""
-
-_ATTEMPTS = 4
-"""How often a run is started and looked for before that is given up on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +58,7 @@ def list_runs(clients: Clients, config_name: str) -> list[TransferRun]:
     """The runs that Google remembers (90 days), newest first."""
     request = ListTransferRunsRequest(parent=config_name, page_size=200)
     # How a login failed is part of a run, and names the user.
-    with without_debug_logs():
+    with without_debug_logs(), readable():
         runs: Iterable[TransferRun] = clients.transfers.list_transfer_runs(
             request, **clients.repeating
         )
@@ -89,22 +82,21 @@ def wait_for_run(
 
     `on_look` is called with the run each time it is looked at.
     """
-    deadline, pause = time.monotonic() + timeout, clients.pace.first_look
-    while True:
+    for number in looks(timeout, clients.pace.first_look):
+        if number > 1:
+            with reading(f"Looking at run {run.name}", clients), without_debug_logs():
+                run = clients.transfers.get_transfer_run(name=run.name, **clients.repeating)
         on_look(run)
-        if run.state in ENDED or time.monotonic() >= deadline:
-            return run
-        time.sleep(min(pause, max(deadline - time.monotonic(), 0)))
-        pause = min(pause * 1.5, 5.0)
-        with google_errors(f"Looking at run {run.name}", clients), without_debug_logs():
-            run = clients.transfers.get_transfer_run(name=run.name, **clients.repeating)
+        if run.state in ENDED:
+            break
+    return run
 
 
 def result_of(clients: Clients, config: Config, run: TransferRun) -> RunResult:
     """What came of the run; the rows are those in the training table after a run that succeeded."""
     rows = None
     if run.state == TransferState.SUCCEEDED:
-        with google_errors(f"Counting the rows of {config.table_id}", clients):
+        with reading(f"Counting the rows of {config.table_id}", clients):
             table = clients.bigquery.get_table(config.table_id, **clients.repeating)
             rows = table.num_rows
     return RunResult(
@@ -137,8 +129,9 @@ def message_of(run: TransferRun) -> str:
 
 def _run_under_way(clients: Clients, config_name: str) -> TransferRun | None:
     request = ListTransferRunsRequest(parent=config_name, states=list(UNDER_WAY), page_size=10)
-    runs: Any = clients.transfers.list_transfer_runs(request, **clients.repeating)
-    return next(iter(runs), None)
+    with readable():
+        runs: Any = clients.transfers.list_transfer_runs(request, **clients.repeating)
+        return next(iter(runs), None)
 
 
 def _start(clients: Clients, config_name: str) -> TransferRun:
@@ -148,15 +141,18 @@ def _start(clients: Clients, config_name: str) -> TransferRun:
     """
     now = datetime.now(UTC)
     request = StartManualTransferRunsRequest(parent=config_name, requested_run_time=now)
-    for attempt in clients.attempts(_ATTEMPTS):
+    left = WRITE_TRIES
+    for attempt in clients.attempts(WRITE_TRIES):
         found = _run_started_for(clients, config_name, now) if attempt > 1 else None
         if found is not None:
             return found
         try:
-            return clients.transfers.start_manual_transfer_runs(request, **clients.once).runs[0]
-        except (*GOOGLE_ERRORS, *UNREADABLE) as error:
-            unknown = is_transient(error) or isinstance(error, UNREADABLE)
-            if attempt == _ATTEMPTS or not unknown:
+            with readable():
+                reply = clients.transfers.start_manual_transfer_runs(request, **clients.once)
+                return reply.runs[0]
+        except (*GOOGLE_ERRORS, UnreadableReplyError) as error:
+            left = min(left - 1, tries_after(error))
+            if not left:
                 raise
     raise AssertionError  # The last attempt returns or raises.
 

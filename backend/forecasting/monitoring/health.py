@@ -13,7 +13,6 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 
 from django.core.cache import cache
-from google.auth.exceptions import GoogleAuthError
 from health_check.base import HealthCheck
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
 
@@ -52,7 +51,7 @@ def _look() -> tuple[bool, list[str]]:
     try:
         config = load_config()
         snapshot = look_at_resources(config, make_clients(config), datetime.now(UTC))
-    except (ForecastingError, GoogleAuthError):
+    except ForecastingError:
         seen: tuple[bool, list[str]] = (False, [])
     else:
         findings = check_snapshot(snapshot)

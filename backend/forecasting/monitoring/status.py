@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 from typing import cast
 
 from django.core.cache import cache
-from google.auth.exceptions import GoogleAuthError
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from ..conf import Config, load_config
 from ..errors import ForecastingError, MissingPrerequisiteError
 from ..google.causes import likely_cause
 from ..google.clients import Clients, make_clients
-from ..google.errors import explain_credentials, google_errors
+from ..google.errors import reading
 from ..loading.runs import UNDER_WAY, result_of, start_or_adopt_run, state_of
 from ..output.charts import Charts, draw_overview
 from ..output.page import Page, make_page
@@ -101,7 +100,7 @@ def start_run() -> StartedRun:
 def _start() -> StartedRun:
     try:
         config = load_config()
-        clients = _clients(config)
+        clients = make_clients(config)
         run, adopted = start_or_adopt_run(clients, _scheduled_query(config, clients))
     except ForecastingError as error:
         return StartedRun(problem=str(error))
@@ -110,7 +109,7 @@ def _start() -> StartedRun:
 
 
 def _scheduled_query(config: Config, clients: Clients) -> str:
-    with google_errors("Looking at the scheduled queries", clients):
+    with reading("Looking at the scheduled queries", clients):
         found = observe_scheduled_queries(clients, config.parent, load_name(config.table_id))
     if not found:
         raise MissingPrerequisiteError(
@@ -126,16 +125,9 @@ def _watch(name: str) -> None:
         cache.set(_WATCHED, name, _WATCHED_SECONDS)
 
 
-def _clients(config: Config) -> Clients:
-    try:
-        return make_clients(config)
-    except GoogleAuthError as error:
-        raise explain_credentials(error) from error
-
-
 def _look_at_pipeline() -> Page:
     config = load_config()
-    clients = _clients(config)
+    clients = make_clients(config)
     now = datetime.now(UTC)
     result = verify(config, clients, now, strict=False)
     _watch_any(result.snapshot.runs)
@@ -174,8 +166,8 @@ def _draw_once(data: ReportData) -> Charts:
 def _look_at_run() -> RunStatus:
     name = str(cache.get(_WATCHED) or "")
     config = load_config()
-    clients = _clients(config)
-    with google_errors("Looking at the run", clients), without_debug_logs():
+    clients = make_clients(config)
+    with reading("Looking at the run", clients), without_debug_logs():
         run = clients.transfers.get_transfer_run(name=name, **clients.repeating)
     if run.state in UNDER_WAY:
         return _describe_progress(run)

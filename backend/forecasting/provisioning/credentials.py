@@ -13,7 +13,8 @@ from google.cloud.secretmanager_v1.types import SecretPayload
 from ..conf import Config
 from ..errors import MissingPrerequisiteError
 from ..google.clients import Clients
-from ..google.errors import gather, google_errors, text_of
+from ..google.errors import gather, reading
+from ..google.replies import text_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ def without_debug_logs() -> Iterator[None]:
 
 def _read_secret(clients: Clients, config: Config, name: str) -> _SecretValue:
     path = f"projects/{config.project}/secrets/{name}/versions/latest"
-    with google_errors(f"Reading secret {name}", clients), without_debug_logs():
+    with reading(f"Reading secret {name}", clients), without_debug_logs():
         try:
             reply = clients.secrets.access_secret_version(name=path, **clients.repeating)
         except (NotFound, BadRequest) as error:

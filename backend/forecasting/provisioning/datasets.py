@@ -7,6 +7,7 @@ from google.cloud import bigquery
 
 from ..conf import Config
 from ..google.clients import Clients
+from ..google.replies import readable
 from .plan import Change, Plan, Resource, differences
 
 _EXPIRATIONS = {
@@ -60,10 +61,12 @@ class DatasetSpec(Resource[bigquery.Dataset]):
     def create(self, clients: Clients) -> bigquery.Dataset:
         dataset = bigquery.Dataset(self.name)
         dataset.location = self.location
-        return clients.bigquery.create_dataset(dataset, **clients.repeating)
+        with readable():
+            return clients.bigquery.create_dataset(dataset, **clients.repeating)
 
     def update(self, clients: Clients, observed: bigquery.Dataset, plan: Plan) -> bigquery.Dataset:
         fields = [name for name, field in _EXPIRATIONS.items() if field in plan.fields]
         for name in fields:
             setattr(observed, name, None)
-        return clients.bigquery.update_dataset(observed, fields, **clients.repeating)
+        with readable():
+            return clients.bigquery.update_dataset(observed, fields, **clients.repeating)

@@ -1,12 +1,11 @@
 """The scheduled query that runs the nightly load: a transfer config of Google's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from google.api_core.exceptions import Conflict, RetryError
-from google.api_core.retry import Retry, if_exception_type
+from google.api_core.exceptions import Conflict
 from google.cloud.bigquery_datatransfer_v1.types import (
     CreateTransferConfigRequest,
     ListTransferConfigsRequest,
@@ -17,6 +16,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from ..conf import Config
 from ..google.clients import Clients
+from ..google.replies import readable
+from ..google.waiting import looks
 from ..sql.queries import load_name, render_nightly_load
 from .plan import Change, Plan, Resource, differences
 
@@ -105,11 +106,13 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
             transfer_config=self._message(),
             service_account_name=self.service_account,
         )
-        created = clients.transfers.create_transfer_config(request, **clients.once)
+        with readable():
+            created = clients.transfers.create_transfer_config(request, **clients.once)
         rival = self._find_rival(clients, created)
         if rival is None:
             return (created,)
-        clients.transfers.delete_transfer_config(name=created.name, **clients.repeating)
+        with readable():
+            clients.transfers.delete_transfer_config(name=created.name, **clients.repeating)
         # What Google would answer if names were unique; `engine` then compares the other one.
         raise Conflict(f"scheduled query {rival.name} was created at the same time")
 
@@ -121,16 +124,13 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         time, and somebody has updated it since.
         """
         others: list[TransferConfig] = []
-
-        def look() -> None:
-            nonlocal others
-            found = observe_scheduled_queries(clients, self.parent, self.name)
-            others = [config for config in found if config.name != created.name]
-            ours = next((config for config in found if config.name == created.name), created)
-            if others and _age(ours) < min(map(_age, others)):
-                raise _NotSettledError
-
-        _until_settled(look, clients, _RIVAL_SECONDS)
+        for _ in looks(min(_RIVAL_SECONDS, clients.deadline.left)):
+            with readable():
+                found = observe_scheduled_queries(clients, self.parent, self.name)
+                others = [config for config in found if config.name != created.name]
+                ours = next((config for config in found if config.name == created.name), created)
+                if not others or _age(ours) >= min(map(_age, others)):
+                    break
         return min(others, key=_age, default=None)
 
     def update(
@@ -143,7 +143,8 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
             update_mask=FieldMask(paths=sorted({_mask(field) for field in fields})),
             service_account_name=self.service_account,
         )
-        return (clients.transfers.update_transfer_config(request, **clients.repeating),)
+        with readable():
+            return (clients.transfers.update_transfer_config(request, **clients.repeating),)
 
     def changes(self, observed: Sequence[TransferConfig]) -> list[Change]:
         config = observed[0]
@@ -222,12 +223,7 @@ def observe_scheduled_queries(
     return tuple(config for config in configs if _is_ours(config, name))
 
 
-class _NotSettledError(Exception):
-    """Several scheduled queries, of which one is so new that its maker may still take it back."""
-
-
 # A run that lost the race to create removes its own within a request or two.
-_SETTLING = Retry(predicate=if_exception_type(_NotSettledError), initial=0.2, multiplier=1.5)
 _SETTLING_SECONDS = 10.0
 _NEW = timedelta(minutes=2)
 # Shorter than what others wait: they shall find one only.
@@ -235,28 +231,17 @@ _RIVAL_SECONDS = 4.0
 
 
 def _observe_settled(clients: Clients, parent: str, name: str) -> tuple[TransferConfig, ...]:
-    """The scheduled queries that are ours, when no other run is just making one."""
-    found: tuple[TransferConfig, ...] = ()
+    """The scheduled queries that are ours, when no other run is just making one.
 
-    def look() -> None:
-        nonlocal found
+    Of several, one that is new may still be taken back by its maker, and is waited for.
+    """
+    found: tuple[TransferConfig, ...] = ()
+    for _ in looks(min(_SETTLING_SECONDS, clients.deadline.left)):
         found = observe_scheduled_queries(clients, parent, name)
         newest = max((cast(datetime, config.update_time) for config in found), default=None)
-        if len(found) > 1 and newest and abs(datetime.now(UTC) - newest) < _NEW:
-            raise _NotSettledError
-
-    _until_settled(look, clients, _SETTLING_SECONDS)
+        if len(found) < 2 or not newest or abs(datetime.now(UTC) - newest) >= _NEW:
+            break
     return found
-
-
-def _until_settled(look: Callable[[], None], clients: Clients, seconds: float) -> None:
-    """Looks again and again while it is not settled, and gives up quietly."""
-    try:
-        _SETTLING.with_timeout(min(seconds, clients.deadline.left))(look)()
-    except RetryError as error:
-        # Google's own deadline is another matter: then nothing is known.
-        if not isinstance(error.cause, _NotSettledError):
-            raise
 
 
 def schedule_of(config: TransferConfig) -> str:

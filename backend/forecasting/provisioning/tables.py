@@ -9,6 +9,7 @@ from google.cloud import bigquery
 
 from ..conf import Config
 from ..google.clients import Clients
+from ..google.replies import readable
 from ..training_table import (
     COLUMNS,
     DESCRIPTION,
@@ -63,7 +64,8 @@ class TableSpec(Resource[bigquery.Table]):
         table.time_partitioning = bigquery.TimePartitioning(
             type_=bigquery.TimePartitioningType.DAY, field=TIME_COLUMN
         )
-        return clients.bigquery.create_table(table, **clients.repeating)
+        with readable():
+            return clients.bigquery.create_table(table, **clients.repeating)
 
     def update(self, clients: Clients, observed: bigquery.Table, plan: Plan) -> bigquery.Table:
         """Patch what the plan names; the ETag of `observed` guards against another writer."""
@@ -80,7 +82,8 @@ class TableSpec(Resource[bigquery.Table]):
         if "timePartitioning.expirationMs" in plan.fields:
             observed.time_partitioning = _without_expiration(observed.time_partitioning)
             fields.append("time_partitioning")
-        return clients.bigquery.update_table(observed, fields, **clients.repeating)
+        with readable():
+            return clients.bigquery.update_table(observed, fields, **clients.repeating)
 
     def obstacles(self, observed: bigquery.Table) -> list[Change]:
         """What BigQuery cannot change in place (managing-table-schemas, partitioned-tables)."""

@@ -6,7 +6,8 @@ from unittest.mock import Mock
 import pytest
 from django.core.management import ManagementUtility
 
-from backend.forecasting.tests.support.commands import Run, without_table
+from backend.forecasting.google.clients import make_clients
+from backend.forecasting.tests.support.commands import MAKE_CLIENTS, Run, without_table
 from backend.forecasting.tests.support.factories import (
     PROJECT,
     Google,
@@ -121,11 +122,13 @@ def test_exit_status__of_the_process(
 # Google out of reach
 
 
-@pytest.mark.parametrize("command", ["bq_setup", "bq_setup_etl"])
-def test_credentials__missing_is_one_sentence(run: Run, no_clients: Mock, command: str) -> None:
-    no_clients.side_effect = auth_error(
-        "DefaultCredentialsError", "Your default credentials were not found."
-    )
+@pytest.mark.parametrize("command", ["bq_setup", "bq_setup_etl", "bq_verify"])
+def test_credentials__missing_is_one_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    error = auth_error("DefaultCredentialsError", "Your default credentials were not found.")
+    monkeypatch.setattr(MAKE_CLIENTS, make_clients)
+    monkeypatch.setattr("google.auth.default", Mock(side_effect=error))
     result = run(command)
     assert result.status == 1
     assert result.error.startswith("No Google credentials were found: run `gcloud auth applicatio")

@@ -1,9 +1,11 @@
 from typing import Any
 
 import pytest
+from google.cloud.bigquery import Dataset
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ApiError, ConflictError, UnreachableError
+from backend.forecasting.google.clients import Clients
 from backend.forecasting.google.errors import ApiDisabledError
 from backend.forecasting.provisioning.connections import ConnectionSpec
 from backend.forecasting.provisioning.credentials import Credential
@@ -258,6 +260,47 @@ def test_lost_reply__given_up_after_four_attempts(google: Google, dataset: Datas
     with pytest.raises(ApiError, match=r"currently unavailable \(HTTP 503\)"):
         apply([step(dataset)], google)
     assert google.bigquery.create_dataset.call_count == 4
+
+
+# A reply that cannot be read, and a bug
+
+
+def test_unreadable_reply__is_looked_for_and_not_sent_again(
+    google: Google, dataset: DatasetSpec
+) -> None:
+    """What a write did is then as unknown as when its reply is lost."""
+    google.bigquery.create_dataset.side_effect = KeyError("datasetReference")
+    google.bigquery.get_dataset.return_value = make_dataset()
+    (done,) = apply([step(dataset)], google)
+    assert done.observed is google.bigquery.get_dataset.return_value
+    assert google.writes == ["create_dataset"]
+
+
+def test_unreadable_reply__is_looked_for_once_and_then_told(
+    google: Google, dataset: DatasetSpec
+) -> None:
+    google.bigquery.create_dataset.side_effect = KeyError("datasetReference")
+    google.bigquery.get_dataset.side_effect = ABSENT
+    with pytest.raises(ApiError) as raised:
+        apply([step(dataset)], google)
+    assert google.writes == ["create_dataset"] * 2
+    assert str(raised.value).startswith(
+        f"Creating dataset {PROJECT}.intelligence failed: the reply is not as Google documents it "
+        "(KeyError: 'datasetReference'); run it again"
+    )
+
+
+def test_bug__behind_a_write_is_no_reply_and_sends_nothing_again(
+    google: Google, config: Config
+) -> None:
+    class Faulty(DatasetSpec):
+        def create(self, clients: Clients) -> Dataset:
+            super().create(clients)
+            raise KeyError("ours")
+
+    with pytest.raises(KeyError, match="ours"):
+        apply([step(Faulty.from_config(config))], google)
+    assert google.writes == ["create_dataset"]
 
 
 def test_attempts__are_paused_between(fast_clock: FastClock, dataset: DatasetSpec) -> None:

@@ -10,9 +10,10 @@ from backend.forecasting.google.errors import (
     explain,
     gather,
     google_errors,
+    reading,
     reason_of,
-    text_of,
 )
+from backend.forecasting.google.replies import text_of
 from backend.forecasting.tests.support.factories import (
     NUMBER,
     PROJECT,
@@ -364,9 +365,20 @@ def test_google_errors__keeps_the_cause(google: Google, error: Exception) -> Non
     assert raised.value.__cause__ is error
 
 
-def test_google_errors__lets_our_own_mistakes_through(google: Google) -> None:
-    with pytest.raises(ZeroDivisionError), google_errors(DOING, google):
-        raise ZeroDivisionError
+@pytest.mark.parametrize("mistake", [ZeroDivisionError, KeyError, TypeError])
+def test_google_errors__lets_our_own_mistakes_through(
+    google: Google, mistake: type[Exception]
+) -> None:
+    with pytest.raises(mistake), google_errors(DOING, google):
+        raise mistake
+
+
+def test_reading__takes_what_cannot_be_read_for_googles(google: Google) -> None:
+    with pytest.raises(ApiError) as raised, reading(DOING, google):
+        raise KeyError("schema")
+    assert str(raised.value).startswith(
+        f"{DOING} failed: the reply is not as Google documents it (KeyError: 'schema')"
+    )
 
 
 def test_reason__of_either_form_or_none() -> None:

@@ -13,8 +13,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from backend.forecasting.provisioning.datasets import DatasetSpec
-from backend.forecasting.provisioning.engine import apply, plan_steps
 from backend.forecasting.tests.oracles.hostile_wire import (
     ENDPOINT,
     GONE,
@@ -28,12 +26,9 @@ from backend.forecasting.tests.support.commands import Result, call
 from backend.forecasting.tests.support.factories import (
     INSTANCE,
     PROJECT,
-    Google,
     assert_no_secret,
     column_reprs,
-    google_error,
     make_config,
-    make_dataset,
 )
 
 pytestmark = [
@@ -141,17 +136,6 @@ def test_reply__unreadable_says_what_was_asked_for(wire: HostileWire) -> None:
     assert result.error.startswith("Looking at connection projects/demo-project/")
     assert "the reply is not as Google documents it (ParseError: " in result.error
     assert wire.writes == []
-
-
-def test_write__whose_reply_cannot_be_read_is_looked_for_and_not_sent_again(
-    google: Google,
-) -> None:
-    """What a write did is then as unknown as when its reply is lost."""
-    google.bigquery.get_dataset.side_effect = [google_error(404, "Not found"), make_dataset()]
-    google.bigquery.create_dataset.side_effect = KeyError("datasetReference")
-    steps = plan_steps([DatasetSpec.from_config(make_config())], google)
-    apply(steps, google)
-    assert google.writes == ["create_dataset"]
 
 
 # Runs

@@ -34,6 +34,7 @@ from backend.forecasting.tests.support.factories import (
     make_table,
 )
 
+NO_RUNS = StartManualTransferRunsResponse()
 BUSY = google_error(503, "busy")
 TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
 
@@ -216,6 +217,26 @@ def test_start__given_up_after_four_attempts(google: Google) -> None:
     with pytest.raises(ApiError, match=r"^Starting a run failed: busy"):
         start_or_adopt_run(google, TRANSFER_NAME)
     assert google.transfers.start_manual_transfer_runs.call_count == 4
+
+
+def test_start__reply_that_cannot_be_read_is_looked_for_and_sent_once_more(google: Google) -> None:
+    under_way(google, [], [make_run("SUCCEEDED")])
+    google.transfers.start_manual_transfer_runs.side_effect = [
+        KeyError("runs"),
+        started(make_run()),
+    ]
+    assert start_or_adopt_run(google, TRANSFER_NAME) == (make_run(), False)
+
+
+@pytest.mark.parametrize("reply", [{"side_effect": KeyError("runs")}, {"return_value": NO_RUNS}])
+def test_start__reply_that_cannot_be_read_twice_is_told(
+    google: Google, reply: dict[str, Any]
+) -> None:
+    under_way(google, [], [make_run("SUCCEEDED")])
+    google.transfers.start_manual_transfer_runs.configure_mock(**reply)
+    with pytest.raises(ApiError, match=r"^Starting a run failed: the reply is not as Google"):
+        start_or_adopt_run(google, TRANSFER_NAME)
+    assert google.transfers.start_manual_transfer_runs.call_count == 2
 
 
 def test_start__refusal_is_not_looked_for(google: Google) -> None:

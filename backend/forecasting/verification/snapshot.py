@@ -14,7 +14,8 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, Transfer
 from ..conf import Config
 from ..errors import ForecastingError, UnreachableError
 from ..google.clients import Clients
-from ..google.errors import google_errors, text_of
+from ..google.errors import reading
+from ..google.replies import text_of
 from ..loading.day_sums import BothSides, sum_up_both_sides
 from ..loading.queries import Answer, run_query
 from ..loading.runs import list_runs
@@ -132,7 +133,7 @@ def take_snapshot(
     Raises UnreachableError where nothing can be asked at all.
     """
     seen = look_at_resources(config, clients, now)
-    with google_errors("Reading what Google answered", clients):
+    with reading("Reading what Google answered", clients):
         answer = _see_data(seen, clients)
         return replace(
             seen,
@@ -155,7 +156,7 @@ def look_at_resources(config: Config, clients: Clients, now: datetime) -> Snapsh
         partial(observe_scheduled_queries, clients, config.parent, name),
     )
     runs = _see_runs(clients, schedules)
-    with google_errors("Reading what Google answered", clients):
+    with reading("Reading what Google answered", clients):
         window = expected_window(config, runs, now)
     return Snapshot(
         config=config,
@@ -187,7 +188,7 @@ def succeeded_runs(runs: Sequence[TransferRun] | Unseen) -> list[TransferRun]:
 def see(clients: Clients, doing: str, look: Callable[[], T]) -> T | Unseen:
     """What a look finds, or why it found nothing. Raises UnreachableError as take_snapshot does."""
     try:
-        with google_errors(doing, clients):
+        with reading(doing, clients):
             return look()
     except UnreachableError:
         raise

@@ -7,7 +7,7 @@ from typing import Any
 from ..conf import Config
 from ..errors import ApiError, ForecastingError, VerificationFailed
 from ..google.clients import Clients
-from ..google.errors import UNREADABLE, text_of
+from ..google.replies import UnreadableReplyError, readable
 from .data_checks import check_data, check_runs
 from .findings import Finding, FindingStatus, count_findings, count_things
 from .reconciliation import check_source
@@ -94,11 +94,8 @@ def check_snapshot(snapshot: Snapshot) -> tuple[Finding, ...]:
     Raises ApiError where a reply that was read turns out not to be as documented.
     """
     try:
-        return tuple(finding for check in _CHECKS for finding in check(snapshot))
-    except UNREADABLE as error:
         # Some fields of a reply are read only when they are looked at.
-        raise ApiError(
-            "Checking failed: a reply is not as Google documents it "
-            f"({type(error).__name__}: {text_of(error)}); run it again, and with --traceback if it "
-            "stays so."
-        ) from error
+        with readable():
+            return tuple(finding for check in _CHECKS for finding in check(snapshot))
+    except UnreadableReplyError as error:
+        raise ApiError(f"Checking failed: {error}") from error

@@ -8,13 +8,11 @@ from functools import partial
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
-from google.auth.exceptions import GoogleAuthError
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from ...conf import SECONDS, SETTINGS, SWITCH, Config, Setting, load_config
 from ...errors import ForecastingError, printable
 from ...google.clients import Clients, make_clients
-from ...google.errors import explain_credentials
 from ...outcome import Mode, Outcome
 from ...output.text import describe_applied, describe_plans, describe_slice
 from ...provisioning.plan import Plan
@@ -75,10 +73,7 @@ class PipelineCommand(BaseCommand):
 
     def clients(self, config: Config) -> Clients:
         """Google's clients, which from now on have until --timeout."""
-        try:
-            clients = make_clients(config)
-        except GoogleAuthError as error:
-            raise explain_credentials(error) from error
+        clients = make_clients(config)
         clients.deadline.start(self.timeout)
         return clients
 

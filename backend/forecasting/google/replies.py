@@ -1,0 +1,70 @@
+"""What Google's clients raise, and what stands in it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from google.api_core import exceptions
+from google.auth import exceptions as auth_exceptions
+from google.protobuf import json_format, message
+
+GOOGLE_ERRORS = (
+    exceptions.GoogleAPICallError,
+    exceptions.RetryError,
+    auth_exceptions.GoogleAuthError,
+    requests.exceptions.RequestException,
+    TimeoutError,
+)
+"""All that Google's clients raise for a refusal, missing credentials or a failing network."""
+
+_UNREADABLE = (
+    json_format.Error,
+    message.Error,
+    AttributeError,
+    LookupError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+
+
+class UnreadableReplyError(Exception):
+    """A reply that is not as Google documents it; the text says what its reader met."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            "the reply is not as Google documents it "
+            f"({type(error).__name__}: {text_of(error)}); run it again, and with --traceback if it "
+            "stays so."
+        )
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Turn what an undocumented reply makes of the block into an UnreadableReplyError.
+
+    Google's clients trust a reply, be it a proxy's, so they raise whatever Python happens to meet
+    in it, often only when a field is looked at. A bug of ours looks just the same: around a write
+    this stands for the call of the client alone.
+    """
+    try:
+        yield
+    except GOOGLE_ERRORS:
+        # Some are a ValueError as well.
+        raise
+    except _UNREADABLE as error:
+        raise UnreadableReplyError(error) from error
+
+
+def text_of(error: Exception) -> str:
+    """Google's own words without the request line, markup and length that surround them."""
+    text = str(getattr(error, "message", None) or error)
+    text = re.sub(r"^(?:GET|POST|PUT|PATCH|DELETE) \S+: ", "", text)
+    text = without_login(" ".join(re.sub(r"<[^>]*>", " ", text).split()).rstrip("."))
+    return text if len(text) <= 600 else f"{text[:600]} ..."
+
+
+def without_login(text: str) -> str:
+    """PostgreSQL's words, as Google passes them on, without the user, which is a secret's value."""
+    return re.sub(r'\b(user|role) "[^"]*"', r'\1 "***"', text)
