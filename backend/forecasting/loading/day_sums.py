@@ -11,13 +11,13 @@ from google.cloud import bigquery
 from ..conf import Config
 from ..database.source import read_source
 from ..google.clients import Clients
+from ..google.queries import run_query
 from ..sql.queries import (
     render_federated_by_day,
     render_source_by_day,
     render_table_by_day,
     with_days,
 )
-from .queries import run_query
 
 _TOLERANCE = 1e-9
 """Relative. A change of less than a billionth of a day's sum is not seen."""

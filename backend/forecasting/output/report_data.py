@@ -16,7 +16,7 @@ from ..conf import Config
 from ..database.source import why_out_of_reach
 from ..errors import printable
 from ..google.clients import Clients
-from ..loading.queries import run_query
+from ..google.queries import run_query
 from ..sql.queries import render_report_data
 from ..training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
 from ..verification.snapshot import Snapshot, Unseen, Window, see

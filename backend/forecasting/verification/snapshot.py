@@ -15,9 +15,9 @@ from ..conf import Config
 from ..errors import ForecastingError, UnreachableError
 from ..google.clients import Clients
 from ..google.errors import reading
+from ..google.queries import Answer, run_query
 from ..google.replies import text_of
 from ..loading.day_sums import BothSides, sum_up_both_sides
-from ..loading.queries import Answer, run_query
 from ..loading.runs import list_runs
 from ..provisioning.connections import observe_connection
 from ..provisioning.datasets import DatasetSpec

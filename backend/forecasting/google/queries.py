@@ -1,4 +1,4 @@
-"""The queries of the verification: read only, bounded in bytes and time."""
+"""Queries that read only, bounded in bytes and time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from ..google.clients import Clients
+from .clients import Clients
 
 MAX_BYTES_BILLED = 200 * 10**9
 """The most that one query may bill: twice the largest table that Vertex AI takes."""
