@@ -1,36 +1,94 @@
 """What usually stands behind a failure of Google's, by what its text says."""
 
-# Likely causes by a stable fragment of Google's text, which may be reworded at any time
-# (procedural-language, @@error.message). First match wins.
-_CAUSES = (
+import re
+
+_REACH = (
+    "BigQuery cannot reach the instance: if its connection is new, a granted roles/cloudsql.client "
+    "takes minutes to act, so run this again then; else grant it to the connection's service "
+    "account, check that the instance runs and its name, and with private IP enable its private "
+    "path for Google Cloud services"
+)
+_LOADS = "the account that the load runs as"
+
+# By a regular expression for a stable fragment of Google's or PostgreSQL's text, which may be
+# reworded at any time (procedural-language, @@error.message). First match wins: what PostgreSQL
+# says of itself comes before what Google says around it, and what names its reason before what
+# leaves it open.
+_POSTGRESQL = (
+    (
+        'database "[^"]*" does not exist',
+        "the instance has no such database: correct FORECASTING_SOURCE_DATABASE and run "
+        "bq_setup_etl again",
+    ),
+    (
+        'role "[^"]*" does not exist',
+        "the instance has no such PostgreSQL user: make it with the script of `bq_setup_etl "
+        "--print-role-sql`, or correct the secret that names it",
+    ),
+    (
+        "prepare statement failed.*does not exist",
+        "the source query names what the source database does not have: run `python manage.py "
+        "migrate` there, and check FORECASTING_SOURCE_DATABASE and the FORECASTING_ settings that "
+        "name the models' fields",
+    ),
     (
         "password authentication failed",
         "the connection's user or password is wrong: put the right ones into Secret Manager and "
         "run bq_setup_etl again",
     ),
     (
-        "Missing credentials",
-        "the connection has lost its credential: run bq_setup_etl again",
+        "no pg_hba.conf entry",
+        "PostgreSQL lets this user in neither from there nor without encryption: allow it in "
+        "pg_hba.conf, or on Cloud SQL in the instance's network and SSL settings",
     ),
     (
-        "Connect to PostgreSQL server failed",
-        "BigQuery cannot reach the instance: grant roles/cloudsql.client to the connection's "
-        "service account, check the instance's name and that it runs, and with private IP enable "
-        "its private path for Google Cloud services",
+        "too many connections for",
+        "all sessions that the connection's PostgreSQL user may have are taken: let other loads "
+        "end and run it again, or raise the role's CONNECTION LIMIT",
     ),
     (
-        "connections.use",
-        "the account that the load runs as lacks roles/bigquery.connectionUser on the connection",
+        "too many clients already|remaining connection slots are reserved",
+        "all of PostgreSQL's sessions are taken: run it again when fewer are open, or raise "
+        "max_connections",
+    ),
+    (
+        "conflict with recovery",
+        "the replica that is read took in changes that the query still needed: run it again, or "
+        "set hot_standby_feedback or a longer max_standby_streaming_delay on the replica",
+    ),
+    (
+        "out of memory",
+        "PostgreSQL had too little memory for the source query: lower the role's work_mem, read "
+        "fewer days at once (FORECASTING_REFRESH_DAYS), or give the instance more",
+    ),
+    (
+        "temporary file size exceeds",
+        "the source query sorts more on disk than temp_file_limit allows: raise it for the "
+        "connection's role, or read fewer days at once (FORECASTING_REFRESH_DAYS)",
+    ),
+    (
+        "No space left on device",
+        "the disk of the PostgreSQL instance is full: enlarge it, then run it again",
+    ),
+    (
+        "permission denied for schema",
+        "the connection's PostgreSQL user may not use the schema of the tables: run the script of "
+        "`bq_setup_etl --print-role-sql` again",
     ),
     (
         "permission denied for",
-        "the connection's PostgreSQL user may not read a table of the source query: grant it "
-        "SELECT",
+        "the connection's PostgreSQL user may not read a table of the source query: run the script "
+        "of `bq_setup_etl --print-role-sql` again, or grant it SELECT",
     ),
     (
-        "OID =",
-        "the source query returns a PostgreSQL type that BigQuery refuses: cast the column in "
-        "source_query.sql",
+        "would be affected by row-level security",
+        "a row level security policy hides rows from the connection's PostgreSQL user: give that "
+        "role a policy that shows all rows of the table, or BYPASSRLS",
+    ),
+    (
+        "lock timeout",
+        "a table was locked for too long, as by a migration under way: run it again when that has "
+        "ended",
     ),
     (
         "statement timeout",
@@ -41,6 +99,7 @@ _CAUSES = (
         "terminating connection",
         "PostgreSQL ended the session, as it does when it restarts or fails over: run it again",
     ),
+    ("Connect to PostgreSQL server failed", _REACH),
     (
         "server closed the connection",
         "PostgreSQL went away while the load read from it, as it does when it restarts or fails "
@@ -50,10 +109,26 @@ _CAUSES = (
         "the database system is",
         "PostgreSQL was starting, stopping or recovering: run it again",
     ),
+)
+
+_GOOGLE = (
+    (
+        "Missing credentials",
+        "the connection has lost its credential: run bq_setup_etl again",
+    ),
+    ("Failed to connect to PostgreSQL database", _REACH),
+    (
+        "Failed to fetch row from PostgreSQL",
+        "PostgreSQL failed while the load read from it: the text above says why; run it again",
+    ),
+    (
+        "OID =",
+        "the source query returns a PostgreSQL type that BigQuery refuses: cast the column in "
+        "source_query.sql",
+    ),
     (
         "prepare statement failed",
-        "the source query does not fit the source database: run `python manage.py migrate` there "
-        "and check FORECASTING_SOURCE_DATABASE",
+        "PostgreSQL refuses the source query for the reason that it gives above",
     ),
     (
         "is not consistent with Destination dataset",
@@ -62,6 +137,11 @@ _CAUSES = (
     (
         "Not found: Connection",
         "the connection is missing or in another location: run bq_setup_etl again",
+    ),
+    (
+        "Not found: Dataset",
+        "there is no such dataset in that location: check FORECASTING_DATASET and "
+        "FORECASTING_LOCATION, and run bq_setup where it is missing",
     ),
     (
         "Not found: Table",
@@ -73,18 +153,18 @@ _CAUSES = (
         "bq_setup_etl again",
     ),
     (
-        "getAccessToken",
-        "Google's transfer agent may not act as the service account: grant it "
-        "roles/iam.serviceAccountTokenCreator on that account",
-    ),
-    (
         "Could not serialize access",
         "another job changed the training table at the same time: run it again",
     ),
     (
-        "Failed to find a valid credential",
-        "a scheduled query of a person needs that person's consent: set "
-        "FORECASTING_SERVICE_ACCOUNT to a service account and run this again",
+        "streaming buffer",
+        "somebody streamed rows into the training table, and BigQuery changes none of them for up "
+        "to 90 minutes: stop what streams into it, wait, and run it again",
+    ),
+    (
+        "row access polic",
+        f"a row access policy on the training table hides rows: {_LOADS} needs one whose filter is "
+        "TRUE, or remove the policies",
     ),
     (
         "requested service account name",
@@ -92,14 +172,56 @@ _CAUSES = (
         "roles/iam.serviceAccountUser on it",
     ),
     (
-        "service account is not found",
-        "Google's transfer agent is missing: run `gcloud services enable "
-        "bigquerydatatransfer.googleapis.com` again, and this a few minutes later",
-    ),
-    (
         "without taking ownership",
         "somebody else owns the scheduled query: set FORECASTING_SERVICE_ACCOUNT to take it over, "
         "or let its owner run this command",
+    ),
+)
+
+_CONSENT = (
+    "a scheduled query of a person needs that person's consent: set FORECASTING_SERVICE_ACCOUNT to "
+    "a service account (recommended), or give the consent by scheduling any query once in the "
+    "BigQuery console, and run this again"
+)
+_AGENT = (
+    "Google's transfer agent is missing: run `gcloud services enable "
+    "bigquerydatatransfer.googleapis.com` again, and this a few minutes later"
+)
+
+# No role of whoever asks is the cure of these, though some are told as a lack of permission.
+_CIRCUMSTANCES = (
+    (
+        "getAccessToken",
+        "Google's transfer agent may not act as the service account: grant it "
+        "roles/iam.serviceAccountTokenCreator on that account",
+    ),
+    ("Failed to find a valid credential", _CONSENT),
+    ("'version_info' or 'service_account_name' must be specified", _CONSENT),
+    ("service account is not found", _AGENT),
+    ("Precondition check failed", _AGENT),
+    (
+        "VPC Service Controls|prohibited by organization's policy",
+        "a service perimeter of the organisation forbids it: run it from inside the perimeter, or "
+        "let its administrators allow it (they find it by the identifier above)",
+    ),
+    (
+        "fineGrainedGet|fine-grained reader",
+        "a policy tag protects a column of the training table: grant "
+        "roles/datacatalog.categoryFineGrainedReader on it to whoever reads the column, or take "
+        "the tag off",
+    ),
+    (
+        "billingNotEnabled|Billing has not been enabled",
+        "the project has no billing account, and the sandbox allows neither DML nor scheduled "
+        "queries: link one",
+    ),
+)
+
+# Where nothing above says more.
+_REFUSALS = (
+    (
+        "connections.use",
+        f"{_LOADS} lacks roles/bigquery.connectionUser on the connection",
     ),
     (
         "The caller does not have permission",
@@ -108,13 +230,25 @@ _CAUSES = (
     ),
     (
         "Access Denied",
-        "the account that the load runs as lacks a permission: it needs roles/bigquery.jobUser, "
-        "roles/bigquery.dataEditor on the dataset and roles/bigquery.connectionUser on the "
-        "connection",
+        f"{_LOADS} lacks a permission: it needs roles/bigquery.jobUser, roles/bigquery.dataEditor "
+        "on the dataset and roles/bigquery.connectionUser on the connection",
     ),
 )
 
 
+CAUSES = (*_CIRCUMSTANCES, *_POSTGRESQL, *_GOOGLE, *_REFUSALS)
+"""Every known (pattern, cause with its cure), in the order in which they are tried."""
+
+
 def likely_cause(message: str) -> str:
     """What usually stands behind such a failure and what to do; empty for an unknown one."""
-    return next((cause for fragment, cause in _CAUSES if fragment in message), "")
+    return _first_match(CAUSES, message)
+
+
+def circumstance(message: str) -> str:
+    """The likely cause of a refusal that no role of the caller would cure; empty for others."""
+    return _first_match(_CIRCUMSTANCES, message)
+
+
+def _first_match(table: tuple[tuple[str, str], ...], message: str) -> str:
+    return next((cause for pattern, cause in table if re.search(pattern, message)), "")

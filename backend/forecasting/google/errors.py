@@ -14,7 +14,7 @@ from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 
 from ..errors import ApiError, ForecastingError, UnreachableError
-from .causes import likely_cause
+from .causes import circumstance, likely_cause
 from .clients import Clients, explain_credentials
 from .replies import GOOGLE_ERRORS, UnreadableReplyError, readable, text_of
 from .waiting import GivenUpError
@@ -177,13 +177,13 @@ def _explain_refusal(
     error: exceptions.GoogleAPICallError, doing: str, clients: Clients
 ) -> ApiError:
     reason, text = reason_of(error), text_of(error)
-    if reason == "BILLING_DISABLED":
+    if reason in ("BILLING_DISABLED", "billingNotEnabled"):
         return ApiError(
             f"{doing} failed: billing is off for project {clients.project}; link a billing account "
             f"with `gcloud billing projects link {clients.project} --billing-account ACCOUNT`."
         )
     permission = str((error.metadata or {}).get("permission", "")) or _permission_in(text)
-    if not permission:
+    if not permission or circumstance(text):
         return ApiError(f"{doing} was refused: {text} ({_code(error)}).{_cause(error)}")
     role = next((role for start, role in _ROLES.items() if permission.startswith(start)), "")
     return ApiError(

@@ -280,7 +280,8 @@ def test_failure__over_grpc(google: Google) -> None:
     assert explained(google, error) == (
         f"{DOING} failed: Failed to find a valid credential (HTTP 400).\nLikely cause: a scheduled "
         "query of a person needs that person's consent: set FORECASTING_SERVICE_ACCOUNT to a "
-        "service account and run this again."
+        "service account (recommended), or give the consent by scheduling any query once in the "
+        "BigQuery console, and run this again."
     )
 
 

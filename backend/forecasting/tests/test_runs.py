@@ -38,107 +38,9 @@ NO_RUNS = StartManualTransferRunsResponse()
 BUSY = google_error(503, "busy")
 TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
 
+
 # Google's texts (facts: scheduling-queries, cloud-sql-federated-queries and public reports), and
 # what a likely cause has to name.
-FAILURES = (
-    (
-        "Error code 9 : Dataset specified in the query ('') is not consistent with Destination "
-        "dataset 'intelligence'.",
-        "run bq_setup_etl again to clear it",
-    ),
-    (
-        "Error code 5 : Authentication failure: User Id not found. Error code: INVALID_USERID.",
-        "FORECASTING_SERVICE_ACCOUNT",
-    ),
-    (
-        "Error 400: DTS service agent needs iam.serviceAccounts.getAccessToken permission or "
-        "[loader@demo-project.iam.gserviceaccount.com] doesn't exist.",
-        "roles/iam.serviceAccountTokenCreator",
-    ),
-    (
-        "P4 service account needs iam.serviceAccounts.getAccessToken permission.",
-        "roles/iam.serviceAccountTokenCreator",
-    ),
-    (
-        "Invalid table-valued function EXTERNAL_QUERY Connect to PostgreSQL server failed: server "
-        "closed the connection unexpectedly This probably means the server terminated abnormally "
-        "before or while processing the request.",
-        "roles/cloudsql.client",
-    ),
-    (
-        "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. "
-        'Error: FATAL: password authentication failed for user "reader".',
-        "put the right ones into Secret Manager",
-    ),
-    (
-        "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. "
-        'prepare statement failed. Error: ERROR: column "risk_dimensions" does not exist',
-        "manage.py migrate",
-    ),
-    (
-        "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. "
-        "prepare statement failed. Error: ERROR: permission denied for table events_event",
-        "grant it SELECT",
-    ),
-    (
-        "Invalid table-valued function EXTERNAL_QUERY Failed to prepare or execute the query: "
-        "prepare statement failed. "
-        "Error: ERROR: server closed the connection unexpectedly This probably means the server",
-        "went away while the load read",
-    ),
-    (
-        "Invalid table-valued function EXTERNAL_QUERY Failed to prepare or execute the query: "
-        "prepare statement failed. "
-        "Error: ERROR: terminating connection due to administrator command",
-        "PostgreSQL ended the session",
-    ),
-    (
-        "Invalid table-valued function EXTERNAL_QUERY Failed to prepare or execute the query: "
-        "prepare statement failed. "
-        "Error: ERROR: canceling statement due to statement timeout",
-        "longer than the connection",
-    ),
-    (
-        "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. "
-        "Error: FATAL: the database system is in recovery mode",
-        "starting, stopping or recovering",
-    ),
-    (
-        "Access Denied: Connection projects/demo-project/locations/us-central1/connections/c: User "
-        "does not have bigquery.connections.use permission for connection c.",
-        "roles/bigquery.connectionUser",
-    ),
-    (
-        "Missing credentials on Cloud SQL connection: "
-        "projects/demo-project/locations/us-central1/connections/postgresql-conn",
-        "lost its credential",
-    ),
-    (
-        "Invalid table-valued function external_query Postgres type (OID = 2950) isn't supported "
-        "now at [1:15]",
-        "cast the column",
-    ),
-    (
-        "Not found: Connection projects/demo-project/locations/us-central1/connections/c",
-        "missing or in another location",
-    ),
-    (
-        "Not found: Table demo-project:intelligence.entity_risk_training_data was not found in "
-        "location us-central1",
-        "run bq_setup, then this again",
-    ),
-    (
-        "Could not serialize access to table demo-project:intelligence.t due to concurrent update",
-        "run it again",
-    ),
-    (
-        "Access Denied: Table demo-project:intelligence.t: User does not have permission to query "
-        "table demo-project:intelligence.t",
-        "roles/bigquery.dataEditor",
-    ),
-)
-
-
 def under_way(google: Google, *answers: Any) -> None:
     """What each look for runs that are pending or running finds."""
     google.transfers.list_transfer_runs.side_effect = list(answers)
@@ -345,7 +247,7 @@ def test_result__of_a_run_that_did_not_succeed_has_googles_words(
 
 
 def test_result__shows_no_user_of_the_connection(google: Google, config: Config) -> None:
-    message = FAILURES[5][0]
+    message = 'Error: FATAL: password authentication failed for user "reader"'
     run = make_run("FAILED", error_status={"code": 3, "message": message})
     result = result_of(google, config, run)
     assert result.error == message.replace("reader", "***")
@@ -370,16 +272,6 @@ def test_run__that_succeeded_has_an_empty_status_though_it_is_truthy() -> None:
 @pytest.mark.filterwarnings("ignore:Unrecognized TransferState")
 def test_state__that_this_client_does_not_know_is_a_number() -> None:
     assert state_of(TransferRun(state=99)) == "99"
-
-
-@pytest.mark.parametrize(("text", "named"), FAILURES, ids=lambda text: text[:30])
-def test_cause__of_each_of_googles_texts(text: str, named: str) -> None:
-    assert named in likely_cause(text)
-
-
-@pytest.mark.parametrize("text", ["", "Syntax error: Unexpected identifier at [1:1]"])
-def test_cause__of_anything_else_is_not_guessed(text: str) -> None:
-    assert likely_cause(text) == ""
 
 
 # List

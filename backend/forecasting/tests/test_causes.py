@@ -1,0 +1,269 @@
+"""Each of the texts that Google and PostgreSQL are known to fail with, and its cure."""
+
+import pytest
+
+from backend.forecasting.google.causes import likely_cause
+from backend.forecasting.google.errors import explain
+from backend.forecasting.google.replies import without_login
+from backend.forecasting.tests.support.factories import Google, google_error, grpc_error
+
+CONNECT = "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. "
+PREPARE = (
+    "Invalid table-valued function EXTERNAL_QUERY Failed to prepare or execute the query: "
+    "prepare statement failed. Error: ERROR: "
+)
+FAILURES = (
+    (
+        "Error code 9 : Dataset specified in the query ('') is not consistent with Destination "
+        "dataset 'intelligence'.",
+        "run bq_setup_etl again to clear it",
+    ),
+    (
+        "Error code 5 : Authentication failure: User Id not found. Error code: INVALID_USERID.",
+        "FORECASTING_SERVICE_ACCOUNT",
+    ),
+    (
+        "Error 400: DTS service agent needs iam.serviceAccounts.getAccessToken permission or "
+        "[loader@demo-project.iam.gserviceaccount.com] doesn't exist.",
+        "roles/iam.serviceAccountTokenCreator",
+    ),
+    (
+        "P4 service account needs iam.serviceAccounts.getAccessToken permission.",
+        "roles/iam.serviceAccountTokenCreator",
+    ),
+    (
+        "Invalid table-valued function EXTERNAL_QUERY Connect to PostgreSQL server failed: server "
+        "closed the connection unexpectedly This probably means the server terminated abnormally "
+        "before or while processing the request.",
+        "roles/cloudsql.client",
+    ),
+    (
+        CONNECT + 'Error: FATAL: password authentication failed for user "reader".',
+        "put the right ones into Secret Manager",
+    ),
+    (
+        CONNECT + 'prepare statement failed. Error: ERROR: column "risk_dimensions" does not exist',
+        "manage.py migrate",
+    ),
+    (
+        CONNECT
+        + "prepare statement failed. Error: ERROR: permission denied for table events_event",
+        "grant it SELECT",
+    ),
+    (
+        PREPARE + "server closed the connection unexpectedly This probably means the server",
+        "went away while the load read",
+    ),
+    (
+        PREPARE + "terminating connection due to administrator command",
+        "PostgreSQL ended the session",
+    ),
+    (
+        PREPARE + "canceling statement due to statement timeout",
+        "longer than the connection",
+    ),
+    (
+        CONNECT + "Error: FATAL: the database system is in recovery mode",
+        "starting, stopping or recovering",
+    ),
+    (
+        "Access Denied: Connection projects/demo-project/locations/us-central1/connections/c: User "
+        "does not have bigquery.connections.use permission for connection c.",
+        "roles/bigquery.connectionUser",
+    ),
+    (
+        "Missing credentials on Cloud SQL connection: "
+        "projects/demo-project/locations/us-central1/connections/postgresql-conn",
+        "lost its credential",
+    ),
+    (
+        "Invalid table-valued function external_query Postgres type (OID = 2950) isn't supported "
+        "now at [1:15]",
+        "cast the column",
+    ),
+    (
+        "Not found: Connection projects/demo-project/locations/us-central1/connections/c",
+        "missing or in another location",
+    ),
+    (
+        "Not found: Table demo-project:intelligence.entity_risk_training_data was not found in "
+        "location us-central1",
+        "run bq_setup, then this again",
+    ),
+    (
+        "Could not serialize access to table demo-project:intelligence.t due to concurrent update",
+        "run it again",
+    ),
+    (
+        "Access Denied: Table demo-project:intelligence.t: User does not have permission to query "
+        "table demo-project:intelligence.t",
+        "roles/bigquery.dataEditor",
+    ),
+    (
+        CONNECT + 'Error: FATAL: database "venezuela" does not exist',
+        "FORECASTING_SOURCE_DATABASE",
+    ),
+    (
+        CONNECT + 'Error: FATAL: role "bigquery_reader" does not exist',
+        "no such PostgreSQL user",
+    ),
+    (
+        CONNECT
+        + 'Error: FATAL: no pg_hba.conf entry for host "10.1.2.3", user "reader", no encryption',
+        "network and SSL settings",
+    ),
+    (
+        CONNECT + "Error: FATAL: sorry, too many clients already",
+        "raise max_connections",
+    ),
+    (
+        CONNECT + "Error: FATAL: remaining connection slots are reserved for others",
+        "raise max_connections",
+    ),
+    (
+        CONNECT + 'Error: FATAL: too many connections for role "reader"',
+        "CONNECTION LIMIT",
+    ),
+    (
+        CONNECT + "Error: could not connect to server: Connection timed out",
+        "takes minutes to act",
+    ),
+    (
+        PREPARE + "canceling statement due to conflict with recovery",
+        "hot_standby_feedback",
+    ),
+    (
+        PREPARE + "canceling statement due to lock timeout",
+        "a migration under way",
+    ),
+    (
+        PREPARE + "out of memory",
+        "work_mem",
+    ),
+    (
+        PREPARE + "temporary file size exceeds temp_file_limit (1048576kB)",
+        "temp_file_limit",
+    ),
+    (
+        PREPARE + "could not write to file base/pgsql_tmp/1: No space left on device",
+        "enlarge it",
+    ),
+    (
+        PREPARE + "syntax error at or near FROM",
+        "for the reason that it gives",
+    ),
+    (
+        PREPARE + "permission denied for schema core",
+        "may not use the schema",
+    ),
+    (
+        PREPARE + "query would be affected by row-level security policy for table events_event",
+        "BYPASSRLS",
+    ),
+    (
+        "Error while reading data, error message: Failed to fetch row from PostgreSQL server. "
+        "Error: ERROR: division by zero",
+        "while the load read from it",
+    ),
+    (
+        "Precondition check failed.",
+        "transfer agent is missing",
+    ),
+    (
+        "BigQuery Data Transfer service account is not found, this could be fixed by re-enabling "
+        "BigQuery Data Transfer service API",
+        "transfer agent is missing",
+    ),
+    (
+        "Failed to find a valid credential. The request to create a transfer config is supposed to "
+        "contain an authorization code.",
+        "set FORECASTING_SERVICE_ACCOUNT",
+    ),
+    (
+        "The field 'version_info' or 'service_account_name' must be specified",
+        "set FORECASTING_SERVICE_ACCOUNT",
+    ),
+    (
+        "Billing has not been enabled for this project. DML queries are not allowed in the free "
+        "tier.",
+        "no billing account",
+    ),
+    (
+        "Access Denied: BigQuery BigQuery: User has neither fine-grained reader nor masked get "
+        'permission to get data protected by policy tag "pii : names" on column entity_id.',
+        "categoryFineGrainedReader",
+    ),
+    (
+        "Access Denied: User does not have required permission "
+        "datacatalog.categories.fineGrainedGet",
+        "categoryFineGrainedReader",
+    ),
+    (
+        "VPC Service Controls: Request is prohibited by organization's policy. "
+        "vpcServiceControlsUniqueIdentifier: Xf3",
+        "perimeter",
+    ),
+    (
+        "Access Denied: Dataset demo-project:intelligence: Request is prohibited by organization's "
+        "policy. vpcServiceControlsUniqueIdentifier: Xf3",
+        "perimeter",
+    ),
+    (
+        "Not found: Dataset demo-project:intelligence was not found in location US",
+        "FORECASTING_LOCATION",
+    ),
+    (
+        "UPDATE or DELETE statement over table demo-project.intelligence.t would affect rows in "
+        "the streaming buffer, which is not supported",
+        "up to 90 minutes",
+    ),
+    # The wording of this one is nowhere in writing.
+    (
+        "Access Denied: Table demo-project:intelligence.t: DML requires full access to the table, "
+        "which has row access policies",
+        "whose filter is TRUE",
+    ),
+)
+
+# The texts that name a permission or a refusal: the cure is not a role of whoever asks.
+REFUSALS = [
+    (text, named)
+    for text, named in FAILURES
+    if "ccess" in text.split()[0] or "getAccessToken" in text or "VPC" in text
+]
+
+
+@pytest.mark.parametrize(("text", "named"), FAILURES, ids=lambda text: text[:30])
+def test_cause__of_each_text_in_a_runs_message(text: str, named: str) -> None:
+    assert named in likely_cause(text)
+    assert likely_cause(without_login(text)) == likely_cause(text)
+
+
+@pytest.mark.parametrize(("text", "named"), FAILURES, ids=lambda text: text[:30])
+def test_cause__of_each_text_as_a_request_is_answered(
+    google: Google, text: str, named: str
+) -> None:
+    for error in (google_error(400, text), grpc_error("INVALID_ARGUMENT", text)):
+        assert named in str(explain(error, "Creating it", google))
+
+
+@pytest.mark.parametrize(("text", "named"), REFUSALS, ids=lambda text: text[:30])
+def test_cause__of_each_refusal_that_a_request_gets(google: Google, text: str, named: str) -> None:
+    for error in (google_error(403, text), grpc_error("PERMISSION_DENIED", text)):
+        message = str(explain(error, "Creating it", google))
+        assert named in message
+        assert message.count("--role") <= 1
+
+
+def test_cause__refusals_are_among_the_texts() -> None:
+    assert len(REFUSALS) >= 6
+
+
+def test_cause__of_billing_over_rest_names_how_to_link_an_account(google: Google) -> None:
+    error = google_error(403, "Billing has not been enabled", legacy_reason="billingNotEnabled")
+    assert "gcloud billing projects link demo-project" in str(explain(error, "Creating", google))
+
+
+@pytest.mark.parametrize("text", ["", "Syntax error: Unexpected identifier at [1:1]"])
+def test_cause__of_anything_else_is_not_guessed(text: str) -> None:
+    assert likely_cause(text) == ""
