@@ -22,6 +22,7 @@ from urllib3.exceptions import NewConnectionError
 
 from ..conf import Config
 from ..errors import UnreachableError
+from .logs import keep_messages_unlogged
 from .replies import GOOGLE_ERRORS, UnreadableReplyError, readable, text_of
 from .waiting import (
     BoundedAdapter,
@@ -98,6 +99,9 @@ class Clients:
     endpoint: str = ""
     pace: Pace = field(default=Pace(), kw_only=True)
     deadline: Deadline = field(default_factory=Deadline, compare=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        keep_messages_unlogged()
 
     @property
     def repeating(self) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from ..google.clients import WRITE_TRIES, Clients, tries_after
 from ..google.errors import google_errors, reading
 from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, readable, without_login
 from ..google.waiting import looks
-from ..provisioning.credentials import without_debug_logs
 
 UNDER_WAY = (TransferState.PENDING, TransferState.RUNNING)
 ENDED = (TransferState.SUCCEEDED, TransferState.FAILED, TransferState.CANCELLED)
@@ -47,7 +46,7 @@ class RunResult:
 
 def start_or_adopt_run(clients: Clients, config_name: str) -> tuple[TransferRun, bool]:
     """A run that is already pending or running (then True), else a new one for now."""
-    with google_errors("Starting a run", clients), without_debug_logs():
+    with google_errors("Starting a run", clients):
         found = _run_under_way(clients, config_name)
         if found is not None:
             return found, True
@@ -57,8 +56,7 @@ def start_or_adopt_run(clients: Clients, config_name: str) -> tuple[TransferRun,
 def list_runs(clients: Clients, config_name: str) -> list[TransferRun]:
     """The runs that Google remembers (90 days), newest first."""
     request = ListTransferRunsRequest(parent=config_name, page_size=200)
-    # How a login failed is part of a run, and names the user.
-    with without_debug_logs(), readable():
+    with readable():
         runs: Iterable[TransferRun] = clients.transfers.list_transfer_runs(
             request, **clients.repeating
         )
@@ -84,7 +82,7 @@ def wait_for_run(
     """
     for number in looks(timeout, clients.pace.first_look):
         if number > 1:
-            with reading(f"Looking at run {run.name}", clients), without_debug_logs():
+            with reading(f"Looking at run {run.name}", clients):
                 run = clients.transfers.get_transfer_run(name=run.name, **clients.repeating)
         on_look(run)
         if run.state in ENDED:

@@ -24,7 +24,6 @@ from ..output.page import Page, make_page
 from ..output.report_data import ReportData, read_report_data
 from ..output.svg import load_libraries
 from ..output.text import describe_run
-from ..provisioning.credentials import without_debug_logs
 from ..provisioning.scheduled_queries import observe_scheduled_queries
 from ..sql.queries import load_name
 from ..verification.snapshot import Snapshot, Unseen
@@ -167,7 +166,7 @@ def _look_at_run() -> RunStatus:
     name = str(cache.get(_WATCHED) or "")
     config = load_config()
     clients = make_clients(config)
-    with reading("Looking at the run", clients), without_debug_logs():
+    with reading("Looking at the run", clients):
         run = clients.transfers.get_transfer_run(name=name, **clients.repeating)
     if run.state in UNDER_WAY:
         return _describe_progress(run)

@@ -14,7 +14,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from ..conf import Config
 from ..google.clients import Clients
 from ..google.replies import readable
-from .credentials import Credential, without_debug_logs
+from .credentials import Credential
 from .plan import Change, Plan, Resource, differences
 
 _CREDENTIAL = re.compile(r"\[credential: ([^\]]*)\]")
@@ -79,7 +79,7 @@ class ConnectionSpec(Resource[Connection]):
         )
 
     def create(self, clients: Clients) -> Connection:
-        with without_debug_logs(), readable():
+        with readable():
             return clients.connections.create_connection(
                 parent=self.parent,
                 connection_id=self.connection_id,
@@ -94,7 +94,7 @@ class ConnectionSpec(Resource[Connection]):
         (connection.proto, UpdateConnection).
         """
         properties = [path for field, path in _PROPERTIES.items() if field in plan.fields]
-        with without_debug_logs(), readable():
+        with readable():
             return clients.connections.update_connection(
                 name=self.name,
                 connection=self._message(_record(observed.description, self.credential.versions)),

@@ -1,8 +1,5 @@
 """The PostgreSQL user and password: from Secret Manager into the connection, and nowhere else."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -49,20 +46,9 @@ def read_credential(clients: Clients, config: Config) -> Credential:
     )
 
 
-@contextmanager
-def without_debug_logs() -> Iterator[None]:
-    """Keep a credential out of the logs: Google's clients log whole messages at DEBUG."""
-    before = logging.root.manager.disable
-    logging.disable(max(before, logging.DEBUG))
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
 def _read_secret(clients: Clients, config: Config, name: str) -> _SecretValue:
     path = f"projects/{config.project}/secrets/{name}/versions/latest"
-    with reading(f"Reading secret {name}", clients), without_debug_logs():
+    with reading(f"Reading secret {name}", clients):
         try:
             reply = clients.secrets.access_secret_version(name=path, **clients.repeating)
         except (NotFound, BadRequest) as error:

@@ -1,7 +1,9 @@
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from google.cloud.bigquery_connection_v1.services.connection_service.transports import rest
 from google.cloud.bigquery_connection_v1.types import Connection
 
 from backend.forecasting.conf import Config
@@ -225,7 +227,7 @@ def test_spec__and_its_plans_show_no_secret(spec: ConnectionSpec) -> None:
 
 
 def test_write__over_rest_sends_the_credential_and_logs_nothing_of_it(
-    spec: ConnectionSpec, log: Callable[[], str]
+    spec: ConnectionSpec, log: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clients = RestConnections(PROJECT, "us-central1", anonymous(), "http://127.0.0.1:1")
     found = make_connection(has_credential=False)
@@ -236,6 +238,7 @@ def test_write__over_rest_sends_the_credential_and_logs_nothing_of_it(
         assert credential == {"username": USER, "password": PASSWORD}
     assert_no_secret(log())
     # The same request without our guard: Google's clients do log what they send.
+    monkeypatch.setattr(logging.getLogger(rest.__name__), "filters", [])
     clients.connections.create_connection(
         parent=PARENT, connection_id="c", connection=spec._message("")
     )

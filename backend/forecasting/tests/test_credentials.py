@@ -1,18 +1,15 @@
-import logging
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from backend.forecasting.conf import Config
-from backend.forecasting.errors import ApiError, ForecastingError, MissingPrerequisiteError
+from backend.forecasting.errors import ApiError, MissingPrerequisiteError
 from backend.forecasting.google.errors import ApiDisabledError
 from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.provisioning.credentials import (
     Credential,
     read_credential,
-    without_debug_logs,
 )
 from backend.forecasting.tests.support.factories import (
     PASSWORD,
@@ -177,47 +174,3 @@ def test_credential__is_not_in_its_repr(google: Google, config: Config) -> None:
     assert VERSIONS in shown
     assert USER not in shown
     assert PASSWORD not in shown
-
-
-def test_credential__google_logging_it_at_debug_writes_nothing(
-    google: Google, config: Config, log: Callable[[], str]
-) -> None:
-    access = secret_versions()
-
-    def log_and_access(**request: Any) -> Any:
-        reply = access(**request)
-        logging.getLogger("google.cloud.secretmanager_v1").debug("Received %s", reply)
-        return reply
-
-    google.secrets.access_secret_version.side_effect = log_and_access
-    read_credential(google, config)
-    assert log() == ""
-    log_and_access(name=f"projects/{PROJECT}/secrets/POSTGRES_USER/versions/latest")
-    assert USER in log()
-
-
-def test_without_debug_logs__lets_everything_else_through(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    with without_debug_logs():
-        logging.getLogger("any").info("shown")
-        logging.getLogger("any").debug("hidden")
-    logging.getLogger("any").debug("shown again")
-    assert [record.message for record in caplog.records] == ["shown", "shown again"]
-
-
-def test_without_debug_logs__keeps_a_stricter_setting() -> None:
-    logging.disable(logging.WARNING)
-    try:
-        with without_debug_logs():
-            assert logging.root.manager.disable == logging.WARNING
-        assert logging.root.manager.disable == logging.WARNING
-    finally:
-        logging.disable(logging.NOTSET)
-
-
-def test_without_debug_logs__ends_with_an_error(google: Google, config: Config) -> None:
-    with pytest.raises(ForecastingError):
-        read(google, config, POSTGRES_USER=google_error(404, "no"))
-    assert logging.root.manager.disable == logging.NOTSET

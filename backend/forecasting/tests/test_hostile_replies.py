@@ -4,6 +4,7 @@ Google's own clients parse the replies here. They trust them, so a reply that is
 raises whatever Python meets, often only when a field is looked at.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -136,6 +137,17 @@ def test_reply__unreadable_says_what_was_asked_for(wire: HostileWire) -> None:
     assert result.error.startswith("Looking at connection projects/demo-project/")
     assert "the reply is not as Google documents it (ParseError: " in result.error
     assert wire.writes == []
+
+
+def test_log__of_googles_clients_tells_what_they_do_and_no_message(
+    wire: HostileWire, log: Callable[[], str]
+) -> None:
+    wire.replies["connection"] = put(wire.healthy["connection"], ("description",), GONE)
+    assert run("bq_setup_etl").status == 0
+    assert "Sending request for google.cloud" in log()
+    assert "Making request..." in log()
+    assert wire.healthy["password"]["payload"]["data"] not in log()
+    assert_no_secret(log())
 
 
 # Runs

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from google.cloud.bigquery_connection_v1 import ConnectionServiceClient
 
 from backend.forecasting.tests.support.commands import ABSENT, Run, start_answers
 from backend.forecasting.tests.support.factories import (
@@ -51,17 +52,17 @@ USED = {
 
 
 def _log_calls(method: Mock) -> None:
-    log = logging.getLogger("google.cloud")
+    log = logging.getLogger(ConnectionServiceClient.__module__)
     answer, value = method.side_effect, method.return_value
 
     def logged(*args: Any, **kwargs: Any) -> Any:
-        log.debug("Sending %s %s", args, kwargs)
+        log.debug("Sending request", extra={"request": {"payload": f"{args} {kwargs}"}})
         reply: Any = value
         if isinstance(answer, Exception):
             raise answer
         if callable(answer):
             reply = answer(*args, **kwargs)
-        log.debug("Received %s", reply)
+        log.debug("Received response", extra={"response": {"payload": f"{reply}"}})
         return reply
 
     method.side_effect = logged

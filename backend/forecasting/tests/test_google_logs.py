@@ -1,0 +1,91 @@
+"""What Google's clients log at DEBUG: that they send and receive, and never what."""
+
+import logging
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+
+from backend.forecasting.conf import Config
+from backend.forecasting.provisioning.credentials import read_credential
+from backend.forecasting.tests.support.factories import (
+    PASSWORD,
+    Google,
+    assert_no_secret,
+    make_google,
+    secret_versions,
+)
+
+GOOGLES = [
+    "google.auth.transport.requests",
+    "google.cloud.secretmanager_v1",
+    SecretManagerServiceClient.__module__,
+]
+
+
+@pytest.mark.parametrize("name", GOOGLES)
+@pytest.mark.parametrize("place", ["request", "response", "httpRequest", "httpResponse"])
+def test_record__loses_the_message_beside_its_text(
+    google: Google, log: Callable[[], str], name: str, place: str
+) -> None:
+    extra = {place: {"payload": PASSWORD}, "rpcName": "AccessSecretVersion"}
+    logging.getLogger(name).debug("Sending request", extra=extra)
+    assert "Sending request" in log()
+    assert "AccessSecretVersion" in log()
+    assert_no_secret(log())
+
+
+def test_record__loses_what_is_put_into_its_text_at_debug_only(
+    google: Google, log: Callable[[], str]
+) -> None:
+    logger = logging.getLogger(GOOGLES[0])
+    logger.debug("Sending %s", PASSWORD)
+    logger.debug('Retrying due to "no" for user "reader_7f3a"')
+    logger.warning("No answer from %s", "a host")
+    assert_no_secret(log())
+    assert 'Retrying due to "no" for user "***"' in log()
+    assert "No answer from a host" in log()
+
+
+def test_record__of_anybody_else_is_left_alone(google: Google, log: Callable[[], str]) -> None:
+    logging.getLogger("googly").debug("shown %s", "whole", extra={"request": "too"})
+    assert "shown whole" in log()
+    assert "'request': 'too'" in log()
+
+
+def test_clients__made_often_filter_once(google: Google) -> None:
+    before = list(logging.getLogger(GOOGLES[0]).filters)
+    make_google()
+    assert logging.getLogger(GOOGLES[0]).filters == before
+    assert before
+
+
+def test_threads__that_read_secrets_at_once_leave_debug_on(
+    config: Config, log: Callable[[], str]
+) -> None:
+    began, overlapped, ended = Event(), Event(), Event()
+    first, second = make_google(), make_google()
+    first.secrets.access_secret_version.side_effect = _meeting(began, overlapped)
+    second.secrets.access_secret_version.side_effect = _meeting(overlapped, ended)
+    threads = [Thread(target=read_credential, args=(google, config)) for google in (first, second)]
+    threads[0].start()
+    assert began.wait(5)
+    threads[1].start()
+    threads[0].join(5)
+    ended.set()
+    threads[1].join(5)
+    assert logging.getLogger("any").isEnabledFor(logging.DEBUG)
+
+
+def _meeting(here: Event, awaited: Event) -> Callable[..., Any]:
+    """Reads a secret while another reads one, from before its end until after it."""
+    access = secret_versions()
+
+    def meet(**request: Any) -> Any:
+        here.set()
+        assert awaited.wait(5)
+        return access(**request)
+
+    return meet
