@@ -15,7 +15,7 @@ help: ## list the targets
 setup: $(STAMP) ## install everything into .venv, once; LOCK=1: the very files of requirements.lock
 
 # The stamp is written last, so that an installation that was interrupted is done again.
-$(STAMP): requirements.txt requirements-local.txt requirements.lock
+$(STAMP): requirements.txt requirements-charts.txt requirements-local.txt requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	  "Python 3.11 or later is needed; name one, as in: make setup PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)

@@ -19,14 +19,12 @@ from ..google.causes import likely_cause
 from ..google.clients import Clients, make_clients
 from ..google.errors import reading
 from ..loading.runs import UNDER_WAY, result_of, start_or_adopt_run, state_of
-from ..output.charts import Charts, draw_overview
-from ..output.page import Page, make_page
+from ..output.page import Charts, Page, make_page
 from ..output.report_data import ReportData, read_report_data
-from ..output.svg import load_libraries
 from ..output.text import describe_run
 from ..provisioning.scheduled_queries import observe_scheduled_queries
 from ..sql.queries import load_name
-from ..verification.snapshot import Snapshot, Unseen
+from ..verification.snapshot import Unseen
 from ..verification.verify import verify
 from .remembered import KEPT_SECONDS, Patience, Remembered, Seen, run_within
 
@@ -130,7 +128,7 @@ def _look_at_pipeline() -> Page:
     now = datetime.now(UTC)
     result = verify(config, clients, now, strict=False)
     _watch_any(result.snapshot.runs)
-    return make_page(result, _read_for_charts(result.snapshot, clients), _draw_once)
+    return make_page(result, read_report_data(result.snapshot, clients), _draw_once)
 
 
 def _watch_any(runs: Iterable[TransferRun] | Unseen) -> None:
@@ -142,21 +140,14 @@ def _watch_any(runs: Iterable[TransferRun] | Unseen) -> None:
         _watch(under_way.name)
 
 
-def _read_for_charts(snapshot: Snapshot, clients: Clients) -> ReportData | str:
-    """What the charts show, or why there are none: without them the page is still of use."""
-    try:
-        load_libraries()
-        return read_report_data(snapshot, clients)
-    except ForecastingError as error:
-        return str(error)
-
-
 def _draw_once(data: ReportData) -> Charts:
     """The charts of these figures: to draw them takes a second, and they change once a night."""
     digest = hashlib.sha256(repr(data).encode()).hexdigest()
     key = f"{_KEYS}.charts.{digest}"
     charts: Charts | None = cache.get(key)
     if charts is None:
+        from ..output.charts import draw_overview
+
         charts = draw_overview(data)
         cache.set(key, charts, KEPT_SECONDS)
     return charts

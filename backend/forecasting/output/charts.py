@@ -1,19 +1,22 @@
 """The charts of the report and of the status page: from figures to SVG, each with words for it.
 
 Days are UTC days, whatever zone the machine is in, hence `utc` in the time unit.
-A chart is one expression, however long: that is how Vega-Lite describes one.
+A chart is one expression, however long: that is how Vega-Lite describes one. This module is
+imported when a chart is drawn: what it needs is optional, and takes a moment.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
+import altair as alt
+
 from ..training_table import DIMENSIONS, TARGET_COLUMN
 from ..verification.findings import count_bytes
+from .page import Chart, Charts
 from .report_data import DayRows, EntityHistory, ReportData, ScoreStep
-from .svg import BAR, EMPTY, HEAT, LINE, SIDE_LINE, Chart, to_svg
+from .svg import BAR, EMPTY, HEAT, LINE, SIDE_LINE, to_svg
 
 HISTORIES = 6
 _DAY: Final = "utcyearmonthdate"
@@ -21,16 +24,6 @@ _STEP = 5
 _MEASURES = {TARGET_COLUMN: "risk score"} | {
     column.name: column.dimension.replace("_", " ") for column in DIMENSIONS
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Charts:
-    """The charts of a page, and what it cost to read their data, to go after a message."""
-
-    overviews: tuple[Chart, ...]
-    coverage: Chart
-    histories: tuple[Chart, ...] = ()
-    cost: str = ""
 
 
 def draw_report(data: ReportData) -> Charts:
@@ -49,8 +42,6 @@ def draw_overview(data: ReportData) -> Charts:
 
 
 def draw_rows_per_day(days: Sequence[DayRows]) -> Chart:
-    import altair as alt
-
     title = "Rows per day"
     text = _describe_days(days)
     values = [{"day": day.day.isoformat(), "rows": day.rows} for day in days]
@@ -66,8 +57,6 @@ def draw_rows_per_day(days: Sequence[DayRows]) -> Chart:
 
 
 def draw_scores(steps: Sequence[ScoreStep]) -> Chart:
-    import altair as alt
-
     title = "Distribution of risk scores"
     text = _describe_scores(steps)
     values = [{"low": s.low, "high": s.low + _STEP, "rows": s.rows} for s in steps]
@@ -103,8 +92,6 @@ def draw_coverage(data: ReportData) -> Chart:
 
 
 def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
-    import altair as alt
-
     title = entity.name
     text = _describe_history(entity)
     order = list(_MEASURES.values())
@@ -138,8 +125,6 @@ def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
 
 
 def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:
-    import altair as alt
-
     labels = [entity.label for entity in data.entities]
     values = [
         {"day": day.isoformat(), "entity": entity.label, "score": numbers[TARGET_COLUMN]}
@@ -185,8 +170,6 @@ def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:
 
 
 def _time_axis(first: date, count: int = 5) -> Any:
-    import altair as alt
-
     return alt.Axis(format="%b %d", tickCount=count, grid=False, labelOverlap=True, labelFlush=True)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import cast
 
+from django.utils.safestring import SafeString
 from google.cloud import bigquery
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun, TransferState
 
@@ -12,11 +13,30 @@ from ..loading.runs import UNDER_WAY, message_of, seconds_of, state_of
 from ..verification.findings import Finding, FindingStatus, count_findings, count_things
 from ..verification.snapshot import Snapshot, Unseen, Window, succeeded_runs
 from ..verification.verify import Verification
-from .charts import Charts
 from .report_data import ReportData
 from .text import summarize_findings
 
 SHOWN_RUNS = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A chart with its title and what it says in words; `narrow` is for small screens, or empty."""
+
+    title: str
+    text: str
+    wide: SafeString
+    narrow: SafeString | str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charts:
+    """The charts of a page, and what it cost to read their data, to go after a message."""
+
+    overviews: tuple[Chart, ...]
+    coverage: Chart
+    histories: tuple[Chart, ...] = ()
+    cost: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,15 +9,12 @@ from django.template.loader import render_to_string
 from ..errors import ForecastingError, shown
 from ..google.clients import Clients
 from ..verification.verify import Verification
-from .charts import draw_report
-from .page import make_page
-from .report_data import read_report_data
-from .svg import load_libraries
+from .page import Charts, make_page
+from .report_data import ReportData, read_report_data
 
 
 def check_report_path(path: Path) -> None:
-    """Raise ForecastingError where the report could not be written or drawn, before any look."""
-    load_libraries()
+    """Raise ForecastingError where the report could not be written, before any look."""
     said, folder = f"--report is {shown(str(path))}", path.absolute().parent
     try:
         if "\0" in path.name:
@@ -39,12 +36,18 @@ def write_report(path: Path, result: Verification, clients: Clients) -> str:
     Raises ForecastingError where the file cannot be written.
     """
     data = read_report_data(result.snapshot, clients)
-    page = make_page(result, data, draw_report)
+    page = make_page(result, data, _draw)
     try:
         _replace_file(path, render_to_string("forecasting/report.html", {"page": page}))
     except OSError as error:
         raise ForecastingError(f"The report {path} cannot be written: {error.strerror}.") from error
     return data if isinstance(data, str) else ""
+
+
+def _draw(data: ReportData) -> Charts:
+    from .charts import draw_report
+
+    return draw_report(data)
 
 
 def _replace_file(path: Path, text: str) -> None:

@@ -1,10 +1,10 @@
 """What the charts of the report show, read in one query and summed up in BigQuery."""
 
+import importlib
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
 from typing import Any
 
 from django.db import Error
@@ -14,12 +14,13 @@ from backend.entities.models import Entity
 
 from ..conf import Config
 from ..database.source import why_out_of_reach
-from ..errors import printable
+from ..errors import ForecastingError, printable
 from ..google.clients import Clients
+from ..google.errors import reading
 from ..google.queries import run_query
 from ..sql.queries import render_report_data
 from ..training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
-from ..verification.snapshot import Snapshot, Unseen, Window, see
+from ..verification.snapshot import Snapshot, Window
 
 ENTITIES = 40
 ENTITY_DAYS = 120
@@ -70,14 +71,31 @@ class ReportData:
 
 
 def read_report_data(snapshot: Snapshot, clients: Clients) -> ReportData | str:
-    """The data of all charts, or why there is none. Raises UnreachableError."""
+    """The data of all charts, or why there are none: without them a page is still of use."""
+    missing = _missing_library()
+    if missing:
+        return missing
     if not isinstance(snapshot.data, dict):
         return snapshot.why_no_data
     if not snapshot.data["rows_in_window"]:
         return "the training table holds no rows of these days"
-    look = partial(_read, snapshot.config, clients, snapshot.window)
-    data = see(clients, "Reading what the report shows", look)
-    return data.reason if isinstance(data, Unseen) else data
+    try:
+        with reading("Reading what the report shows", clients):
+            return _read(snapshot.config, clients, snapshot.window)
+    except ForecastingError as error:
+        return str(error)
+
+
+def _missing_library() -> str:
+    try:
+        importlib.import_module("altair")
+        importlib.import_module("vl_convert")
+    except ImportError as error:
+        return (
+            "altair and vl-convert-python are not both installed: run `pip install -r "
+            f"requirements-charts.txt` ({error})"
+        )
+    return ""
 
 
 def _read(config: Config, clients: Clients, window: Window) -> ReportData:

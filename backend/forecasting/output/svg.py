@@ -1,20 +1,16 @@
 """Charts as SVG that a page takes in: without scripts, in the colours of the page.
 
-Colours are CSS variables, which `forecasting/chart_colours.css` sets for light and dark. The
-libraries are imported when a chart is drawn, and not by a command that draws none.
+Colours are CSS variables, which `forecasting/chart_colours.css` sets for light and dark.
 """
 
-import importlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import altair
+import vl_convert
 from django.utils.html import escape
 from django.utils.safestring import SafeString
 
-from ..errors import ForecastingError, printable
-
-if TYPE_CHECKING:
-    import altair
+from ..errors import printable
 
 INK, GRID, EMPTY = "var(--chart-ink)", "var(--chart-grid)", "var(--chart-empty)"
 BAR, LINE, SIDE_LINE = "var(--chart-bar)", "var(--chart-line)", "var(--chart-side-line)"
@@ -23,37 +19,12 @@ HEAT = tuple(f"var(--chart-heat-{step})" for step in range(1, 6))
 _FONT_SIZE = 11
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """A chart with its title and what it says in words; `narrow` is for small screens, or empty."""
-
-    title: str
-    text: str
-    wide: SafeString
-    narrow: SafeString | str = ""
-
-
-def load_libraries() -> None:
-    """Raise ForecastingError where what draws the charts is not installed."""
-    for module in ("altair", "vl_convert"):
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise ForecastingError(
-                "The report's charts need altair and vl-convert-python: run "
-                f"`pip install -r requirements.txt` ({error})."
-            ) from error
-
-
-def to_svg(chart: "altair.TopLevelMixin", label: str) -> SafeString:
+def to_svg(chart: altair.TopLevelMixin, label: str) -> SafeString:
     """The chart as an `svg` element that screen readers announce as `label`.
 
     Its text is escaped by Vega's serialiser, and has to be `printable`: the converter ends the
     process on control characters.
     """
-    import altair
-    import vl_convert
-
     version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
     svg = vl_convert.vegalite_to_svg(_themed(chart).to_dict(), vl_version=version)
     head = f'<svg role="img" aria-label="{escape(printable(label))}" '

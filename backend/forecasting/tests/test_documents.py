@@ -67,6 +67,13 @@ def test_documents__every_make_target_is_there(document: Path) -> None:
     assert set(named) <= targets
 
 
+def test_documents__every_requirements_file_is_there() -> None:
+    texts = [document.read_text("utf-8") for document in DOCUMENTS]
+    named = {name for text in texts for name in re.findall(r"requirements[a-z-]*\.txt", text)}
+    assert {"requirements.txt", "requirements-charts.txt"} <= named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize("name", ["README.md", ".env.example"])
 def test_documents__every_setting_is_listed(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import sys
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
@@ -132,6 +133,16 @@ def test_page__shows_runs_checks_charts_and_the_next_run(viewer: Client, healthy
     charts = re.findall(r'<svg role="img" aria-label="([^."]+)\.', page)
     assert set(charts) == {"Rows per day", "Which entities have a score on which days"}
     assert not healthy.cloud.writes
+
+
+def test_page__without_a_library_has_all_but_the_charts(
+    viewer: Client, healthy: Healthy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "altair", None)
+    page = page_of(viewer)
+    assert "33 checks: " in page
+    assert "No charts: altair and vl-convert-python are not both installed" in page
+    assert '<svg role="img"' not in page
 
 
 def test_page__second_view_asks_google_nothing(viewer: Client, healthy: Healthy) -> None:
