@@ -15,7 +15,8 @@ from backend.localcloud.http.faults import Faults
 from backend.localcloud.http.gateway import Gateway, RecordedRequest
 from backend.localcloud.http.names import Projects
 from backend.localcloud.http.web import HOST, WebServer
-from backend.localcloud.routes import Services, table
+from backend.localcloud.methods import connection_service, secret_service, transfer_service
+from backend.localcloud.routes import table
 from backend.localcloud.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -164,8 +165,12 @@ class LocalCloud:
         self.transfers = Transfers(
             bigquery.runner, bigquery.datasets.location, self.projects, self.clock
         )
-        services = Services(bigquery, self.connections, self.transfers, self.secrets)
-        self.gateway.routes = table(services, self.endpoint)
+        services = (
+            connection_service(self.connections),
+            transfer_service(self.transfers),
+            secret_service(self.secrets),
+        )
+        self.gateway.routes = table(bigquery, services, self.endpoint)
 
     def _add_initial_secrets(self) -> None:
         for name, value in self.initial_secrets.items():
