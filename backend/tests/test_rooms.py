@@ -34,11 +34,11 @@ STAND_IN = "backend.localcloud."
 
 STAND_IN_FLOORS = (
     ("http", "clock", "differences", "postgres", "apps"),
-    ("googlesql", "connections", "secrets"),
+    ("googlesql", "connections", "secrets", "grpc"),
     ("bqemulator",),
     ("bigquery",),
     ("transfers",),
-    ("routes",),
+    ("routes", "methods"),
     ("server",),
     ("management",),
 )

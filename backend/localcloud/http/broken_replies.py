@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
-from typing import Any, ClassVar
+from typing import Any
+
+from backend.localcloud.http.faults import Broken, Kind
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -17,40 +19,31 @@ Transport = Callable[[], asyncio.Transport | None]
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
-class WireReply:
-    """What is sent instead of `content`; `status` is 0 where nothing is."""
+class BrokenReply:
+    """How a broken reply goes over HTTP/1.1."""
 
-    status: ClassVar[int] = 0
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
+    def __init__(self, broken: Broken) -> None:
+        self.broken = broken
+        self.content = json.dumps(broken.result).encode()
 
     async def send(self, receive: Receive, send: Send, transport: Transport) -> None:
         """Do it, with ASGI's two functions and the connection itself, if it is still there."""
         raise NotImplementedError
 
 
-class Reset(WireReply):
+class Reset(BrokenReply):
     """The connection is reset."""
 
     async def send(self, receive: Receive, send: Send, transport: Transport) -> None:
         reset(transport())
 
 
-class Hang(WireReply):
-    """Nothing is sent until the client gives up or `release` is called, from any thread."""
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__(content)
-        self._released: Future[None] = Future()
-
-    def release(self) -> None:
-        if not self._released.cancelled():
-            self._released.set_result(None)
+class Hang(BrokenReply):
+    """Nothing is sent until the client gives up or the reply is released."""
 
     async def send(self, receive: Receive, send: Send, transport: Transport) -> None:
         client_gone = asyncio.ensure_future(_disconnect(receive))
-        released = asyncio.wrap_future(self._released)
+        released = asyncio.wrap_future(self.broken.released)
         try:
             await asyncio.wait([client_gone, released], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -59,23 +52,20 @@ class Hang(WireReply):
             reset(transport())
 
 
-class Truncated(WireReply):
+class Truncated(BrokenReply):
     """The headers promise the whole content, half of it comes, and the connection is closed."""
 
-    status = 200
-
     async def send(self, receive: Receive, send: Send, transport: Transport) -> None:
-        await send(_start(self.status, b"application/json; charset=UTF-8", self.content))
+        await send(_start(self.broken.status, b"application/json; charset=UTF-8", self.content))
         half = self.content[: len(self.content) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
         if connection := transport():
             connection.close()
 
 
-class Markup(WireReply):
+class Markup(BrokenReply):
     """A page for people, as Google's front end and proxies send it."""
 
-    status = 502
     page = (
         b"<!DOCTYPE html>\n<html lang=en>\n<title>Error 502 (Server Error)!!1</title>\n"
         b"<p><b>502.</b> <ins>That\xe2\x80\x99s an error.</ins>\n<p>The server encountered a "
@@ -83,8 +73,21 @@ class Markup(WireReply):
     )
 
     async def send(self, receive: Receive, send: Send, transport: Transport) -> None:
-        await send(_start(self.status, b"text/html; charset=UTF-8", self.page))
+        await send(_start(self.broken.status, b"text/html; charset=UTF-8", self.page))
         await send({"type": "http.response.body", "body": self.page})
+
+
+_REPLIES: dict[Kind, type[BrokenReply]] = {
+    Kind.RESET: Reset,
+    Kind.HANG: Hang,
+    Kind.TRUNCATED: Truncated,
+    Kind.HTML: Markup,
+}
+
+
+def broken_reply(broken: Broken) -> BrokenReply:
+    """What sends it."""
+    return _REPLIES[broken.kind](broken)
 
 
 def reset(connection: asyncio.Transport | None) -> None:

@@ -114,38 +114,6 @@ class NotDone(Unimplemented):
         super().__init__(f"The local stand-in does not do {what}")
 
 
-class Unavailable(CloudError):
-    """The stand-in is stopping."""
-
-    code = 503
-    status = "UNAVAILABLE"
-    reason = "backendError"
-
-
-class TooManyRequests(CloudError):
-    """The caller asks more often than it may."""
-
-    code = 429
-    status = "RESOURCE_EXHAUSTED"
-    reason = "rateLimitExceeded"
-
-
-class BadGateway(CloudError):
-    """Something between the caller and the service failed."""
-
-    code = 502
-    status = "UNAVAILABLE"
-    reason = "badGateway"
-
-
-class GatewayTimeout(CloudError):
-    """The service did not answer in time."""
-
-    code = 504
-    status = "DEADLINE_EXCEEDED"
-    reason = "backendError"
-
-
 SERVICE_TITLES = {
     "bigquery.googleapis.com": "BigQuery API",
     "bigqueryconnection.googleapis.com": "BigQuery Connection API",

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from backend.localcloud.http.broken_replies import Hang, Markup, Reset, Truncated, WireReply
 from backend.localcloud.http.call import Call
 from backend.localcloud.http.errors import (
     SERVICE_TITLES,
     AlreadyExists,
-    BadGateway,
     BillingDisabled,
     CloudError,
     ConditionNotMet,
-    GatewayTimeout,
     MissingPermission,
     NotConfigured,
     NotFound,
     ServiceDisabled,
-    TooManyRequests,
-    Unavailable,
 )
 
 
@@ -72,13 +67,38 @@ class Fault:
 
 EVERY_TIME = math.inf
 
+STATUS_ON_THE_WIRE = {Kind.RESET: 0, Kind.HANG: 0, Kind.TRUNCATED: 200, Kind.HTML: 502}
+"""What is wrong with the wire and not with what is said on it, with its status; 0: none is sent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Broken:
+    """A reply that goes wrong on the wire: each transport has its own way to send it.
+
+    `result` is what it should have said; one that hangs does so until it is released.
+    """
+
+    kind: Kind
+    result: Any
+    after_effect: bool
+    released: Future[None] = field(default_factory=Future)
+
+    @property
+    def status(self) -> int:
+        return STATUS_ON_THE_WIRE[self.kind]
+
+    def release(self) -> None:
+        """Let go of it, from any thread."""
+        if not self.released.cancelled():
+            self.released.set_result(None)
+
 
 class Faults:
     """The faults that are planned; with none, requests are answered as if this was not here."""
 
     def __init__(self) -> None:
         self._planned: list[tuple[Fault, list[int]]] = []
-        self._hangs: list[Hang] = []
+        self._broken: list[Broken] = []
         self._turn = threading.Lock()
         self.hits: list[Fault] = []
 
@@ -92,9 +112,9 @@ class Faults:
         with self._turn:
             self._planned.clear()
             self.hits.clear()
-            hangs, self._hangs = self._hangs, []
-        for hang in hangs:
-            hang.release()
+            broken, self._broken = self._broken, []
+        for reply in broken:
+            reply.release()
 
     def take(self, call: Call) -> Fault | None:
         """The fault that this request meets; it is counted by every fault that it matches."""
@@ -105,18 +125,17 @@ class Faults:
             self.hits += due[:1]
         return due[0] if due else None
 
-    def reply(self, fault: Fault, service: str, number: str, result: Any) -> WireReply:
-        """What is sent in the place of `result`, where it is no JSON.
+    def reply(self, fault: Fault, service: str, number: str, result: Any) -> Broken:
+        """What is sent in the place of `result`, where that is no error of Google's.
 
         Raises CloudError for what is; `service` is the API that was asked, in the project with
         this number.
         """
-        if fault.kind not in _ON_THE_WIRE:
+        if fault.kind not in STATUS_ON_THE_WIRE:
             raise _errors(service, number)[fault.kind]()
-        reply = _ON_THE_WIRE[fault.kind](json.dumps(result).encode())
-        if isinstance(reply, Hang):
-            with self._turn:
-                self._hangs.append(reply)
+        reply = Broken(fault.kind, result, fault.after_effect)
+        with self._turn:
+            self._broken.append(reply)
         return reply
 
 
@@ -128,12 +147,22 @@ def _counts(fault: Fault, count: list[int], call: Call) -> bool:
     return fault.nth <= count[0] < fault.nth + fault.times
 
 
-_ON_THE_WIRE: dict[Kind, Callable[[bytes], WireReply]] = {
-    Kind.RESET: Reset,
-    Kind.HANG: Hang,
-    Kind.TRUNCATED: Truncated,
-    Kind.HTML: Markup,
+# What Google says with these statuses, and BigQuery's older word for it.
+_FAILURES = {
+    429: ("RESOURCE_EXHAUSTED", "rateLimitExceeded"),
+    502: ("UNAVAILABLE", "badGateway"),
+    503: ("UNAVAILABLE", "backendError"),
+    504: ("DEADLINE_EXCEEDED", "backendError"),
 }
+
+
+class Failure(CloudError):
+    """A service, or what is on the way to it, cannot answer now."""
+
+    def __init__(self, code: int, message: str) -> None:
+        self.code = code
+        self.status, reason = _FAILURES[code]
+        super().__init__(message, reason=reason)
 
 
 _PERMISSIONS = {
@@ -148,11 +177,11 @@ def _errors(service: str, number: str) -> dict[Kind, Callable[[], CloudError]]:
     """The errors that Google's JSON says, for an API of a project."""
     title = SERVICE_TITLES[service]
     return {
-        Kind.TOO_MANY_REQUESTS: lambda: TooManyRequests(f"Quota exceeded for the {title}."),
+        Kind.TOO_MANY_REQUESTS: lambda: Failure(429, f"Quota exceeded for the {title}."),
         Kind.INTERNAL: lambda: CloudError("Internal error encountered."),
-        Kind.BAD_GATEWAY: lambda: BadGateway("Bad Gateway"),
-        Kind.UNAVAILABLE: lambda: Unavailable("The service is currently unavailable."),
-        Kind.GATEWAY_TIMEOUT: lambda: GatewayTimeout("Deadline Exceeded"),
+        Kind.BAD_GATEWAY: lambda: Failure(502, "Bad Gateway"),
+        Kind.UNAVAILABLE: lambda: Failure(503, "The service is currently unavailable."),
+        Kind.GATEWAY_TIMEOUT: lambda: Failure(504, "Deadline Exceeded"),
         Kind.SERVICE_DISABLED: lambda: ServiceDisabled(service, number),
         Kind.PERMISSION_DENIED: lambda: MissingPermission(_PERMISSIONS[service]),
         Kind.BILLING_DISABLED: lambda: BillingDisabled(service, number),

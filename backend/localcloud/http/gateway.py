@@ -8,10 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from backend.localcloud.http.broken_replies import WireReply
 from backend.localcloud.http.call import Call
 from backend.localcloud.http.errors import CloudError, NotDone, ServiceDisabled
-from backend.localcloud.http.faults import Fault, Faults
+from backend.localcloud.http.faults import Broken, Fault, Faults
 from backend.localcloud.http.names import Projects
 from backend.localcloud.http.routes import Route, find
 
@@ -60,7 +59,7 @@ class Gateway:
         fault = self.faults.take(call)
         try:
             result = self._fail(call, fault) if fault else self._dispatch(call)
-            status = result.status if isinstance(result, WireReply) else 200
+            status = result.status if isinstance(result, Broken) else 200
         except CloudError as error:
             status, result = error.code, error.to_json()
         except Exception as error:

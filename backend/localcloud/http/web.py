@@ -13,9 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
-from backend.localcloud.http.broken_replies import Receive, Send, WireReply
+from backend.localcloud.http.broken_replies import Receive, Send, broken_reply
 from backend.localcloud.http.call import Call
 from backend.localcloud.http.errors import InvalidArgument
+from backend.localcloud.http.faults import Broken
 
 if TYPE_CHECKING:
     import uvicorn
@@ -70,8 +71,9 @@ class WebServer:
         call = await _read(scope, receive)
         loop = asyncio.get_running_loop()
         status, result = await loop.run_in_executor(self.workers, self.answer, call)
-        if isinstance(result, WireReply):
-            await result.send(receive, send, partial(self._transport, scope["client"]))
+        if isinstance(result, Broken):
+            transport = partial(self._transport, scope["client"])
+            await broken_reply(result).send(receive, send, transport)
             return
         content = json.dumps(result).encode()
         headers = [(b"content-type", b"application/json; charset=UTF-8")]
