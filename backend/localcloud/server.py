@@ -1,9 +1,10 @@
-"""LocalCloud: the stand-in as one object with one port on this machine."""
+"""LocalCloud: the stand-in as one object with two ports on this machine."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from backend.localcloud.http.call import Call
 from backend.localcloud.http.faults import Faults
 from backend.localcloud.http.gateway import Gateway, RecordedRequest
 from backend.localcloud.http.names import Projects
+from backend.localcloud.http.rpc import Service, by_path
 from backend.localcloud.http.web import HOST, WebServer
 from backend.localcloud.methods import connection_service, secret_service, transfer_service
 from backend.localcloud.routes import table
@@ -21,12 +23,14 @@ from backend.localcloud.secrets import Secrets
 
 if TYPE_CHECKING:
     from backend.localcloud.bigquery.front import BigQuery
+    from backend.localcloud.grpc.server import GrpcServer
     from backend.localcloud.transfers.configs import Transfers
 
 
 class LocalCloud:
-    """Google Cloud's BigQuery, Connection, Data Transfer and Secret Manager APIs on one port.
+    """Google Cloud's BigQuery, Connection, Data Transfer and Secret Manager APIs.
 
+    REST has a port, and gRPC one of its own, for the services that have it: all but BigQuery.
     `sql_instances` maps `project:region:name` to a libpq URI; user and password in it are
     ignored, those come from the connection. Use it as a context manager, or start and stop it.
     """
@@ -36,8 +40,11 @@ class LocalCloud:
         port: int = 0,
         sql_instances: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
+        *,
+        grpc_port: int = 0,
     ) -> None:
         self.port = port
+        self.grpc_port = grpc_port
         self.sql_instances = dict(sql_instances or {})
         self.initial_secrets = dict(secrets or {})
         self.clock = Clock()
@@ -46,35 +53,41 @@ class LocalCloud:
         self.connections = Connections(self.projects, self.clock)
         self.secrets = Secrets(self.projects, self.clock)
         self._add_initial_secrets()
-        self._web: WebServer | None = None
+        self._servers: tuple[WebServer, GrpcServer] | None = None
 
     bigquery: BigQuery
     transfers: Transfers
 
     def start(self) -> None:
-        """Listen; OSError where the port is taken, ImportError without bqemulator."""
-        web = WebServer(self.port, self.gateway.answer)
-        self.port = web.port
-        try:
-            self._compose()
-        except BaseException:
-            web.socket.close()
-            raise
+        """Listen. Raises PortError, and ImportError without requirements-local.txt."""
+        from backend.localcloud.grpc.server import GrpcServer
+
+        with ExitStack() as listening:
+            web = WebServer(self.port, self.gateway.answer)
+            listening.callback(web.socket.close)
+            grpc = GrpcServer(self.grpc_port, self.gateway.answer)
+            listening.callback(grpc.socket.close)
+            self.port, self.grpc_port = web.port, grpc.port
+            services = self._compose()
+            listening.pop_all()
         self.transfers.start()
         web.start()
-        self._web = web
+        grpc.start(by_path(services))
+        self._servers = web, grpc
 
     def stop(self) -> None:
         """End every query, thread and connection."""
-        if self._web is None:
+        if self._servers is None:
             return
-        self._web.refuse()
+        web, grpc = self._servers
+        web.refuse()
         self.faults.clear()
+        grpc.stop()
         self.transfers.stop()
         self.bigquery.runner.stop_jobs()
-        self._web.stop()
+        web.stop()
         self.bigquery.stop()
-        self._web = None
+        self._servers = None
 
     def __enter__(self) -> LocalCloud:
         self.start()
@@ -91,6 +104,10 @@ class LocalCloud:
     @property
     def endpoint(self) -> str:
         return f"http://{HOST}:{self.port}"
+
+    @property
+    def grpc_endpoint(self) -> str:
+        return f"{HOST}:{self.grpc_port}"
 
     def reset(self) -> None:
         """Everything as after the start; running queries are ended."""
@@ -152,7 +169,7 @@ class LocalCloud:
         first = next(iter(self.projects.ids.values()), "demo")
         return self.bigquery.fetch(sql, project or first, location)
 
-    def _compose(self) -> None:
+    def _compose(self) -> tuple[Service, ...]:
         """Put the services together; bqemulator is imported here, not in production."""
         _silence()
         from backend.localcloud.bigquery.federation import Federation
@@ -171,6 +188,7 @@ class LocalCloud:
             secret_service(self.secrets),
         )
         self.gateway.routes = table(bigquery, services, self.endpoint)
+        return services
 
     def _add_initial_secrets(self) -> None:
         for name, value in self.initial_secrets.items():

@@ -23,6 +23,7 @@ class Call:
     body: Any = None
     sent: Any = None
     writes: bool = False
+    transport: str = "rest"
 
     def argument(self, name: str, default: str = "") -> str:
         """The last value of a query parameter."""

@@ -21,7 +21,8 @@ CREDENTIALS = {"password", "data"}
 class RecordedRequest:
     """A request that was answered; credentials in its body are replaced by `***`.
 
-    `status` is 0 for one that a `fault` left without an answer.
+    One that came over gRPC, its `transport`, is told as the same request over REST. `status` is 0
+    for one that a `fault` left without an answer.
     """
 
     method: str
@@ -31,6 +32,7 @@ class RecordedRequest:
     status: int
     writes: bool = False
     fault: Fault | None = None
+    transport: str = "rest"
 
 
 class Gateway:
@@ -99,9 +101,8 @@ class Gateway:
     def _record(self, call: Call, status: int, fault: Fault | None) -> None:
         body = _without_credentials(call.sent)
         query = dict(call.query)
-        self.requests.append(
-            RecordedRequest(call.method, call.path, query, body, status, call.writes, fault)
-        )
+        seen = (call.method, call.path, query, body, status, call.writes, fault, call.transport)
+        self.requests.append(RecordedRequest(*seen))
 
 
 def _without_credentials(value: Any) -> Any:

@@ -36,7 +36,7 @@ class WebServer:
 
     def __init__(self, port: int, answer: Callable[[Call], tuple[int, Any]]) -> None:
         self.answer = answer
-        self.socket = _listen(port)
+        self.socket = listen(port)
         self.port: int = self.socket.getsockname()[1]
         self.thread = threading.Thread(target=self._serve, name="localcloud-server", daemon=True)
 
@@ -87,16 +87,21 @@ class WebServer:
         return next((t for t in transports if t.get_extra_info("peername") == client), None)
 
 
-def _listen(port: int) -> socket.socket:
+class PortError(OSError):
+    """A port cannot be listened on; the message says which, and why."""
+
+
+def listen(port: int) -> socket.socket:
+    """A listener on a port of this machine alone; 0 is a free one. Raises PortError."""
     # Without the protocol asyncio leaves Nagle's algorithm on: 40 ms more for each answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
         listener.listen(128)
-    except BaseException:
+    except (OSError, OverflowError) as error:
         listener.close()
-        raise
+        raise PortError(f"Port {port} cannot be used: {error}.") from error
     return listener
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import psycopg2
 import pytest
 import requests
@@ -40,7 +42,7 @@ CREATE SEQUENCE counter;
 
 @dataclass(frozen=True)
 class GoogleClients:
-    """The four clients, as the product makes them."""
+    """The four clients, as the product makes them; BigQuery's knows REST only."""
 
     bigquery: Client
     connection: ConnectionServiceClient
@@ -48,22 +50,49 @@ class GoogleClients:
     secret: SecretManagerServiceClient
 
 
+GAPIC: tuple[Any, ...] = (
+    ConnectionServiceClient,
+    DataTransferServiceClient,
+    SecretManagerServiceClient,
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a module's tests once for each of its `TRANSPORTS`, where it names some."""
+    transports = getattr(metafunc.module, "TRANSPORTS", None)
+    if transports and "transport" in metafunc.fixturenames:
+        metafunc.parametrize("transport", transports)
+
+
 @pytest.fixture
-def google(cloud: LocalCloud) -> Iterator[GoogleClients]:
-    options: dict[str, Any] = {
+def transport() -> str:
+    """How Google's clients speak to the stand-in: `rest` or `grpc`."""
+    return "rest"
+
+
+@pytest.fixture
+def google(cloud: LocalCloud, transport: str) -> Iterator[GoogleClients]:
+    rest: dict[str, Any] = {
         "credentials": AnonymousCredentials(),
         "client_options": {"api_endpoint": cloud.endpoint},
     }
-    made = GoogleClients(
-        Client(PROJECT, location=LOCATION, **options),
-        ConnectionServiceClient(transport="rest", **options),
-        DataTransferServiceClient(transport="rest", **options),
-        SecretManagerServiceClient(transport="rest", **options),
-    )
-    yield made
-    made.bigquery.close()
-    for client in (made.connection, made.transfer, made.secret):
-        client.transport.close()  # type: ignore[no-untyped-call]
+    with ExitStack() as stack:
+        bigquery = stack.enter_context(closing(Client(PROJECT, location=LOCATION, **rest)))
+        if transport == "grpc":
+            channel = stack.enter_context(open_channel(cloud))
+            transports = (kind.get_transport_class("grpc")(channel=channel) for kind in GAPIC)
+            made = [kind(transport=t) for kind, t in zip(GAPIC, transports, strict=True)]
+        else:
+            made = [kind(transport="rest", **rest) for kind in GAPIC]
+        for client in made:
+            stack.enter_context(closing(client.transport))
+        yield GoogleClients(bigquery, *made)
+
+
+def open_channel(cloud: LocalCloud) -> grpc.Channel:
+    """A channel as Google's clients open theirs: replies may be of any size."""
+    options = [("grpc.max_receive_message_length", -1)]
+    return grpc.insecure_channel(cloud.grpc_endpoint, options)
 
 
 Query = Callable[..., list[dict[str, Any]]]

@@ -21,6 +21,8 @@ from backend.localcloud.http.names import project_number
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PARENT, ConnectionFactory, GoogleClients, Send
 
+TRANSPORTS = ("rest", "grpc")
+
 PATH = f"/v1/{PARENT}/connections"
 NAME = f"projects/{project_number('demo-project')}/locations/us-central1/connections/pg"
 VALID = {"cloudSql": {"instanceId": "p:us-central1:i", "database": "d", "type": "POSTGRES"}}

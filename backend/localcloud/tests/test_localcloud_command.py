@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -11,14 +12,20 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 import requests
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
+    SecretManagerServiceGrpcTransport,
+)
 
 from backend.localcloud.server import LocalCloud
 
-READY = "Local Google Cloud ready on "
+READY = re.compile(r"Local Google Cloud ready on (http://127\.0\.0\.1:\d+), gRPC on (127\S+)\n")
+FREE_PORTS = ("--port", "0", "--grpc-port", "0")
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -28,7 +35,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     running: list[subprocess.Popen[str]] = []
 
     def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-W", "error", "manage.py", "localcloud", "--port", "0"]
+        command = [sys.executable, "-W", "error", "manage.py", "localcloud", *FREE_PORTS]
         process = subprocess.Popen(
             [*command, *arguments],
             cwd=settings.BASE_DIR,
@@ -46,23 +53,29 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.communicate()
 
 
-def ready(process: subprocess.Popen[str]) -> str:
-    """The address in the line that says it is ready."""
+def ready(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """The addresses, that of gRPC last, in the line that says it is ready."""
     assert process.stdout is not None
     assert select.select([process.stdout], [], [], 60)[0], "not ready within a minute"
     line = process.stdout.readline()
-    if not line.startswith(READY):
+    found = READY.fullmatch(line)
+    if not found:
         pytest.fail(line + process.communicate(timeout=10)[1])
-    return line.removeprefix(READY).strip()
+    return found[1], found[2]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_command__serves_until_it_is_told_to_end(start: Start, number: signal.Signals) -> None:
     process = start("--secret", "A=b=c", "--secret", "FROM_ENVIRONMENT", FROM_ENVIRONMENT="d")
-    address = ready(process)
+    address, grpc_address = ready(process)
     for name, data in (("A", "Yj1j"), ("FROM_ENVIRONMENT", "ZA==")):
         path = f"/v1/projects/p/secrets/{name}/versions/latest:access"
         assert requests.get(address + path, timeout=10).json()["payload"]["data"] == data
+    with grpc.insecure_channel(grpc_address) as channel:
+        transport = SecretManagerServiceGrpcTransport(channel=channel)
+        secrets = SecretManagerServiceClient(transport=transport)
+        found = secrets.access_secret_version(name="projects/p/secrets/A/versions/1", timeout=10)
+    assert found.payload.data == b"b=c"
     begin = time.monotonic()
     process.send_signal(number)
     assert process.communicate(timeout=10) == ("", "")
@@ -71,7 +84,9 @@ def test_command__serves_until_it_is_told_to_end(start: Start, number: signal.Si
 
 def test_command__a_port_in_use(cloud: LocalCloud) -> None:
     with pytest.raises(CommandError, match=rf"Port {cloud.port} cannot be used: .* in use\."):
-        call_command("localcloud", port=cloud.port)
+        call_command("localcloud", port=cloud.port, grpc_port=0)
+    with pytest.raises(CommandError, match=f"Port {cloud.grpc_port} cannot be used"):
+        call_command("localcloud", port=0, grpc_port=cloud.grpc_port)
 
 
 @pytest.mark.parametrize("port", [70000, -1])
@@ -98,14 +113,14 @@ def test_command__a_secret_without_a_value() -> None:
 def test_command__without_the_local_requirements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "structlog", None)
     with pytest.raises(CommandError, match=r"pip install -r requirements-local\.txt"):
-        call_command("localcloud", port=0)
+        call_command("localcloud", port=0, grpc_port=0)
 
 
 def test_import__needs_no_local_requirement() -> None:
     code = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(('bqemulator', 'duckdb', 'sqlglot', 'uvicorn', "
-        "'structlog', 'pyarrow', 'googleapiclient')))\n"
+        "'structlog', 'pyarrow', 'googleapiclient', 'h2')))\n"
         "import backend.localcloud.management.commands.localcloud"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=settings.BASE_DIR, timeout=60)

@@ -11,6 +11,8 @@ from backend.localcloud.http.names import project_number
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PROJECT, GoogleClients, Send
 
+TRANSPORTS = ("rest", "grpc")
+
 PARENT = f"projects/{PROJECT}"
 RESOLVED = f"projects/{project_number(PROJECT)}/secrets/KEY/versions"
 
@@ -37,14 +39,16 @@ def test_access__carries_a_checksum(cloud: LocalCloud, google: GoogleClients) ->
 
 
 def test_access__latest_does_not_fall_back_from_a_disabled_version(
-    cloud: LocalCloud, google: GoogleClients
+    cloud: LocalCloud, google: GoogleClients, transport: str
 ) -> None:
     cloud.add_secret_version("KEY", "old")
     cloud.add_secret_version("KEY", "new")
     cloud.disable_secret_version("KEY", 2)
     with pytest.raises(BadRequest, match="is in DISABLED state") as raised:
         access(google)
-    assert raised.value.response.json()["error"]["status"] == "FAILED_PRECONDITION"
+    said = raised.value.response
+    status = said.code().name if transport == "grpc" else said.json()["error"]["status"]
+    assert status == "FAILED_PRECONDITION"
     assert access(google, "1")[1] == b"old"
 
 

@@ -21,6 +21,8 @@ from backend.localcloud.http.names import project_number
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PARENT, PROJECT, ConfigFactory, GoogleClients, Send
 
+TRANSPORTS = ("rest", "grpc")
+
 NUMBERED = f"projects/{project_number(PROJECT)}/locations/us-central1/transferConfigs/"
 PATH = f"/v1/{PARENT}/transferConfigs"
 VALID = {"displayName": "n", "dataSourceId": "scheduled_query", "params": {"query": "SELECT 1"}}

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from backend.localcloud.connections import INSTANCE_ID
+from backend.localcloud.http.web import PortError
 from backend.localcloud.server import LocalCloud
 
 
@@ -19,6 +20,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--port", type=int, default=9050, help="port on 127.0.0.1; 0 is a free one (9050)"
+        )
+        parser.add_argument(
+            "--grpc-port",
+            type=int,
+            default=9051,
+            help="the same for gRPC, which all services but BigQuery are asked by (9051)",
         )
         parser.add_argument(
             "--sql-instance",
@@ -38,16 +45,25 @@ class Command(BaseCommand):
         )
 
     def handle(
-        self, *args: Any, port: int, sql_instance: list[str], secret: list[str], **options: Any
+        self,
+        *args: Any,
+        port: int,
+        grpc_port: int,
+        sql_instance: list[str],
+        secret: list[str],
+        **options: Any,
     ) -> None:
         instances = dict(_instance(text) for text in sql_instance)
-        cloud = LocalCloud(port, instances, dict(_secret(text) for text in secret))
+        secrets = dict(_secret(text) for text in secret)
+        cloud = LocalCloud(port, instances, secrets, grpc_port=grpc_port)
         stopped = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
         _start(cloud)
         try:
-            self.stdout.write(f"Local Google Cloud ready on {cloud.endpoint}")
+            self.stdout.write(
+                f"Local Google Cloud ready on {cloud.endpoint}, gRPC on {cloud.grpc_endpoint}"
+            )
             self.stdout.flush()
             stopped.wait()
         finally:
@@ -57,8 +73,8 @@ class Command(BaseCommand):
 def _start(cloud: LocalCloud) -> None:
     try:
         cloud.start()
-    except (OSError, OverflowError) as error:
-        raise CommandError(f"Port {cloud.port} cannot be used: {error}.") from error
+    except PortError as error:
+        raise CommandError(str(error)) from error
     except ImportError as error:
         raise CommandError(
             f"{error.name or error} is not installed: pip install -r requirements-local.txt"
