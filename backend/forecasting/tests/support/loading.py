@@ -1,5 +1,6 @@
 """What the tests of the load share: rows to load, ways to run a load, and the table it fills."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -73,3 +74,17 @@ def run_script(end_day: date, *edits: tuple[str, str], **options: Any) -> None:
     run_time = bigquery.ScalarQueryParameter("run_time", "TIMESTAMP", midnight(end_day))
     job_config = bigquery.QueryJobConfig(query_parameters=[run_time])
     make_clients(config).bigquery.query_and_wait(script, job_config=job_config)
+
+
+def fill_table(
+    cloud: "LocalCloud", rows: Mapping[tuple[str, date], tuple[float | None, ...]]
+) -> None:
+    """Puts rows into the training table, past BigQuery: thousands at once."""
+    project, dataset, table = TABLE.split(".")
+    columns: list[list[Any]] = [[name for name, _ in rows], [midnight(day) for _, day in rows]]
+    columns += [list(column) for column in zip(*rows.values(), strict=True)]
+    kinds = ["VARCHAR[]", "TIMESTAMPTZ[]", *["DOUBLE[]"] * (len(columns) - 2)]
+    values = ", ".join(f"unnest(?::{kind})" for kind in kinds)
+    cloud.bigquery.emulator.rows(
+        f'INSERT INTO "{project}__{dataset}"."{table}" SELECT {values}', columns
+    )
