@@ -1,37 +1,13 @@
 """bq_verify against the stand-in: a healthy pipeline passes, and each check has its own failure."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
 import pytest
 
+from backend.forecasting.tests.support.check_cases import CASES, RUN_ETL, Case
 from backend.forecasting.tests.support.healthy import Healthy
-from backend.forecasting.tests.support.loading import TODAY, day_before
 from backend.forecasting.tests.support.tampering import (
-    ONE_ROW,
-    WITHOUT_CONNECTION,
     WITHOUT_DATA,
-    WITHOUT_ROWS,
-    WITHOUT_SCHEDULE,
-    WITHOUT_TABLE,
     columns,
-    dataset_elsewhere,
-    extra_columns,
     failed_run,
-    no_credential,
-    no_dataset,
-    no_table,
-    null_target,
-    nullable_target,
-    old_runs,
-    other_database,
-    other_script,
-    resource,
-    rows,
-    second_schedule,
-    undescribed,
-    unpartitioned,
     wrong_password,
 )
 from backend.forecasting.verification import resource_checks, vertex_checks
@@ -39,162 +15,7 @@ from backend.localcloud.http.faults import Fault, Kind
 
 pytestmark = pytest.mark.django_db
 
-RUN_SETUP = "run `python manage.py bq_setup`"
-RUN_ETL = "run `python manage.py bq_setup_etl`"
-RUN_NOW = "run `python manage.py bq_setup_etl --run-now`"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """What is done to a healthy pipeline, the check that finds it, and what comes with it."""
-
-    check: str
-    tamper: Callable[[Healthy], None]
-    hint: str
-    status: str = "fail"
-    # Other checks that cannot pass or cannot look once this one fails.
-    besides: dict[str, str] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    exit_status: int = 2
-
-
-CASES = [
-    Case(
-        check="dataset.exists",
-        tamper=no_dataset,
-        hint=RUN_SETUP,
-        besides={**WITHOUT_TABLE, "dataset.location": "skipped", "table.exists": "fail"},
-    ),
-    Case(
-        check="dataset.location",
-        tamper=dataset_elsewhere,
-        hint="choose another FORECASTING_DATASET",
-        besides=WITHOUT_DATA,
-        exit_status=1,
-    ),
-    Case(check="table.exists", tamper=no_table, hint=RUN_SETUP, besides=WITHOUT_TABLE),
-    Case(check="table.schema", tamper=columns(nullable_target), hint=RUN_SETUP),
-    Case(check="table.partitioning", tamper=unpartitioned, hint=RUN_SETUP),
-    Case(check="table.description", tamper=undescribed, hint=RUN_SETUP),
-    Case(
-        check="connection.exists",
-        tamper=lambda healthy: healthy.cloud.connections.items.clear(),
-        hint=RUN_ETL,
-        besides=WITHOUT_CONNECTION,
-    ),
-    Case(check="connection.target", tamper=other_database, hint=RUN_ETL),
-    Case(
-        check="connection.credential",
-        tamper=no_credential,
-        hint=RUN_ETL,
-        besides={"connection.usable": "skipped"},
-    ),
-    Case(
-        check="connection.usable",
-        tamper=wrong_password,
-        hint="put the right ones into Secret Manager",
-    ),
-    Case(
-        check="schedule.exists",
-        tamper=lambda healthy: healthy.cloud.transfers.items.clear(),
-        hint=RUN_ETL,
-        besides=WITHOUT_SCHEDULE,
-    ),
-    Case(check="schedule.unique", tamper=second_schedule, hint="bq rm --transfer_config"),
-    Case(check="schedule.enabled", tamper=resource(disabled=True), hint=RUN_ETL),
-    Case(check="schedule.time", tamper=resource(schedule="every day 03:00"), hint=RUN_ETL),
-    Case(check="schedule.query", tamper=other_script, hint=RUN_ETL),
-    Case(
-        check="schedule.destination",
-        tamper=resource(destinationDatasetId="intelligence"),
-        hint=RUN_ETL,
-    ),
-    Case(check="run.succeeded", tamper=failed_run, hint="put the right ones into Secret Manager"),
-    Case(check="run.fresh", tamper=old_runs, hint="see why no run has succeeded since"),
-    Case(
-        check="data.rows",
-        tamper=rows("DELETE FROM {table} WHERE TRUE"),
-        hint=RUN_NOW,
-        besides=WITHOUT_ROWS,
-    ),
-    Case(
-        check="data.grain",
-        tamper=rows(f"INSERT INTO {{table}} SELECT * FROM {{table}} WHERE {ONE_ROW}"),
-        hint=RUN_NOW,
-    ),
-    Case(check="data.nulls", tamper=null_target, hint=RUN_NOW, besides={"table.schema": "fail"}),
-    Case(
-        check="data.finite",
-        tamper=rows(
-            f"UPDATE {{table}} SET political_risk = CAST('nan' AS FLOAT64) WHERE {ONE_ROW}"
-        ),
-        hint=RUN_NOW,
-    ),
-    Case(
-        check="data.range",
-        tamper=rows(f"UPDATE {{table}} SET risk_score = 100.5 WHERE {ONE_ROW}"),
-        hint="correct the scores in PostgreSQL",
-    ),
-    Case(
-        check="data.window",
-        tamper=rows(f"UPDATE {{table}} SET mentioned_at = TIMESTAMP '{TODAY}' WHERE {ONE_ROW}"),
-        hint=RUN_NOW,
-    ),
-    Case(
-        check="data.coverage",
-        tamper=rows(f"DELETE FROM {{table}} WHERE DATE(mentioned_at) = '{day_before(30)}'"),
-        hint="check that PostgreSQL holds the whole window",
-        status="warn",
-    ),
-    Case(
-        check="vertex.rows",
-        tamper=rows(
-            "DELETE FROM {table} WHERE entity_id NOT IN "
-            "(SELECT entity_id FROM {table} GROUP BY entity_id ORDER BY entity_id LIMIT 11)"
-        ),
-        hint="load more history",
-    ),
-    Case(
-        check="vertex.columns",
-        tamper=extra_columns(*(f"extra_{number}" for number in range(94))),
-        hint="drop columns that nobody trains on",
-    ),
-    Case(check="vertex.names", tamper=extra_columns("_odd"), hint="no underscore in front"),
-    Case(
-        check="vertex.span",
-        tamper=lambda healthy: None,
-        hint="FORECASTING_KEEP_HISTORY=on",
-        status="warn",
-        options={"horizon_days": "10"},
-    ),
-    Case(
-        check="vertex.series_length",
-        tamper=lambda healthy: None,
-        hint="such series hardly teach a model",
-        status="warn",
-        options={"horizon_days": "46"},
-        besides={"vertex.span": "warn"},
-    ),
-    Case(
-        check="vertex.constant_target",
-        tamper=rows(
-            "UPDATE {table} SET risk_score = 50 "
-            "WHERE entity_id = (SELECT MIN(entity_id) FROM {table})"
-        ),
-        hint="leave them out of the training",
-        status="warn",
-    ),
-    Case(
-        check="vertex.gaps",
-        tamper=rows(
-            f"DELETE FROM {{table}} WHERE DATE(mentioned_at) > '{day_before(90)}' "
-            f"AND DATE(mentioned_at) < '{day_before(1)}' AND entity_id NOT IN "
-            "(SELECT entity_id FROM {table} GROUP BY entity_id ORDER BY entity_id LIMIT 11)"
-        ),
-        hint="train on the entities that are mentioned most",
-        status="warn",
-    ),
-]
+TAMPERED = [case for case in CASES if case.tamper]
 
 
 def test_verify__healthy_pipeline_passes_every_check(healthy: Healthy) -> None:
@@ -207,11 +28,13 @@ def test_verify__healthy_pipeline_passes_every_check(healthy: Healthy) -> None:
 
 def test_cases__are_there_for_every_check(healthy: Healthy) -> None:
     elsewhere = {"source.reconciled", "vertex.size"}  # test_reconciliation.py, and below
-    assert set(healthy.verify(reconcile=True).checks) == {c.check for c in CASES} | elsewhere
+    tampered = {case.check for case in TAMPERED}
+    assert set(healthy.verify(reconcile=True).checks) == tampered | elsewhere
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.check)
+@pytest.mark.parametrize("case", TAMPERED, ids=str)
 def test_verify__finds_what_was_tampered_with(healthy: Healthy, case: Case) -> None:
+    assert case.tamper
     case.tamper(healthy)
     verified = healthy.verify(**case.options)
     assert verified.troubles == {case.check: case.status, **case.besides}

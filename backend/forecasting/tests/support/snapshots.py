@@ -1,0 +1,114 @@
+"""Snapshots made by hand, in which every check passes but for what is changed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from backend.forecasting.conf import Config
+from backend.forecasting.loading.day_sums import BothSides, DaySums
+from backend.forecasting.tests.support.factories import (
+    USER,
+    column_reprs,
+    make_connection,
+    make_dataset,
+    make_run,
+    make_table,
+    make_transfer,
+)
+from backend.forecasting.verification.findings import Finding
+from backend.forecasting.verification.snapshot import Probe, Snapshot, Unseen, Window
+from backend.forecasting.verification.verify import check_snapshot
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+TODAY, FIRST_DAY = date(2026, 3, 2), date(2025, 12, 2)
+UNSEEN = Unseen(reason="the network is down")
+WRONG_PASSWORD = f'FATAL: password authentication failed for user "{USER}"'
+DATA: dict[str, Any] = {
+    "row_count": 4200,
+    "rows_in_window": 4200,
+    "days_in_window": 90,
+    "series_count": 60,
+    "repeated_rows": 0,
+    "rows_with_null": 0,
+    "rows_not_finite": 0,
+    "rows_out_of_range": 0,
+    "rows_before_window": 0,
+    "rows_after_window": 0,
+    "rows_off_midnight": 0,
+    "first_day": FIRST_DAY,
+    "last_day": TODAY - timedelta(days=1),
+    "most_steps": 90,
+    "short_series": 3,
+    "constant_series": 0,
+    "missing_share": 0.2,
+}
+SAME = DaySums(rows=10, keys=7, scores=420.0, values=999.0)
+YESTERDAY = TODAY - timedelta(days=1)
+
+Change = Callable[[Config], dict[str, Any]]
+
+
+def make_snapshot(config: Config, /, **changes: Any) -> Snapshot:
+    """A pipeline in which every check passes, with these parts of it changed."""
+    snapshot = Snapshot(
+        config=replace(config, horizon_days=9),
+        now=NOW,
+        dataset=make_dataset(),
+        table=make_table(),
+        connection=make_connection(),
+        probe=Probe(error=""),
+        schedules=[make_transfer(config)],
+        runs=[make_run("SUCCEEDED")],
+        window=Window(start=FIRST_DAY, end=TODAY),
+        data=DATA,
+        reconcile=True,
+        sides=BothSides(source={YESTERDAY: SAME}, table={YESTERDAY: SAME}),
+    )
+    return replace(snapshot, **changes)
+
+
+def findings_of(snapshot: Snapshot) -> dict[str, Finding]:
+    return {finding.id: finding for finding in check_snapshot(snapshot)}
+
+
+def dataset(**resource: Any) -> Change:
+    return lambda _: {"dataset": make_dataset(**resource)}
+
+
+def table(**resource: Any) -> Change:
+    return lambda _: {"table": make_table(**resource)}
+
+
+def columns(**changes: Any) -> Change:
+    return table(schema={"fields": column_reprs(**changes)})
+
+
+def connection(**fields: Any) -> Change:
+    return lambda _: {"connection": make_connection(**fields)}
+
+
+def schedule(**fields: Any) -> Change:
+    return lambda config: {"schedules": [make_transfer(config, **fields)]}
+
+
+def run(state: str, **fields: Any) -> Change:
+    return lambda _: {"runs": [make_run(state, **fields)]}
+
+
+def data(**changes: Any) -> Change:
+    return lambda _: {"data": {**DATA, **changes}}
+
+
+def source(day: date, **changes: Any) -> Change:
+    """PostgreSQL holds more, or other, for a day than the table does."""
+    sides = BothSides(source={day: replace(SAME, **changes)}, table={day: SAME})
+    return lambda _: {"sides": sides}
+
+
+def horizon(days: int) -> Change:
+    return lambda config: {"config": replace(config, horizon_days=days)}
+
+
+def absent(part: str, empty: Any = None) -> Change:
+    return lambda _: {part: empty}
