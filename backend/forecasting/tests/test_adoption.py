@@ -141,6 +141,7 @@ def test_setup__conflict_changes_nothing(
     assert pipeline.writes == []
 
 
+@pytest.mark.trap("region")
 def test_setup__dataset_elsewhere_is_a_conflict(clients: Clients, pipeline: "LocalCloud") -> None:
     make_dataset(clients, location="europe-west1")
     pipeline.requests.clear()

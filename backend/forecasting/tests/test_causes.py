@@ -233,6 +233,7 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.trap("identities")
 @pytest.mark.parametrize(("text", "named"), FAILURES, ids=lambda text: text[:30])
 def test_cause__of_each_text_in_a_runs_message(text: str, named: str) -> None:
     assert named in likely_cause(text)

@@ -18,6 +18,7 @@ SET_UP = (("bq_setup",), ("bq_setup_etl",))
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.trap("twice")
 @pytest.mark.parametrize("with_lock", [True, False], ids=["locked", "unlocked"])
 def test_setup__concurrent_runs_make_one_of_each(
     pipeline: "LocalCloud", postgres: RunningPostgres, with_lock: bool

@@ -126,6 +126,7 @@ def test_connection__equal_is_left_alone(spec: ConnectionSpec, fields: dict[str,
 # Differs: repaired in place, always with the credential
 
 
+@pytest.mark.trap("credential")
 @pytest.mark.parametrize(
     ("properties", "field", "value", "path"),
     [
@@ -215,6 +216,7 @@ def test_connection__of_another_kind_is_a_conflict(
 # Secrets
 
 
+@pytest.mark.trap("credential")
 def test_versions__are_none_where_google_wiped_the_credential() -> None:
     assert recorded_versions(make_connection()) == VERSIONS
     assert recorded_versions(make_connection(has_credential=False)) == "none"

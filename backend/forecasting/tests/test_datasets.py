@@ -64,6 +64,7 @@ def test_dataset__default_expiration_is_taken_away(spec: DatasetSpec, field: str
     assert changes_of(plan) == {field: ("5184000000 ms", None)}
 
 
+@pytest.mark.trap("region")
 @pytest.mark.parametrize("location", ["US", "us-east1", "EU"])
 def test_dataset__elsewhere_is_a_conflict(spec: DatasetSpec, location: str) -> None:
     plan = spec.plan(make_dataset(location=location, defaultTableExpirationMs="1"))

@@ -95,6 +95,7 @@ def test_disabled__details_without_metadata_are_enough(google: Google) -> None:
     assert "gcloud services enable secretmanager.googleapis.com" in explained(google, error)
 
 
+@pytest.mark.trap("transport")
 def test_disabled__over_grpc(google: Google) -> None:
     error = grpc_error(
         "PERMISSION_DENIED",
@@ -113,6 +114,7 @@ def test_disabled__in_our_project_by_id_or_number(google: Google, consumer: str)
     assert isinstance(explain(error, DOING, google), ApiDisabledError)
 
 
+@pytest.mark.trap("transport")
 def test_disabled__in_another_project_is_about_the_quota_project(google: Google) -> None:
     error = disabled("secretmanager.googleapis.com", "Secret Manager API", "764086051850")
     assert explained(google, error) == (
@@ -184,6 +186,7 @@ def test_refusal__billing(google: Google) -> None:
     )
 
 
+@pytest.mark.trap("identities")
 @pytest.mark.parametrize(
     ("permission", "role"),
     [

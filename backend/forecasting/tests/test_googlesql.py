@@ -101,6 +101,7 @@ def renamed(columns: Mapping[str, str], name: str) -> dict[str, str]:
     return {f"{key}_2" if key == name else key: value for key, value in columns.items()}
 
 
+@pytest.mark.trap("literals")
 @pytest.mark.parametrize("options", VARIANTS, ids=lambda options: "-".join(options.values()))
 def test_nightly_load__every_statement_of_every_variant_is_accepted(options: Any) -> None:
     analyzed = make_bigquery().analyze_script(render_nightly_load(make_config(**options)))

@@ -95,6 +95,7 @@ def everything() -> list[str]:
     return [timeless(run(name, **options)) for name, options in commands]
 
 
+@pytest.mark.trap("transport")
 def test_everything__says_the_same_as_over_rest(
     pipeline: "LocalCloud", grpc_server: GrpcServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

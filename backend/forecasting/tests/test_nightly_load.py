@@ -117,6 +117,7 @@ def test_load__around_midnight_takes_the_days_of_its_run_time(
     assert score_of(loaded, 1) == (1 if seconds < 0 else 99)
 
 
+@pytest.mark.trap("twice")
 def test_load__two_runs_at_once_end_with_the_same_rows(loaded: "LocalCloud") -> None:
     before = table_rows(loaded)
     for _ in range(2):
@@ -157,6 +158,7 @@ MESSAGES = {
 }
 
 
+@pytest.mark.trap("source")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_load__bad_rows_fail_the_run_and_leave_the_table(loaded: "LocalCloud", fault: str) -> None:
     before = table_rows(loaded)
@@ -166,6 +168,7 @@ def test_load__bad_rows_fail_the_run_and_leave_the_table(loaded: "LocalCloud", f
     assert table_rows(loaded) == before
 
 
+@pytest.mark.trap("source")
 @pytest.mark.parametrize(("ratio", "fails"), [("0", False), ("0.5", True)])
 def test_load__truncated_source(loaded: "LocalCloud", ratio: str, fails: bool) -> None:
     EntityMention.objects.filter(mentioned_at__lt=midnight(day_before(40))).delete()

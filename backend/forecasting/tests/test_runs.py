@@ -263,6 +263,7 @@ def test_result__of_a_run_under_way_is_no_failure(
     assert not result.failed
 
 
+@pytest.mark.trap("transport")
 def test_run__that_succeeded_has_an_empty_status_though_it_is_truthy() -> None:
     run = make_run("SUCCEEDED")
     assert run.error_status is not None

@@ -76,6 +76,7 @@ def test_query__absent_is_planned_with_what_is_configured(owned_spec: ScheduledQ
     assert changes["notification_topic"] == (None, TOPIC)
 
 
+@pytest.mark.trap("destination")
 def test_create__sends_the_script_without_destination(
     google: Google, spec: ScheduledQuerySpec, config: Config
 ) -> None:
@@ -115,6 +116,7 @@ def two_made(config: Config, *, ours_first: bool) -> tuple[TransferConfig, Trans
     return named(config, 1, update_time=theirs), named(config, 2, update_time=ours)
 
 
+@pytest.mark.trap("twice")
 @pytest.mark.parametrize("listed_first", [True, False])
 def test_create__takes_its_own_back_where_another_came_first(
     google: Google, spec: ScheduledQuerySpec, config: Config, listed_first: bool
@@ -379,6 +381,7 @@ def test_params__that_a_script_cannot_have_are_taken_away(
     assert dict(request.transfer_config.params) == {"query": script}
 
 
+@pytest.mark.trap("destination")
 def test_update__clears_a_destination_by_an_explicit_empty_value(
     google: Google, spec: ScheduledQuerySpec, config: Config
 ) -> None:

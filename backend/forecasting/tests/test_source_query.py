@@ -295,6 +295,7 @@ def test_dimension__is_the_mean_of_the_events_that_have_it(entity: Entity) -> No
 # What BigQuery and PostgreSQL ask of it --------------------------------------------------------
 
 
+@pytest.mark.trap("types")
 @pytest.mark.parametrize("score_source", ["event", "entity"])
 def test_columns__are_those_of_the_training_table_in_types_that_bigquery_takes(
     score_source: str,

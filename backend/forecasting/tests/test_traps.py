@@ -1,12 +1,13 @@
 """The ten traps on Google's side, and the words of each refusal that the product reacts to.
 
-A trap is held by tests all over the suite; here each is named with them, so that none is lost.
+A trap is held by tests all over the suite, which are marked with its name, so that none is lost.
 The bodies and texts below are quoted as Google sends them, from Google's documentation or from
 public reports of them; what becomes of a run's own texts is in test_runs.py, by the same words.
 """
 
 import ast
-from functools import cache
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,82 +29,32 @@ BACKEND = Path(__file__).resolve().parents[2]
 DOING = f"Creating scheduled_query Nightly load of {PROJECT}.intelligence.t"
 
 TRAPS = {
-    "a destination dataset on a script fails every run": [
-        "forecasting/test_scheduled_queries.py::test_create__sends_the_script_without_destination",
-        "forecasting/test_scheduled_queries.py::"
-        "test_update__clears_a_destination_by_an_explicit_empty_value",
-        "localcloud/test_runs.py::test_run__of_a_script_with_a_destination_always_fails",
-    ],
-    "everything in one region, and none of it ever moves": [
-        "forecasting/test_datasets.py::test_dataset__elsewhere_is_a_conflict",
-        "forecasting/test_tables.py::test_location__other_is_a_conflict",
-        "forecasting/test_adoption.py::test_setup__dataset_elsewhere_is_a_conflict",
-        "localcloud/test_transfers.py::test_names__without_a_location_are_us",
-    ],
-    "types and names of PostgreSQL that BigQuery refuses": [
-        "forecasting/test_source_query.py::"
-        "test_columns__are_those_of_the_training_table_in_types_that_bigquery_takes",
-        "localcloud/test_federation.py::test_types__others_are_refused_with_their_oid",
-        "localcloud/test_federation.py::test_types__an_outer_cast_does_not_rescue_a_refused_column",
-    ],
-    "a chain of identities, each of them to be granted": [
-        "forecasting/test_google_errors.py::test_refusal__names_the_permission_and_the_least_role",
-        "forecasting/test_runs.py::test_cause__of_each_of_googles_texts",
-        "forecasting/test_traps.py::test_refusal__in_googles_words_says_what_to_do",
-    ],
-    "a schedule that fires twice, and two scheduled queries of one name": [
-        "forecasting/test_nightly_load.py::test_load__two_runs_at_once_end_with_the_same_rows",
-        "forecasting/test_scheduled_queries.py::"
-        "test_create__takes_its_own_back_where_another_came_first",
-        "forecasting/test_concurrency.py::test_setup__concurrent_runs_make_one_of_each",
-    ],
-    "EXTERNAL_QUERY takes a literal, and EXECUTE IMMEDIATE sees no variable": [
-        "forecasting/test_googlesql.py::"
-        "test_nightly_load__every_statement_of_every_variant_is_accepted",
-        "localcloud/test_federation.py::test_arguments__have_to_be_literals",
-    ],
-    "UpdateConnection wipes the credential": [
-        "forecasting/test_connections.py::"
-        "test_property__is_repaired_and_the_credential_sent_with_it",
-        "forecasting/test_connections.py::test_versions__are_none_where_google_wiped_the_credential",
-        "localcloud/test_connections.py::test_update__of_properties_wipes_the_credential",
-    ],
-    "an empty or partial source empties the window": [
-        "forecasting/test_pipeline.py::test_run_now__empty_source_fails_and_leaves_the_table",
-        "forecasting/test_nightly_load.py::test_load__bad_rows_fail_the_run_and_leave_the_table",
-        "forecasting/test_nightly_load.py::test_load__truncated_source",
-    ],
-    "REQUIRED, partitioning and descriptions get lost; FLOAT is FLOAT64": [
-        "forecasting/test_pipeline.py::test_pipeline__table_keeps_its_shape_over_two_nights",
-        "forecasting/test_tables.py::test_table__type_aliases_are_no_difference",
-    ],
-    "one refusal, another class over each transport": [
-        "forecasting/test_google_errors.py::test_disabled__over_grpc",
-        "forecasting/test_google_errors.py::"
-        "test_disabled__in_another_project_is_about_the_quota_project",
-        "forecasting/test_runs.py::"
-        "test_run__that_succeeded_has_an_empty_status_though_it_is_truthy",
-        "forecasting/test_grpc.py::test_everything__says_the_same_as_over_rest",
-    ],
+    "destination": "a destination dataset on a script fails every run",
+    "region": "everything in one region, and none of it ever moves",
+    "types": "types and names of PostgreSQL that BigQuery refuses",
+    "identities": "a chain of identities, each of them to be granted",
+    "twice": "a schedule that fires twice, and two scheduled queries of one name",
+    "literals": "EXTERNAL_QUERY takes a literal, and EXECUTE IMMEDIATE sees no variable",
+    "credential": "UpdateConnection wipes the credential",
+    "source": "an empty or partial source empties the window",
+    "shape": "REQUIRED, partitioning and descriptions get lost; FLOAT is FLOAT64",
+    "transport": "one refusal, another class over each transport",
 }
+"""The traps by the names that tests are marked with: `pytest -m trap` runs those that hold them."""
 
 
-@cache
-def names_in(path: Path) -> frozenset[str]:
+def marks_in(path: Path) -> list[str]:
+    """The traps that the tests of a file are marked to hold."""
     tree = ast.parse(path.read_text("utf-8"))
-    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+    tests = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    marks = " ".join(ast.unparse(mark) for test in tests for mark in test.decorator_list)
+    return re.findall(r"pytest\.mark\.trap\('(\w+)'\)", marks)
 
 
-@pytest.mark.parametrize("trap", TRAPS)
-def test_trap__is_held_by_tests_that_are_there(trap: str) -> None:
-    for test in TRAPS[trap]:
-        file, _, name = test.partition("::")
-        app, _, module = file.partition("/")
-        assert name in names_in(BACKEND / app / "tests" / module), test
-
-
-def test_traps__are_ten() -> None:
-    assert len(TRAPS) == 10
+def test_traps__are_each_held_by_tests() -> None:
+    held = Counter(trap for path in BACKEND.rglob("test_*.py") for trap in marks_in(path))
+    assert held.keys() == TRAPS.keys()
+    assert {trap: number for trap, number in held.items() if number < 2} == {}
 
 
 # Refusals of a request: HTTP and gRPC status, Google's words, and what the operator is told.
@@ -163,6 +114,7 @@ REFUSALS = [
 ]  # fmt: skip
 
 
+@pytest.mark.trap("identities")
 @pytest.mark.parametrize("transport", ["rest", "grpc"])
 @pytest.mark.parametrize(("status", "text", "told"), REFUSALS)
 def test_refusal__in_googles_words_says_what_to_do(

@@ -140,6 +140,7 @@ def test_update__description_leaves_the_credential(
     assert changed.cloud_sql == connection.cloud_sql
 
 
+@pytest.mark.trap("credential")
 @pytest.mark.parametrize("paths", [["cloud_sql.database"], ["cloud_sql.database", "description"]])
 def test_update__of_properties_wipes_the_credential(
     cloud: LocalCloud, google: GoogleClients, connection: Connection, paths: list[str]

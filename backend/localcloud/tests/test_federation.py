@@ -66,6 +66,7 @@ def test_types__arrive_as_google_maps_them(
     assert rows.schema[0].field_type == kind
 
 
+@pytest.mark.trap("types")
 @pytest.mark.parametrize(
     ("expression", "oid"),
     [
@@ -91,6 +92,7 @@ def test_types__an_enum_is_refused(query: Query, connection: Connection) -> None
         query(external("SELECT 'sad'::mood AS v"))
 
 
+@pytest.mark.trap("types")
 def test_types__an_outer_cast_does_not_rescue_a_refused_column(
     query: Query, connection: Connection
 ) -> None:
@@ -230,6 +232,7 @@ def test_connection__that_cannot_log_in(
     assert f"Failed to connect to PostgreSQL database. Error: {message}" in str(raised.value)
 
 
+@pytest.mark.trap("literals")
 @pytest.mark.parametrize(
     "argument",
     ["CONCAT('SELECT 1', ' AS a')", "text", "'SELECT 1' 'AS a'", "b'SELECT 1 AS a'", ""],

@@ -113,6 +113,7 @@ def test_run__reads_postgresql(
 SCRIPT = "DECLARE a INT64; SELECT 1"
 
 
+@pytest.mark.trap("destination")
 @pytest.mark.parametrize("query", [SCRIPT, "DELETE FROM intelligence.risk WHERE TRUE"])
 def test_run__of_a_script_with_a_destination_always_fails(
     run: Any, table: Table, query: str

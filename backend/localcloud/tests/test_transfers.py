@@ -151,6 +151,7 @@ def test_create__refuses_the_query(send: Send, query: str) -> None:
     assert send("POST", f"{PATH}?{query}", json=VALID).status_code == 400
 
 
+@pytest.mark.trap("region")
 def test_names__without_a_location_are_us(google: GoogleClients, send: Send) -> None:
     made = send("POST", f"/v1/projects/{PROJECT}/transferConfigs", json=VALID).json()
     assert "/locations/us/" in made["name"]
