@@ -3,10 +3,11 @@
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import google.auth
 import requests
@@ -44,6 +45,8 @@ _TRANSIENT = (
     requests.exceptions.Timeout,
     auth_exceptions.TransportError,
 )
+T = TypeVar("T")
+
 _LOST_RACES = (exceptions.Conflict, exceptions.PreconditionFailed, exceptions.NotFound)
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _TRANSIENT_REASONS = {"rateLimitExceeded", "backendError", "jobRateLimitExceeded"}
@@ -148,6 +151,31 @@ class Clients:
         for number in range(2, count + 1):
             time.sleep(min(next(pauses), self.deadline.left))
             yield number
+
+    def surely(self, read: Callable[[], T]) -> T:
+        """What `read` answers, asked once more where it says that nothing is there.
+
+        A single 404, or an empty list, may be a slip or a race. Raises the second NotFound.
+        """
+        nothing: T | None = None
+        with suppress(exceptions.NotFound):
+            nothing = read()
+            if nothing not in ((), []):
+                return nothing
+        time.sleep(min(next(self.pace.pauses()), self.deadline.left))
+        try:
+            return read()
+        except exceptions.NotFound:
+            if nothing is None:
+                raise
+            return nothing
+
+    def find(self, read: Callable[[], T]) -> T | None:
+        """What `read` answers; None for what surely is not there."""
+        try:
+            return self.surely(read)
+        except exceptions.NotFound:
+            return None
 
     @cached_property
     def bigquery(self) -> bigquery.Client:

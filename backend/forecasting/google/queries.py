@@ -37,8 +37,10 @@ def run_query(
     job_config = bigquery.QueryJobConfig(query_parameters=list(parameters))
     if bounded:
         job_config.maximum_bytes_billed = MAX_BYTES_BILLED
-    rows = clients.bigquery.query_and_wait(
-        sql, job_config=job_config, **clients.querying(WAIT_SECONDS)
+    rows = clients.surely(
+        lambda: clients.bigquery.query_and_wait(
+            sql, job_config=job_config, **clients.querying(WAIT_SECONDS)
+        )
     )
     return Answer(
         rows=[dict(row.items()) for row in rows], bytes_processed=rows.total_bytes_processed

@@ -135,7 +135,11 @@ def _load(config: Config, clients: Clients, part: Slice, timeout: float) -> None
         query_parameters=[bigquery.ScalarQueryParameter("run_time", "TIMESTAMP", run_time)]
     )
     with readable():
-        clients.bigquery.query_and_wait(script, job_config=job_config, **clients.querying(timeout))
+        clients.surely(
+            lambda: clients.bigquery.query_and_wait(
+                script, job_config=job_config, **clients.querying(timeout)
+            )
+        )
 
 
 def _failure(days: str, text: str) -> str:

@@ -1,6 +1,6 @@
 """Runs of the nightly load: start one or adopt one, wait for its end, and say what came of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -57,10 +57,13 @@ def list_runs(clients: Clients, config_name: str) -> list[TransferRun]:
     """The runs that Google remembers (90 days), newest first."""
     request = ListTransferRunsRequest(parent=config_name, page_size=200)
     with readable():
-        runs: Iterable[TransferRun] = clients.transfers.list_transfer_runs(
-            request, **clients.repeating
-        )
+        runs = clients.surely(lambda: _list(clients, request))
         return sorted(runs, key=_when, reverse=True)
+
+
+def _list(clients: Clients, request: ListTransferRunsRequest) -> list[TransferRun]:
+    runs: Any = clients.transfers.list_transfer_runs(request, **clients.repeating)
+    return list(runs)
 
 
 def _when(run: TransferRun) -> tuple[float, float]:
@@ -82,12 +85,18 @@ def wait_for_run(
     """
     for number in looks(timeout, clients.pace.first_look):
         if number > 1:
-            with reading(f"Looking at run {run.name}", clients):
-                run = clients.transfers.get_transfer_run(name=run.name, **clients.repeating)
+            run = observe_run(clients, run.name)
         on_look(run)
         if run.state in ENDED:
             break
     return run
+
+
+def observe_run(clients: Clients, name: str) -> TransferRun:
+    with reading(f"Looking at run {name}", clients):
+        return clients.surely(
+            lambda: clients.transfers.get_transfer_run(name=name, **clients.repeating)
+        )
 
 
 def result_of(clients: Clients, config: Config, run: TransferRun) -> RunResult:
@@ -95,7 +104,9 @@ def result_of(clients: Clients, config: Config, run: TransferRun) -> RunResult:
     rows = None
     if run.state == TransferState.SUCCEEDED:
         with reading(f"Counting the rows of {config.table_id}", clients):
-            table = clients.bigquery.get_table(config.table_id, **clients.repeating)
+            table = clients.surely(
+                lambda: clients.bigquery.get_table(config.table_id, **clients.repeating)
+            )
             rows = table.num_rows
     return RunResult(
         name=run.name,
@@ -128,8 +139,8 @@ def message_of(run: TransferRun) -> str:
 def _run_under_way(clients: Clients, config_name: str) -> TransferRun | None:
     request = ListTransferRunsRequest(parent=config_name, states=list(UNDER_WAY), page_size=10)
     with readable():
-        runs: Any = clients.transfers.list_transfer_runs(request, **clients.repeating)
-        return next(iter(runs), None)
+        # That there is none is what is to be expected, and not asked about again.
+        return clients.surely(lambda: next(iter(_list(clients, request)), None))
 
 
 def _start(clients: Clients, config_name: str) -> TransferRun:

@@ -18,7 +18,7 @@ from ..errors import ForecastingError, MissingPrerequisiteError
 from ..google.causes import likely_cause
 from ..google.clients import Clients, make_clients
 from ..google.errors import reading
-from ..loading.runs import UNDER_WAY, result_of, start_or_adopt_run, state_of
+from ..loading.runs import UNDER_WAY, observe_run, result_of, start_or_adopt_run, state_of
 from ..output.page import Charts, Page, make_page
 from ..output.report_data import ReportData, read_report_data
 from ..output.text import describe_run
@@ -157,8 +157,7 @@ def _look_at_run() -> RunStatus:
     name = str(cache.get(_WATCHED) or "")
     config = load_config()
     clients = make_clients(config)
-    with reading("Looking at the run", clients):
-        run = clients.transfers.get_transfer_run(name=name, **clients.repeating)
+    run = observe_run(clients, name)
     if run.state in UNDER_WAY:
         return _describe_progress(run)
     result = result_of(clients, config, run)

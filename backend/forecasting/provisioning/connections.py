@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 
-from google.api_core.exceptions import NotFound
 from google.cloud.bigquery_connection_v1.types import (
     CloudSqlCredential,
     CloudSqlProperties,
@@ -121,10 +120,7 @@ POSTGRES = "Cloud SQL for PostgreSQL"
 
 def observe_connection(clients: Clients, name: str) -> Connection | None:
     """The connection, None where there is none; its credential is never part of it."""
-    try:
-        return clients.connections.get_connection(name=name, **clients.repeating)
-    except NotFound:
-        return None
+    return clients.find(lambda: clients.connections.get_connection(name=name, **clients.repeating))
 
 
 def connection_kind(connection: Connection) -> str:

@@ -50,7 +50,9 @@ def _read_secret(clients: Clients, config: Config, name: str) -> _SecretValue:
     path = f"projects/{config.project}/secrets/{name}/versions/latest"
     with reading(f"Reading secret {name}", clients):
         try:
-            reply = clients.secrets.access_secret_version(name=path, **clients.repeating)
+            reply = clients.surely(
+                lambda: clients.secrets.access_secret_version(name=path, **clients.repeating)
+            )
         except (NotFound, BadRequest) as error:
             # 400 is FAILED_PRECONDITION over REST: the newest version is disabled or destroyed,
             # and `latest` does not fall back to an older one.

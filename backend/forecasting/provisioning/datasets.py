@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from ..conf import Config
@@ -34,10 +33,7 @@ class DatasetSpec(Resource[bigquery.Dataset]):
         return f"{self.project}.{self.dataset}"
 
     def observe(self, clients: Clients) -> bigquery.Dataset | None:
-        try:
-            return clients.bigquery.get_dataset(self.name, **clients.repeating)
-        except NotFound:
-            return None
+        return clients.find(lambda: clients.bigquery.get_dataset(self.name, **clients.repeating))
 
     def wanted(self) -> dict[str, str]:
         return {"location": self.location}

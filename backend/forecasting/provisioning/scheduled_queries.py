@@ -82,7 +82,11 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         """
         found = _observe_settled(clients, self.parent, self.name)
         if len(found) == 1 and (self.service_account or self.changes(found)):
-            return (clients.transfers.get_transfer_config(name=found[0].name, **clients.repeating),)
+            name = found[0].name
+            whole = clients.surely(
+                lambda: clients.transfers.get_transfer_config(name=name, **clients.repeating)
+            )
+            return (whole,)
         return found or None
 
     def wanted(self) -> dict[str, str]:
@@ -219,8 +223,12 @@ def observe_scheduled_queries(
     request = ListTransferConfigsRequest(
         parent=parent, data_source_ids=[DATA_SOURCE], page_size=1000
     )
-    configs = clients.transfers.list_transfer_configs(request, **clients.repeating)
-    return tuple(config for config in configs if _is_ours(config, name))
+
+    def read() -> tuple[TransferConfig, ...]:
+        configs = clients.transfers.list_transfer_configs(request, **clients.repeating)
+        return tuple(config for config in configs if _is_ours(config, name))
+
+    return clients.surely(read)
 
 
 # A run that lost the race to create removes its own within a request or two.

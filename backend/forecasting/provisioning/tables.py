@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from ..conf import Config
@@ -46,10 +45,7 @@ class TableSpec(Resource[bigquery.Table]):
         return self.table_id
 
     def observe(self, clients: Clients) -> bigquery.Table | None:
-        try:
-            return clients.bigquery.get_table(self.table_id, **clients.repeating)
-        except NotFound:
-            return None
+        return clients.find(lambda: clients.bigquery.get_table(self.table_id, **clients.repeating))
 
     def wanted(self) -> dict[str, str]:
         return {

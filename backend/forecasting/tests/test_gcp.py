@@ -1,8 +1,9 @@
 from typing import Any
-from unittest.mock import create_autospec
+from unittest.mock import Mock, create_autospec
 
 import pytest
 import requests
+from google.api_core import exceptions
 from google.auth import compute_engine
 from google.auth.credentials import AnonymousCredentials
 from google.oauth2 import credentials as user_credentials
@@ -134,6 +135,36 @@ def test_clients__google_is_reached_with_default_credentials(
 def test_clients__none_is_made_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("google.cloud.bigquery.Client", None)
     assert make_clients(make_config_with_endpoint())
+
+
+@pytest.mark.parametrize("first", [google_error(404, "no"), [], ()])
+def test_surely__asks_once_more_where_nothing_is_there(google: Google, first: Any) -> None:
+    read = Mock(side_effect=[first, ["found"]])
+    assert google.surely(read) == ["found"]
+    read = Mock(side_effect=[["found"], first])
+    assert google.find(read) == ["found"]
+    assert read.call_count == 1
+
+
+def test_surely__believes_the_second_answer(google: Google) -> None:
+    assert google.surely(Mock(return_value=[])) == []
+    absent = Mock(side_effect=google_error(404, "no"))
+    assert google.find(absent) is None
+    with pytest.raises(exceptions.NotFound):
+        google.surely(absent)
+    assert absent.call_count == 4
+
+
+@pytest.mark.parametrize("answers", [([], google_error(404, "no")), (google_error(404, "no"), [])])
+def test_surely__of_both_answers_prefers_the_empty_list(google: Google, answers: Any) -> None:
+    assert google.surely(Mock(side_effect=answers)) == []
+
+
+def test_surely__asks_once_only_after_any_other_refusal(google: Google) -> None:
+    refused = Mock(side_effect=google_error(403, "no"))
+    with pytest.raises(exceptions.Forbidden):
+        google.find(refused)
+    assert refused.call_count == 1
 
 
 def test_project_number__is_that_of_the_projects_bigquery_account(google: Google) -> None:

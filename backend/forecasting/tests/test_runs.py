@@ -114,7 +114,7 @@ def test_start__lost_reply_that_had_no_effect_is_sent_again(google: Google) -> N
 
 
 def test_start__given_up_after_four_attempts(google: Google) -> None:
-    under_way(google, *[[]] * 4)
+    google.transfers.list_transfer_runs.return_value = []
     google.transfers.start_manual_transfer_runs.side_effect = BUSY
     with pytest.raises(ApiError, match=r"^Starting a run failed: busy"):
         start_or_adopt_run(google, TRANSFER_NAME)

@@ -146,8 +146,8 @@ def test_setup__json_of_a_conflict_is_printed_too(run: Run, provisioned: Google)
 
 
 def test_setup__lost_race_for_both_ends_well(run: Run, provisioned: Google) -> None:
-    provisioned.bigquery.get_dataset.side_effect = [ABSENT, make_dataset()]
-    provisioned.bigquery.get_table.side_effect = [ABSENT, make_table()]
+    provisioned.bigquery.get_dataset.side_effect = [ABSENT, ABSENT, make_dataset()]
+    provisioned.bigquery.get_table.side_effect = [ABSENT, ABSENT, make_table()]
     provisioned.bigquery.create_dataset.side_effect = google_error(409, "Already Exists")
     provisioned.bigquery.create_table.side_effect = google_error(409, "Already Exists")
     assert run("bq_setup").status == 0
@@ -231,7 +231,8 @@ def test_etl__without_the_table_says_run_bq_setup_first(
     run: Run, provisioned: Google, table: Any, what: str
 ) -> None:
     lose_everything(provisioned)
-    provisioned.bigquery.get_table.side_effect = [ABSENT if table is None else make_table(**table)]
+    provisioned.bigquery.get_table.side_effect = ABSENT if table is None else None
+    provisioned.bigquery.get_table.return_value = make_table(**(table or {}))
     result = run("bq_setup_etl")
     assert result.status == 1
     assert result.error == (

@@ -161,9 +161,9 @@ def look_at_resources(config: Config, clients: Clients, now: datetime) -> Snapsh
     return Snapshot(
         config=config,
         now=now,
-        dataset=_see_surely(clients, "Looking at the dataset", partial(dataset.observe, clients)),
-        table=_see_surely(clients, "Looking at the table", partial(table.observe, clients)),
-        connection=_see_surely(clients, "Looking at the connection", connection),
+        dataset=see(clients, "Looking at the dataset", partial(dataset.observe, clients)),
+        table=see(clients, "Looking at the table", partial(table.observe, clients)),
+        connection=see(clients, "Looking at the connection", connection),
         schedules=schedules,
         runs=runs,
         window=window,
@@ -196,16 +196,6 @@ def see(clients: Clients, doing: str, look: Callable[[], T]) -> T | Unseen:
         return Unseen(reason=str(error))
 
 
-def _see_surely(clients: Clients, doing: str, look: Callable[[], T | None]) -> T | Unseen | None:
-    """The same; what is not there is looked for once more, as a 404 may be a slip or a race."""
-    found = None
-    for _ in clients.attempts(2):
-        found = see(clients, doing, look)
-        if found is not None:
-            break
-    return found
-
-
 def _see_runs(
     clients: Clients, schedules: Sequence[TransferConfig] | Unseen
 ) -> Sequence[TransferRun] | Unseen:
@@ -227,16 +217,11 @@ def _see_probe(
 
 def _probe(config: Config, clients: Clients) -> Probe:
     """What Google says of the connection itself; a missing permission is another matter."""
-    refusal = ""
-    for _ in clients.attempts(2):
-        try:
-            run_query(clients, render_connection_probe(config), bounded=False)
-            return Probe(error="")
-        except BadRequest as error:
-            return Probe(error=text_of(error))
-        except NotFound as error:
-            refusal = text_of(error)
-    return Probe(error=refusal)
+    try:
+        run_query(clients, render_connection_probe(config), bounded=False)
+    except (BadRequest, NotFound) as error:
+        return Probe(error=text_of(error))
+    return Probe(error="")
 
 
 def _see_data(seen: Snapshot, clients: Clients) -> Answer | Unseen | None:

@@ -50,6 +50,7 @@ HASTY = replace(QUICK, request=0.4)
 TRANSIENT = {
     *(Kind.TOO_MANY_REQUESTS, Kind.INTERNAL, Kind.BAD_GATEWAY, Kind.UNAVAILABLE),
     *(Kind.GATEWAY_TIMEOUT, Kind.RESET, Kind.HANG, Kind.TRUNCATED, Kind.HTML),
+    Kind.NOT_FOUND,
 }
 """What is over when the request is sent again: nobody is to notice."""
 

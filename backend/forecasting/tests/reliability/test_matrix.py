@@ -26,10 +26,10 @@ NOTE = (
     "about several times, of which the first one is disturbed. A cell is survived when the command "
     "exits 0 as if nothing had been, and clearly failed when it exits 1 with a sentence or two "
     "that say what was being done; anything else is a loss, as are a transient fault (429, 5xx, a "
-    "reset, a hang, a truncated reply, a page of HTML) that is not survived, and a check of "
-    "`bq_verify` that fails. Afterwards `bq_setup` and `bq_setup_etl --run-now` run undisturbed: "
-    "there is one of each resource, all of them, the credential and the rows equal those of an "
-    "undisturbed run, a second run has nothing to do, and `bq_verify` passes."
+    "reset, a hang, a truncated reply, a page of HTML, a single 404) that is not survived, and a "
+    "check of `bq_verify` that fails. Afterwards `bq_setup` and `bq_setup_etl --run-now` run "
+    "undisturbed: there is one of each resource, all of them, the credential and the rows equal "
+    "those of an undisturbed run, a second run has nothing to do, and `bq_verify` passes."
 )
 
 
