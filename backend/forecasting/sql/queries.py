@@ -30,7 +30,7 @@ def render_source_query(score_source: str, *, refresh: bool = False) -> str:
     """The source query; `@first_day` and `@end_day` are still to be put in.
 
     The rows are the same with `refresh`, which is for a few days of a long history: the mentions
-    are then read once, and their events looked up one by one. Without it the whole window is
+    are then read once, and their events looked up by key. Without it the whole window is
     quicker: several processes of PostgreSQL share the work (docs/performance.md).
     """
     return render(
@@ -41,6 +41,7 @@ def render_source_query(score_source: str, *, refresh: bool = False) -> str:
         target=_TARGETS[score_source],
         entity_join=_ENTITY_JOIN if score_source == "entity" else "",
         materialized="MATERIALIZED" if refresh else "NOT MATERIALIZED",
+        mentioned_events=_EVENTS_BY_KEY if refresh else _EVENTS_AT_ONCE,
         dimension_numbers=",\n".join(_number(column) for column in DIMENSIONS),
         dimension_means=",\n".join(f"avg(counted.{c.name}) AS {c.name}" for c in DIMENSIONS),
     )
@@ -185,6 +186,16 @@ _ROW_VALUE = " + ".join(
     f"{weight} * coalesce({column.name}, -1)"
     for weight, column in enumerate((c for c in COLUMNS if c.type == "FLOAT64"), start=1)
 )
+_EVENTS_AT_ONCE = """\
+events_event AS event
+WHERE event.id IN (SELECT event_id FROM mention)"""
+# Of an array PostgreSQL expects ten elements, however many they are: where an index finds events by
+# their key, it is used at every length of the history, and not a scan of all events for the few of
+# a week. Where none does, as in the compressed chunks of a hypertable, they are still read at once.
+# In their order, neighbours in the index are found together.
+_EVENTS_BY_KEY = """\
+unnest(ARRAY(SELECT DISTINCT event_id FROM mention ORDER BY event_id)) AS mentioned (event_id)
+JOIN events_event AS event ON event.id = mentioned.event_id"""
 # The entity's score is the same in all rows of a group; their mean could differ in a last digit.
 _TARGETS = {"event": "avg(counted.risk_score)", "entity": "max(entity.risk_score)"}
 _ENTITY_JOIN = """\
