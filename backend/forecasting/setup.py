@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from google.cloud.bigquery import Table
-from google.cloud.bigquery_connection_v1.types import Connection
-from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, TransferRun
+from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from .conf import Config
 from .database.lock import provisioning_lock
@@ -16,13 +14,14 @@ from .database.source import prepare_source_query
 from .errors import MissingPrerequisiteError
 from .google.clients import Clients
 from .google.errors import gather, reading
+from .hints import hints_after
 from .loading.backfill import SliceOutcome, backfill, check_backfill
 from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
-from .outcome import Mode, Outcome, Status, hints_after
+from .outcome import Mode, Outcome, Status
 from .provisioning.connections import ConnectionSpec, observe_connection
 from .provisioning.credentials import read_credential
 from .provisioning.datasets import DatasetSpec
-from .provisioning.engine import Step, apply, apply_step, plan_step, plan_steps
+from .provisioning.engine import Step, apply, plan_step, plan_steps
 from .provisioning.plan import Action, Plan, Resource
 from .provisioning.scheduled_queries import ScheduledQuerySpec
 from .provisioning.tables import TableSpec
@@ -44,15 +43,14 @@ class Listeners:
 class RunOptions:
     """What is loaded after the set-up.
 
-    `start` starts a run of the nightly load, whose end is waited for where `wait` says so;
-    `backfill_days` loads the last days directly. `timeout` is for how many seconds the end of a run
-    or slice is waited for, and never beyond the deadline of the clients.
+    `start` starts a run of the nightly load; `backfill_days` loads the last days directly;
+    `timeout` is for how many seconds the end of a run or slice is waited for (0: not at all), and
+    never beyond the deadline of the clients.
     """
 
     start: bool = False
-    wait: bool = True
     backfill_days: int = 0
-    timeout: float
+    timeout: float = 0
 
 
 def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) -> Outcome:
@@ -64,19 +62,24 @@ def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) 
     specs: list[Resource[Any]] = [DatasetSpec.from_config(config), TableSpec.from_config(config)]
     with _exclusively(config, clients, mode):
         steps = plan_steps(specs, clients)
-        outcome = _present("bq_setup", config, mode, tell, steps)
-        if outcome.status is Status.APPLIED:
-            _conclude(outcome, apply(steps, clients), tell)
+        outcome, _ = _carry_out("bq_setup", config, clients, mode, tell, steps)
     return outcome
 
 
 def set_up_etl(
-    config: Config, clients: Clients, mode: Mode, tell: Listeners, run: RunOptions
+    config: Config,
+    clients: Clients,
+    mode: Mode,
+    tell: Listeners,
+    run: RunOptions,
+    *,
+    allow_deleting: bool = False,
 ) -> Outcome:
     """Bring the connection and the scheduled query into their desired state, and run the load.
 
-    Everything is looked at, and the source query tried, before anything is written. Raises
-    MissingPrerequisiteError where bq_setup has to run first.
+    Everything is looked at, and the source query tried, before anything is written. What would
+    have the next run delete days that stay as things are is a conflict, unless `allow_deleting`.
+    Raises MissingPrerequisiteError where bq_setup has to run first.
     """
     if run.backfill_days:
         check_backfill(config, run.backfill_days)
@@ -84,15 +87,19 @@ def set_up_etl(
         note = prepare_source_query(config, render_trial_query(config))
         if note:
             tell.note(note)
-        steps = _plan_etl(config, clients)
-        outcome = _present("bq_setup_etl", config, mode, tell, steps.all)
-        if outcome.status is Status.APPLIED:
-            steps = steps.apply(clients)
-            _conclude(outcome, steps.all, tell)
+        steps = _look_at_etl(config, clients, allow_deleting=allow_deleting)
+        outcome, done = _carry_out("bq_setup_etl", config, clients, mode, tell, steps)
     if mode is not Mode.APPLY or outcome.failure:
         return outcome
-    result = _load(config, clients, steps.config_name, tell, run)
-    return replace(outcome, run=result, timeout=run.timeout)
+    if run.backfill_days:
+        result = backfill(
+            config, clients, run.backfill_days, timeout=run.timeout, on_slice=tell.slice
+        )
+        return replace(outcome, run=result)
+    if not run.start:
+        return outcome
+    configs: Any = done[-1].observed
+    return replace(outcome, run=_run(config, clients, configs[0].name, run.timeout, tell))
 
 
 @contextmanager
@@ -102,47 +109,25 @@ def _exclusively(config: Config, clients: Clients, mode: Mode) -> Iterator[None]
         yield
 
 
-@dataclass(frozen=True, kw_only=True)
-class _EtlSteps:
-    """What bq_setup_etl brings into its desired state, and a table that is in the way."""
-
-    in_the_way: Sequence[Step[Table]]
-    connection: Step[Connection]
-    schedule: Step[Sequence[TransferConfig]]
-
-    @property
-    def all(self) -> Sequence[Step[Any]]:
-        return [*self.in_the_way, self.connection, self.schedule]
-
-    @property
-    def config_name(self) -> str:
-        """Google's name of the scheduled query, once it is there."""
-        return next(iter(self.schedule.observed or ())).name
-
-    def apply(self, clients: Clients) -> "_EtlSteps":
-        connection = apply_step(self.connection, clients)
-        return replace(self, connection=connection, schedule=apply_step(self.schedule, clients))
-
-
-def _plan_etl(config: Config, clients: Clients) -> _EtlSteps:
-    acting_as = clients.service_account_email
-    reads: list[Callable[[], Any]] = [
+def _look_at_etl(config: Config, clients: Clients, *, allow_deleting: bool) -> list[Step[Any]]:
+    """Steps for the connection and the scheduled query, preceded by a table that is in the way."""
+    schedule_spec = ScheduledQuerySpec.from_config(
+        config, clients.service_account_email, allow_deleting=allow_deleting
+    )
+    looks: list[Callable[[], Any]] = [
         partial(plan_step, TableSpec.from_config(config), clients),
         partial(read_credential, clients, config),
-        partial(_observe_connection, config, clients),
-        partial(plan_step, ScheduledQuerySpec.from_config(config, acting_as), clients),
+        partial(_look_at_connection, config, clients),
+        partial(plan_step, schedule_spec, clients),
     ]
-    table, credential, connection, schedule = gather(reads)
+    table, credential, connection, schedule = gather(looks)
     _require_table(table.plan)
     spec = ConnectionSpec.from_config(config, credential)
-    return _EtlSteps(
-        in_the_way=[table] if table.plan.refusal else [],
-        connection=Step(spec, connection, spec.plan(connection)),
-        schedule=schedule,
-    )
+    in_the_way = [table] if table.plan.action is Action.CONFLICT else []
+    return [*in_the_way, Step(spec, connection, spec.plan(connection)), schedule]
 
 
-def _observe_connection(config: Config, clients: Clients) -> Connection | None:
+def _look_at_connection(config: Config, clients: Clients) -> Any:
     with reading(f"Looking at connection {config.connection_name}", clients):
         return observe_connection(clients, config.connection_name)
 
@@ -157,43 +142,34 @@ def _require_table(plan: Plan) -> None:
         )
 
 
-def _present(
-    command: str, config: Config, mode: Mode, tell: Listeners, steps: Sequence[Step[Any]]
-) -> Outcome:
+def _carry_out(
+    command: str,
+    config: Config,
+    clients: Clients,
+    mode: Mode,
+    tell: Listeners,
+    steps: Sequence[Step[Any]],
+) -> tuple[Outcome, Sequence[Step[Any]]]:
     plans = tuple(step.plan for step in steps)
     tell.plan(plans)
-    return Outcome(command=command, config=config, mode=mode, plans=plans)
-
-
-def _conclude(outcome: Outcome, done: Sequence[Step[Any]], tell: Listeners) -> None:
-    tell.applied(outcome.plans)
-    for hint in hints_after(done, outcome.config):
+    outcome = Outcome(command=command, config=config, mode=mode, plans=plans)
+    if outcome.status is not Status.APPLIED:
+        return outcome, steps
+    done = apply(steps, clients)
+    tell.applied(plans)
+    for hint in hints_after(done, config):
         tell.note(hint)
-
-
-def _load(
-    config: Config, clients: Clients, config_name: str, tell: Listeners, options: RunOptions
-) -> RunResult | None:
-    """What came of the load that was asked for, if any was."""
-    if options.backfill_days:
-        return backfill(
-            config,
-            clients,
-            options.backfill_days,
-            timeout=options.timeout,
-            on_slice=tell.slice,
-        )
-    return _run(config, clients, config_name, tell, options) if options.start else None
+    return outcome, done
 
 
 def _run(
-    config: Config, clients: Clients, config_name: str, tell: Listeners, options: RunOptions
+    config: Config, clients: Clients, config_name: str, timeout: float, tell: Listeners
 ) -> RunResult:
     run, adopted = start_or_adopt_run(clients, config_name)
     if adopted:
         tell.note("A run is already under way: it is taken for this one.")
     # A last look, and counting the rows, take time too.
     left = clients.deadline.left
-    seconds = min(options.timeout, left - min(1.0, left / 10)) if options.wait else 0
+    seconds = min(timeout, left - min(1.0, left / 10))
     run = wait_for_run(clients, run, timeout=seconds, on_look=tell.run)
-    return replace(result_of(clients, config, run), waited=options.wait)
+    return replace(result_of(clients, config, run), waited_seconds=timeout)

@@ -18,7 +18,7 @@ FLOORS = (
     ("provisioning",),
     ("loading",),
     ("verification",),
-    ("setup", "outcome"),
+    ("setup", "outcome", "hints"),
     ("output",),
     ("management", "monitoring", "admin", "system_checks", "apps", "migrations"),
 )

@@ -29,6 +29,7 @@ _ACTIONS = {
     Action.UNCHANGED: _Words("=", "", "unchanged"),
     Action.CONFLICT: _Words("!", "ERROR", "in conflict"),
 }
+_DELETES = _Words("-", "ERROR", "")
 _STATUSES = {
     FindingStatus.PASSED: _Words("pass", "SUCCESS", "passed"),
     FindingStatus.WARNED: _Words("WARN", "WARNING", "warned"),
@@ -44,6 +45,8 @@ def describe_plans(plans: Sequence[Plan], mode: Mode, style: Style) -> list[str]
         words = _ACTIONS[plan.action]
         lines.append(_paint(style, words, f"{words.mark} {plan.kind} {plan.name}"))
         lines += [f"    {line}" for change in plan.changes for line in _describe(change)]
+        if plan.deletes:
+            lines.append(_paint(style, _DELETES, f"    The next run deletes {plan.deletes}."))
     return [*lines, _summary(plans, mode)]
 
 

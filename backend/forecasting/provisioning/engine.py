@@ -33,15 +33,28 @@ def plan_step(resource: Resource[Observed], clients: Clients) -> Step[Observed]:
     with reading(f"Looking at {resource.kind} {resource.name}", clients):
         observed = resource.observe(clients)
         # A reply that is not as documented often shows only when a field is looked at.
-        return Step(resource, observed, resource.plan(observed))
+        plan = _with_deletes(resource, resource.plan(observed), observed, clients)
+        return Step(resource, observed, plan)
+
+
+def _with_deletes(
+    resource: Resource[Observed], plan: Plan, observed: Observed | None, clients: Clients
+) -> Plan:
+    """The plan with the training data that it costs, and a conflict where nobody allowed that."""
+    if plan.action not in (Action.CREATE, Action.UPDATE):
+        return plan
+    deletes = resource.deletes(clients, observed)
+    remedy = resource.keep(deletes) if deletes else ""
+    action = Action.CONFLICT if remedy else plan.action
+    return replace(plan, action=action, remedy=remedy, deletes=deletes)
 
 
 def apply(steps: Sequence[Step[Any]], clients: Clients) -> list[Step[Any]]:
     """Execute the steps in order; returns them with what is there afterwards."""
-    return [apply_step(step, clients) for step in steps]
+    return [_apply_step(step, clients) for step in steps]
 
 
-def apply_step(step: Step[Observed], clients: Clients) -> Step[Observed]:
+def _apply_step(step: Step[Observed], clients: Clients) -> Step[Observed]:
     """Write one resource, observing it again whenever it cannot be told what became of the write.
 
     So nothing is ever made twice.

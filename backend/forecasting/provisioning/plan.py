@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from functools import partial
 from typing import ClassVar, Generic, TypeVar
@@ -27,6 +28,19 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Deletes:
+    """What training data a plan has the next run delete: all days before one."""
+
+    rows: int
+    days: int
+    before: date
+
+    def __str__(self) -> str:
+        rows, days = _count(self.rows, "row"), _count(self.days, "day")
+        return f"{rows} of {days} before {self.before}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is to be done to one resource, and for a conflict the operator's ways out."""
 
@@ -35,6 +49,7 @@ class Plan:
     action: Action
     changes: tuple[Change, ...] = ()
     remedy: str = ""
+    deletes: Deletes | None = None
 
     @property
     def fields(self) -> set[str]:
@@ -48,6 +63,11 @@ class Plan:
         """
         if self.action is not Action.CONFLICT:
             return ""
+        if self.deletes:
+            return (
+                f"{self.kind} {self.name} would have the next run delete {self.deletes}. "
+                f"{self.remedy}"
+            )
         found = "; ".join(
             f"{c.field} is {c.before or 'missing'}, not {c.after}" for c in self.changes
         )
@@ -92,6 +112,14 @@ class Resource(ABC, Generic[Observed]):
     def changes(self, observed: Observed) -> list[Change]:
         """The owned fields that differ."""
 
+    def deletes(self, clients: Clients, observed: Observed | None) -> Deletes | None:
+        """What training data would go that stays as things are."""
+        return None
+
+    def keep(self, deletes: Deletes) -> str:
+        """The operator's ways out where data would go; empty where that is allowed."""
+        return ""
+
     @abstractmethod
     def create(self, clients: Clients) -> Observed: ...
 
@@ -110,6 +138,10 @@ class Resource(ABC, Generic[Observed]):
             return planned(action=Action.CONFLICT, changes=obstacles, remedy=remedy)
         changes = tuple(self.changes(observed))
         return planned(action=Action.UPDATE if changes else Action.UNCHANGED, changes=changes)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def refusals(plans: Iterable[Plan]) -> str:

@@ -19,14 +19,16 @@ from ..google.clients import Clients
 from ..google.replies import readable
 from ..google.waiting import looks
 from ..sql.queries import load_name, render_nightly_load
-from .plan import Change, Plan, Resource, differences
+from ..sql.script_head import UNKNOWN_SCRIPT, read_script
+from .deleting import day_of_next_run, deleted_days
+from .plan import Change, Deletes, Plan, Resource, differences
+from .script_changes import script_changes
 
 DATA_SOURCE = "scheduled_query"
 
-# What an owned field is written to (TransferConfig, datatransfer transfer.proto). `params` is one
-# value: it is always sent whole.
+# What an owned field is written to (TransferConfig, datatransfer transfer.proto). All others are
+# the script's: they go into `params`, which is one value and always sent whole.
 _MASKS = {
-    "query": "params",
     "schedule": "schedule",
     "automatic": "schedule_options",
     "ends": "schedule_options",
@@ -35,7 +37,7 @@ _MASKS = {
     "notification_topic": "notification_pubsub_topic",
     "service_account": "service_account_name",
 }
-_RESTRICTED = {"query", "destination_dataset"}
+_RESTRICTED = {"params", "destination_dataset_id"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
     account or a topic that is not configured is not owned: the one that is set stays.
 
     `acting_as` is the e-mail address of the credentials in use, empty where they do not say.
+    `allow_deleting` is the operator's word that days may go which the stored script keeps.
     """
 
     parent: str
@@ -56,10 +59,13 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
     service_account: str
     notification_topic: str
     acting_as: str
+    allow_deleting: bool = False
     kind = "scheduled_query"
 
     @classmethod
-    def from_config(cls, config: Config, acting_as: str = "") -> "ScheduledQuerySpec":
+    def from_config(
+        cls, config: Config, acting_as: str = "", *, allow_deleting: bool = False
+    ) -> "ScheduledQuerySpec":
         return cls(
             parent=config.parent,
             table_id=config.table_id,
@@ -68,6 +74,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
             service_account=config.service_account,
             notification_topic=config.notification_topic,
             acting_as=acting_as,
+            allow_deleting=allow_deleting,
         )
 
     @property
@@ -153,8 +160,8 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
     def changes(self, observed: Sequence[TransferConfig]) -> list[Change]:
         config = observed[0]
         params = dict(config.params or {})
-        changes = differences(
-            ("query", str(params.pop("query", "")), self.query),
+        changes = script_changes(str(params.pop("query", "")), self.query)
+        changes += differences(
             *((f"params.{key}", str(value), None) for key, value in params.items() if value),
             ("schedule", schedule_of(config), f"{self.schedule} UTC"),
             ("automatic", _on(not config.schedule_options.disable_auto_scheduling), "on"),
@@ -180,10 +187,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         if trigger:
             return differences(("trigger", trigger, "schedule"))
         owner = config.owner_info.email
-        restricted = {change.field.split(".")[0] for change in self.changes(observed)} & {
-            *_RESTRICTED,
-            "params",
-        }
+        restricted = {_mask(change.field) for change in self.changes(observed)} & _RESTRICTED
         if restricted and owner and self.acting_as and not self.service_account:
             return differences(("owner", owner, self.acting_as))
         return []
@@ -197,6 +201,24 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         return (
             "Give FORECASTING_SERVICE_ACCOUNT to take it over, let its owner run this command, or "
             "delete it (bq rm --transfer_config NAME) and run this again."
+        )
+
+    def deletes(
+        self, clients: Clients, observed: Sequence[TransferConfig] | None
+    ) -> Deletes | None:
+        """The days that the script keeps no longer; without a stored one, all that are too old."""
+        stored, next_run = UNKNOWN_SCRIPT, datetime.now(UTC).date()
+        if observed:
+            stored = read_script(str(dict(observed[0].params or {}).get("query", "")))
+            next_run = day_of_next_run(observed[0])
+        return deleted_days(clients, self.table_id, read_script(self.query), stored, next_run)
+
+    def keep(self, deletes: Deletes) -> str:
+        if self.allow_deleting:
+            return ""
+        return (
+            "Keep them with FORECASTING_KEEP_HISTORY=on (--keep-history) or with the "
+            "FORECASTING_WINDOW_DAYS that the table has, or let them go with --allow-deleting."
         )
 
     def _message(self, observed: TransferConfig | None = None) -> TransferConfig:
@@ -268,8 +290,13 @@ def _age(config: TransferConfig) -> tuple[Any, str]:
     return config.update_time, config.name
 
 
+def is_of_script(field: str) -> bool:
+    """Whether a changed field is the script's, or one of the parameters beside it."""
+    return _mask(field) == "params"
+
+
 def _mask(field: str) -> str:
-    return "params" if field.startswith("params.") else _MASKS[field]
+    return _MASKS.get(field, "params")
 
 
 def _on(value: bool) -> str:

@@ -1,5 +1,7 @@
 -- {{ name }}
 -- Stored by `manage.py bq_setup_etl`: change a setting and run that again, rather than this text.
+-- Made from these settings:
+{{ settings }}
 --
 -- Replaces the days [first_day, end_day) of the training table by what PostgreSQL holds for them.
 -- Days are complete UTC days and come from the run's own time, never from PostgreSQL's clock, so

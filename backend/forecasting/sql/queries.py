@@ -16,6 +16,7 @@ from ..training_table import (
     TIME_COLUMN,
     Column,
 )
+from .script_head import describe_settings, seal
 from .template import load, quote_path, quote_string, render
 
 # A plain decimal number in text. Of at most this length it casts to float8, and squares, without
@@ -30,7 +31,7 @@ def render_source_query(score_source: str, *, refresh: bool = False) -> str:
     """The source query; `@first_day` and `@end_day` are still to be put in.
 
     The rows are the same with `refresh`, which is for a few days of a long history: the mentions
-    are then read once, and their events looked up by key. Without it the whole window is
+    are then read once, and their events looked up one by one. Without it the whole window is
     quicker: several processes of PostgreSQL share the work (docs/performance.md).
     """
     return render(
@@ -41,7 +42,6 @@ def render_source_query(score_source: str, *, refresh: bool = False) -> str:
         target=_TARGETS[score_source],
         entity_join=_ENTITY_JOIN if score_source == "entity" else "",
         materialized="MATERIALIZED" if refresh else "NOT MATERIALIZED",
-        mentioned_events=_EVENTS_BY_KEY if refresh else _EVENTS_AT_ONCE,
         dimension_numbers=",\n".join(_number(column) for column in DIMENSIONS),
         dimension_means=",\n".join(f"avg(counted.{c.name}) AS {c.name}" for c in DIMENSIONS),
     )
@@ -66,9 +66,10 @@ def load_name(table_id: str) -> str:
 
 def render_nightly_load(config: Config) -> str:
     """The script that the scheduled query stores, for these settings."""
-    return render(
+    script = render(
         load("nightly_load.sql"),
         name=load_name(config.table_id),
+        settings=describe_settings(config),
         table=quote_path(config.project, config.dataset, config.table),
         connection=quote_string(config.connection_name),
         source_query=_embedded(_nightly_source_query(config)),
@@ -82,6 +83,14 @@ def render_nightly_load(config: Config) -> str:
         any_number_is_not_finite=_NOT_FINITE,
         leaving=_leaving(config.keep_history),
     )
+    return seal(script)
+
+
+def render_partitions(table_id: str) -> str:
+    """The query for the days that a table has, and their rows; takes @table."""
+    project, dataset, _ = table_id.rsplit(".", 2)
+    partitions = quote_path(project, dataset, "INFORMATION_SCHEMA", "PARTITIONS")
+    return render(load("partitions.sql"), partitions=partitions)
 
 
 def render_data_summary(config: Config) -> str:
@@ -186,16 +195,6 @@ _ROW_VALUE = " + ".join(
     f"{weight} * coalesce({column.name}, -1)"
     for weight, column in enumerate((c for c in COLUMNS if c.type == "FLOAT64"), start=1)
 )
-_EVENTS_AT_ONCE = """\
-events_event AS event
-WHERE event.id IN (SELECT event_id FROM mention)"""
-# Of an array PostgreSQL expects ten elements, however many they are: where an index finds events by
-# their key, it is used at every length of the history, and not a scan of all events for the few of
-# a week. Where none does, as in the compressed chunks of a hypertable, they are still read at once.
-# In their order, neighbours in the index are found together.
-_EVENTS_BY_KEY = """\
-unnest(ARRAY(SELECT DISTINCT event_id FROM mention ORDER BY event_id)) AS mentioned (event_id)
-JOIN events_event AS event ON event.id = mentioned.event_id"""
 # The entity's score is the same in all rows of a group; their mean could differ in a last digit.
 _TARGETS = {"event": "avg(counted.risk_score)", "entity": "max(entity.risk_score)"}
 _ENTITY_JOIN = """\

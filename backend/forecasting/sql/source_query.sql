@@ -24,7 +24,8 @@ event AS (
         event.id,
         CASE WHEN abs(event.risk_score) < 1e100 THEN event.risk_score END AS risk_score,
         {{ dimension_numbers }}
-    FROM {{ mentioned_events }}
+    FROM events_event AS event
+    WHERE event.id IN (SELECT event_id FROM mention)
     OFFSET '0'
 ),
 counted AS (

@@ -17,6 +17,7 @@ from backend.forecasting.sql.queries import (
     render_data_summary,
     render_federated_by_day,
     render_nightly_load,
+    render_partitions,
     render_report_data,
     render_source_query,
     render_table_by_day,
@@ -223,6 +224,7 @@ RENDERED: dict[str, Callable[[Config], str]] = {
     "data summary": render_data_summary,
     "table by day": render_table_by_day,
     "report data": render_report_data,
+    "partitions": lambda config: render_partitions(config.table_id),
     "connection probe": render_connection_probe,
     "federated by day": lambda config: render_federated_by_day(
         config, date(2026, 1, 1), date(2026, 3, 1)
@@ -253,6 +255,17 @@ def test_zoneless_calls__are_found_inside_a_dynamic_statement_too(call: str) -> 
     assert find_zoneless_calls(f"SELECT {call}") == [call]
     text = call.replace("'", '"')
     assert find_zoneless_calls(f"EXECUTE IMMEDIATE 'SELECT {text}'") == [text]
+
+
+def test_partitions__are_asked_for_as_google_documents_them() -> None:
+    text = render_partitions(make_config().table_id)
+    columns = {"table_name": "STRING", "partition_id": "STRING", "total_rows": "INT64"}
+    path = "demo-project.intelligence.INFORMATION_SCHEMA.PARTITIONS"
+    bigquery = BigQuery(tables={path: columns}, parameters={"table": "t"})
+    assert bigquery.analyze_statement(text).columns == {
+        "partition_id": "STRING",
+        "row_count": "INT64",
+    }
 
 
 def test_data_summary__is_accepted_and_yields_one_number_or_day_a_column() -> None:

@@ -87,7 +87,8 @@ def test_load__refreshed_day_that_lost_its_mentions_is_emptied(loaded: "LocalClo
 def test_load__days_that_left_the_window(
     loaded: "LocalCloud", keep_history: bool, oldest: int
 ) -> None:
-    set_up_etl(run_now=True, window_days=30, refresh_days=7, keep_history=keep_history)
+    settings = {"window_days": 30, "refresh_days": 7, "keep_history": keep_history}
+    set_up_etl(run_now=True, allow_deleting=not keep_history, **settings)
     assert loaded_days(loaded)[0] == day_before(oldest)
 
 

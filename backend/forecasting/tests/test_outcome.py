@@ -109,8 +109,15 @@ def test_json__is_the_documented_one(outcome_of: Any) -> None:
                 "name": "p.d.update",
                 "action": "update",
                 "changes": [{"field": "description", "from": "a", "to": "b"}],
+                "deletes": None,
             },
-            {"kind": "table", "name": "p.d.unchanged", "action": "unchanged", "changes": []},
+            {
+                "kind": "table",
+                "name": "p.d.unchanged",
+                "action": "unchanged",
+                "changes": [],
+                "deletes": None,
+            },
         ],
         "run": {
             "name": RUN_NAME,

@@ -15,6 +15,7 @@ from .findings import (
     skipped,
     warned,
 )
+from .script_check import stored_script
 from .snapshot import Snapshot, Unseen
 
 _RUN_NOW = "run `python manage.py bq_setup_etl --run-now`"
@@ -113,17 +114,38 @@ def _check_rows(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
 
 def _check_window(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     """Rows of days that should not be there, or that are not midnight UTC of their day."""
-    window, kept = snapshot.window, snapshot.config.keep_history
+    window, kept = snapshot.window, _kept_days(snapshot)
+    # `rows_before_window` counts from the window of the settings here.
+    too_old = kept is not None and kept <= window.days
     outside = {
-        f"rows before {window.start}": 0 if kept else data["rows_before_window"],
+        f"rows before {window.start}": data["rows_before_window"] if too_old else 0,
         f"rows of {window.end} or later": data["rows_after_window"],
         "rows off midnight UTC": data["rows_off_midnight"],
     }
     wrong = ", ".join(f"{number:,} {what}" for what, number in outside.items() if number)
     if not wrong:
         return passed("data.window", "complete days only, all in the window")
-    expected = f"complete days from {'any day' if kept else window.start} to before {window.end}"
-    return failed("data.window", wrong, "load the days again: " + _RUN_NOW, expected, wrong)
+    expected = f"complete days from {window.start if too_old else 'any day'} to before {window.end}"
+    hint = _OLDER_ROWS if outside[f"rows before {window.start}"] else _LATER_ROWS
+    return failed("data.window", wrong, hint, expected, wrong)
+
+
+def _kept_days(snapshot: Snapshot) -> int | None:
+    """How many days the runs keep, by what is stored; None where they remove none."""
+    stored, config = stored_script(snapshot), snapshot.config
+    if stored.known:
+        return stored.kept_days
+    return None if config.keep_history else config.window_days
+
+
+_OLDER_ROWS = (
+    "the next run removes the rows before the window: to keep them, set "
+    "FORECASTING_KEEP_HISTORY=on and run `python manage.py bq_setup_etl` before it"
+)
+_LATER_ROWS = (
+    f"load the days again: {_RUN_NOW}; rows of a day that is not over are replaced by the run "
+    "after it"
+)
 
 
 def _check_coverage(snapshot: Snapshot, data: dict[str, Any]) -> Finding:

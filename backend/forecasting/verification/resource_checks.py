@@ -9,7 +9,7 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 from ..google.causes import likely_cause
 from ..provisioning.connections import POSTGRES, connection_kind
 from ..provisioning.plan import Change
-from ..provisioning.scheduled_queries import ScheduledQuerySpec
+from ..provisioning.scheduled_queries import ScheduledQuerySpec, is_of_script
 from ..provisioning.tables import TableSpec
 from .findings import (
     Finding,
@@ -18,6 +18,7 @@ from .findings import (
     passed,
     skipped,
 )
+from .script_check import check_script, stored_script
 from .snapshot import Probe, Snapshot, Unseen
 
 _RUN_SETUP = "run `python manage.py bq_setup`"
@@ -92,25 +93,26 @@ def check_connection(snapshot: Snapshot) -> Iterator[Finding]:
 
 def check_schedule(snapshot: Snapshot) -> Iterator[Finding]:
     schedules = snapshot.schedules
-    fields = {
-        "schedule.enabled": ("enabled", ("disabled", "automatic", "ends")),
-        "schedule.time": (f"{snapshot.config.schedule} UTC", ("schedule",)),
-        "schedule.query": ("the script of this version", ("query", "params")),
-        "schedule.destination": ("no destination dataset", ("destination_dataset",)),
-    }
     if isinstance(schedules, Unseen) or not schedules:
         unseen = schedules if isinstance(schedules, Unseen) else None
         yield _absent("schedule.exists", "scheduled query", unseen, _RUN_ETL)
-        for check in ("schedule.unique", *fields):
-            yield skipped(check, "no scheduled query to look at")
+        for check in ("unique", "enabled", "time", "query", "destination"):
+            yield skipped(f"schedule.{check}", "no scheduled query to look at")
         return
     yield passed("schedule.exists", f"scheduled query {schedules[0].name} is there")
     yield _unique(schedules)
     spec = ScheduledQuerySpec.from_config(snapshot.config)
     changes = spec.changes(schedules)
-    for check, (fine, owned) in fields.items():
-        found = [change for change in changes if change.field.split(".")[0] in owned]
-        yield _unchanged(check, fine, found, _RUN_ETL)
+
+    def unchanged(check: str, fine: str, *owned: str) -> Finding:
+        found = [change for change in changes if change.field in owned]
+        return _unchanged(check, fine, found, _RUN_ETL)
+
+    yield unchanged("schedule.enabled", "enabled", "disabled", "automatic", "ends")
+    yield unchanged("schedule.time", f"{snapshot.config.schedule} UTC", "schedule")
+    of_script = [change for change in changes if is_of_script(change.field)]
+    yield check_script(stored_script(snapshot), spec.query, of_script)
+    yield unchanged("schedule.destination", "no destination dataset", "destination_dataset")
 
 
 def _usable(probe: Probe | Unseen | None) -> Finding:

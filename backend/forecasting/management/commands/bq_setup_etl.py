@@ -42,6 +42,12 @@ class Command(PipelineCommand):
             "--no-wait", action="store_true", help="with --run-now: do not wait for its end"
         )
         parser.add_argument(
+            "--allow-deleting",
+            action="store_true",
+            help="let the next run delete days of the training table that it keeps as things are "
+            "(a smaller window, history no longer kept)",
+        )
+        parser.add_argument(
             "--print-sql",
             action="store_true",
             help="print the script that the scheduled query stores, and do nothing else",
@@ -66,13 +72,19 @@ class Command(PipelineCommand):
             raise SettingError("--no-wait goes with --run-now", "give both, or neither")
         run = RunOptions(
             start=options["run_now"],
-            wait=not options["no_wait"],
             backfill_days=DAYS.read("--backfill-days", days) if days else 0,
-            timeout=self.timeout,
+            timeout=0 if options["no_wait"] else self.timeout,
         )
         with RunProgress(self.talk) as progress:
             tell = self.listeners(mode, on_run=progress.show)
-            outcome = set_up_etl(config, self.clients(config), mode, tell, run)
+            outcome = set_up_etl(
+                config,
+                self.clients(config),
+                mode,
+                tell,
+                run,
+                allow_deleting=options["allow_deleting"],
+            )
         if outcome.run:
             self.say((describe_backfill if days else describe_run)(outcome.run))
         self.finish(outcome)

@@ -88,7 +88,7 @@ class BigQuery:
 
     tables: Mapping[str, Mapping[str, str]]
     external: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, datetime | date | int] = field(default_factory=dict)
+    parameters: Mapping[str, datetime | date | int | str] = field(default_factory=dict)
     time_zone: str = "UTC"
 
     def analyze_statement(self, sql: str) -> Analyzed:
@@ -284,9 +284,11 @@ def _external_query(columns: Mapping[str, str]) -> Any:
     return function
 
 
-def _value(value: datetime | date | int) -> Any:
+def _value(value: datetime | date | int | str) -> Any:
     if isinstance(value, int):
         return Value.int64(value)
+    if isinstance(value, str):
+        return Value.string(value)
     if isinstance(value, datetime):
         return Value.timestamp(value)
     return Value.date(value.year, value.month, value.day)

@@ -77,7 +77,7 @@ class World:
 
     def set_up(self) -> None:
         """Raises AssertionError where bq_setup_etl does not exit 0."""
-        ended = call("bq_setup_etl", **vars(self.window))
+        ended = call("bq_setup_etl", allow_deleting=True, **vars(self.window))
         assert ended.status == 0, ended.error
 
     def load(self, end: date) -> None:

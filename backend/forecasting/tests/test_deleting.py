@@ -1,0 +1,174 @@
+"""Nothing that training holds goes without a word: days that the next run would delete."""
+
+import re
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.core.management import call_command
+
+from backend.entities.models import Entity
+from backend.forecasting.conf import Config, load_config
+from backend.forecasting.google.clients import make_clients
+from backend.forecasting.provisioning.deleting import day_of_next_run
+from backend.forecasting.provisioning.scheduled_queries import observe_scheduled_queries
+from backend.forecasting.sql.queries import load_name
+from backend.forecasting.tests.support.commands import call
+from backend.forecasting.tests.support.factories import make_config, make_transfer
+from backend.forecasting.tests.support.loading import TABLE, day_before, loaded_days, mention
+
+if TYPE_CHECKING:
+    from backend.localcloud.server import LocalCloud
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ENTITIES = 3
+
+
+@pytest.fixture
+def history(pipeline: "LocalCloud") -> "LocalCloud":
+    """A table with rows on each of the last 120 days, and no script yet."""
+    call_command("bq_setup", stdout=StringIO())
+    _insert(120)
+    return pipeline
+
+
+def _insert(oldest: int) -> None:
+    """Rows on each of the last days."""
+    with closing(make_clients(load_config()).bigquery) as client:
+        client.query_and_wait(
+            f"INSERT INTO `{TABLE}` (entity_id, mentioned_at, risk_score) "
+            "SELECT CONCAT('entity-', CAST(number AS STRING)), TIMESTAMP(day, 'UTC'), 50.0 "
+            f"FROM UNNEST(GENERATE_DATE_ARRAY('{day_before(oldest)}', '{day_before(1)}')) AS day, "
+            f"UNNEST(GENERATE_ARRAY(1, {ENTITIES})) AS number"
+        )
+
+
+def set_up(*flags: str, **settings: Any) -> Any:
+    return call("bq_setup_etl", "--format=json", *flags, **settings)
+
+
+def deletes(result: Any) -> Any:
+    *_, scheduled = result.document["resources"]
+    return scheduled["deletes"]
+
+
+def stored_script(cloud: "LocalCloud") -> str:
+    (scheduled,) = cloud.transfers.items.values()
+    return str(scheduled.resource["params"]["query"])
+
+
+def next_run(cloud: "LocalCloud") -> date:
+    config = load_config()
+    (scheduled,) = observe_scheduled_queries(
+        make_clients(config), config.parent, load_name(config.table_id)
+    )
+    return day_of_next_run(scheduled)
+
+
+def test_history__no_longer_kept_is_refused_with_figures(history: "LocalCloud") -> None:
+    assert set_up(keep_history=True).status == 0
+    script = stored_script(history)
+    result = set_up()
+    assert (result.status, result.document["status"]) == (1, "conflict")
+    before = next_run(history) - timedelta(days=90)
+    gone = (before - day_before(120)).days
+    assert deletes(result) == {"rows": gone * ENTITIES, "days": gone, "before": f"{before}"}
+    *_, scheduled = result.document["resources"]
+    assert scheduled["action"] == "conflict"
+    assert scheduled["changes"] == [{"field": "keep_history", "from": "on", "to": "off"}]
+    assert f"{gone * ENTITIES} rows of {gone} days before {before}" in result.error
+    assert "FORECASTING_KEEP_HISTORY=on" in result.error
+    assert stored_script(history) == script
+
+
+def test_history__goes_where_that_is_allowed(history: "LocalCloud") -> None:
+    assert set_up(keep_history=True).status == 0
+    said = deletes(set_up("--dry-run"))
+    result = set_up("--allow-deleting")
+    assert (result.status, deletes(result)) == (0, said)
+    assert set_up("--check").status == 0
+    assert deletes(set_up()) is None
+
+
+def test_window__smaller_one_is_refused(history: "LocalCloud") -> None:
+    assert set_up(window_days=120).status == 0
+    result = set_up(window_days=100)
+    assert result.status == 1
+    assert (deletes(result)["days"], deletes(result)["rows"]) == (20, 20 * ENTITIES)
+    assert "window_days" in result.out
+    assert set_up("--check", window_days=100).status == 1
+
+
+def test_script__first_one_over_an_older_table_is_refused(history: "LocalCloud") -> None:
+    result = set_up()
+    assert result.status == 1
+    assert deletes(result) == {"rows": 30 * ENTITIES, "days": 30, "before": f"{day_before(90)}"}
+    assert history.transfers.items == {}
+    assert history.connections.items == {}
+
+
+def test_script__somebody_elses_is_taken_to_keep_everything(history: "LocalCloud") -> None:
+    assert set_up(window_days=120).status == 0
+    (scheduled,) = history.transfers.items.values()
+    scheduled.resource["params"]["query"] = "SELECT 1"
+    assert set_up(window_days=119).status == 1
+
+
+def test_script__lost_is_stored_again_over_what_it_loaded(pipeline: "LocalCloud") -> None:
+    """Else whoever deletes a scheduled query, as some messages say, could not make it again."""
+    call_command("bq_setup", stdout=StringIO())
+    _insert(90)
+    assert set_up().status == 0
+    pipeline.transfers.items.clear()
+    assert set_up().status == 0
+
+
+def test_settings__that_delete_nothing_cost_no_query(history: "LocalCloud") -> None:
+    assert set_up("--allow-deleting").status == 0
+    history.requests.clear()
+    for changed in ({}, {"refresh_days": 7}, {"window_days": 150}, {"keep_history": True}):
+        assert set_up(**changed).status == 0
+    assert history.requests
+    assert not [request for request in history.requests if "PARTITIONS" in str(request.body)]
+
+
+def test_next_run__deletes_what_was_said_and_no_more(history: "LocalCloud") -> None:
+    assert set_up(keep_history=True).status == 0
+    said = deletes(set_up("--allow-deleting"))
+    before = date.fromisoformat(said["before"])
+    gone = [day for day in loaded_days(history) if day < before]
+    assert (len(gone), len(gone) * ENTITIES) == (said["days"], said["rows"])
+
+
+def count(cloud: "LocalCloud") -> int:
+    ((rows,),) = (row.values() for row in cloud.query(f"SELECT COUNT(*) AS n FROM `{TABLE}`"))
+    return int(rows)
+
+
+def test_hints__followed_to_the_letter_lose_nothing(history: "LocalCloud") -> None:
+    """After `--keep-history` by hand, from a shell that knows nothing of it."""
+    mention(Entity.objects.create(name="Acme", entity_type="company"), day_before(1), 10)
+    assert set_up(keep_history=True).status == 0
+    rows = count(history)
+    verified = call("bq_verify", "--format=json")
+    assert verified.status == 2
+    hints = [check["hint"] or "" for check in verified.document["checks"]]
+    advised = [c for hint in hints for c in re.findall(r"`python manage.py ([^`]+)`", hint)]
+    assert "bq_setup_etl --run-now" in advised
+    for command, *flags in map(str.split, advised):
+        call(command, *flags)
+    assert count(history) == rows
+    checks = {check["id"]: check for check in verified.document["checks"]}
+    assert "FORECASTING_KEEP_HISTORY=on" in checks["schedule.query"]["hint"]
+    assert checks["data.window"]["status"] == "pass"
+
+
+@pytest.mark.parametrize(("hours", "days"), [(1, 0), (25, 1), (-1, 1)])
+def test_next_run__is_the_scheduled_one_or_tomorrows(config: Config, hours: int, days: int) -> None:
+    moment = datetime.now(UTC) + timedelta(hours=hours)
+    expected = moment.date() if hours > 0 else datetime.now(UTC).date() + timedelta(days=1)
+    assert day_of_next_run(make_transfer(config, next_run_time=moment)) == expected
+    assert day_of_next_run(make_transfer(make_config())) > datetime.now(UTC).date()
