@@ -5,26 +5,39 @@ Only text goes in and out; nothing here runs SQL.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from backend.localcloud.googlesql.literals import string_value
 from backend.localcloud.http.errors import InvalidQuery
 
 if TYPE_CHECKING:
     from sqlglot.tokenizer_core import Token
+    from sqlglot.tokens import Tokenizer
 
 
 def tokenize(sql: str) -> list[Token]:
     """The tokens of GoogleSQL text, with their positions; comments are left out."""
-    from sqlglot.dialects.bigquery import BigQuery
     from sqlglot.errors import TokenError
 
     try:
-        return BigQuery().tokenize(sql)
+        return _tokenizer_class()(dialect="bigquery").tokenize(sql)
     except TokenError as error:
         raise InvalidQuery(f"Syntax error: {error}", location="query") from error
+
+
+@functools.cache
+def _tokenizer_class() -> type[Tokenizer]:
+    from sqlglot.dialects.bigquery import BigQuery
+
+    class WholeText(BigQuery.Tokenizer):
+        """Without the words after which sqlglot takes all up to the semicolon as one string."""
+
+        COMMANDS: ClassVar[set[Any]] = set()
+
+    return WholeText
 
 
 def position(sql: str, offset: int) -> str:
