@@ -10,6 +10,8 @@ from __future__ import annotations
 DIFFERENCES = {
     "legacy-sql": "Legacy SQL is not done.",
     "destination-table": "A query's destination table is not done; CREATE TABLE and INSERT are.",
+    "files": "No SQL and no job reaches files: EXPORT DATA, LOAD DATA and load jobs are not done.",
+    "geography-wkb": "ST_GEOGFROMWKB is not done: its parser can end the process.",
     "alter-set-options": "ALTER TABLE SET OPTIONS is not done; patching the table is.",
     "scheduled-destination": "A scheduled SELECT with a destination dataset is not done.",
     "external-bit": "EXTERNAL_QUERY does not read bit columns.",

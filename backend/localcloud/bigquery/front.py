@@ -28,7 +28,7 @@ from backend.localcloud.bqemulator.emulator import Emulator
 from backend.localcloud.bqemulator.errors import error_of
 from backend.localcloud.http.call import Call
 from backend.localcloud.http.discovery import check_resource
-from backend.localcloud.http.errors import InvalidArgument, NotFound, error_for
+from backend.localcloud.http.errors import InvalidArgument, NotDone, NotFound, error_for
 from backend.localcloud.http.names import Projects
 
 INSERT_WAIT_SECONDS = 2.0
@@ -78,6 +78,8 @@ class BigQuery:
         body = call.object()
         check_resource("Job", body)
         configuration = body.get("configuration", {})
+        if kind := next((k for k in ("load", "extract") if k in configuration), ""):
+            raise NotDone(f"{kind} jobs: nothing reads or writes files")
         if "query" not in configuration:
             call.writes = True
             return patched(self.passthrough(call), body.get("jobReference", {}))

@@ -33,6 +33,7 @@ from backend.localcloud.http.errors import (
     InvalidArgument,
     InvalidQuery,
     NotDone,
+    QueryTooComplex,
     error_for,
 )
 from backend.localcloud.http.names import Projects
@@ -173,6 +174,8 @@ class JobRunner:
                 before=hooks.before,
                 finished=hooks.finished,
             )
+        except RecursionError as error:
+            raise QueryTooComplex from error
         except Exception as error:  # A 500 would have clients retry for minutes.
             raise NotDone(f"this query: bqemulator fails with {error!r}") from error
 

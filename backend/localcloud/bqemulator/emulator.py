@@ -109,7 +109,7 @@ class Emulator:
     @contextlib.contextmanager
     def work(self, **hooks: Any) -> Iterator[Work]:
         """A context with a cursor of its own, for whatever bqemulator runs in it."""
-        work = Work(self.engine.cursor(), **hooks)
+        work = Work(self.engine.cursor(), self.engine.guard.functions, **hooks)
         token = current.set(work)
         self.active[work.cursor] = work.job
         try:
@@ -154,8 +154,8 @@ class Emulator:
 
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of DuckDB's own SQL."""
-        with self.engine.turn, self.work() as work:
-            cursor = work.cursor.execute(sql, parameters or [])
+        with self.work():
+            cursor = self.engine.execute(sql, parameters or [])
             return cursor.fetchall() if cursor.description else []
 
 

@@ -23,22 +23,35 @@ from bqemulator.config import Settings
 from bqemulator.storage.engine import DuckDBEngine
 
 from backend.localcloud.bqemulator.errors import domain_errors
+from backend.localcloud.bqemulator.guard import Guard
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
 SPATIAL = "spatial.duckdb_extension"
+# In this order: the last two make the others final, for every cursor.
+LOCKED = (
+    "TimeZone = 'UTC'",
+    "autoinstall_known_extensions = false",
+    "autoload_known_extensions = false",
+    "python_enable_replacements = false",
+    "temp_directory = ''",
+    "enable_external_access = false",
+    "lock_configuration = true",
+)
 
 
 @dataclass
 class Work:
     """What runs right now in this context: its DuckDB cursor, and what to do around statements.
 
+    `functions` are those that DuckDB would find.
     `before` is given each statement and returns the text to run in its place; `finished` is told
     of each statement that ran.
     """
 
     cursor: duckdb.DuckDBPyConnection
+    functions: frozenset[str] = frozenset()
     job: str = ""
     before: Callable[[Work, str], str] = lambda work, sql: sql
     finished: Callable[[str], None] = lambda sql: None
@@ -72,13 +85,14 @@ class Engine(DuckDBEngine):
         self.turn = threading.RLock()
 
     async def start(self) -> None:
-        """Open the database with the packaged spatial extension: no network, no home directory."""
+        """Open the database, with the packaged spatial extension, and lock it."""
         self._connection = duckdb.connect(":memory:")
-        self._connection.execute("SET autoinstall_known_extensions = false")
         self._connection.execute(f"LOAD '{_spatial_path()}'")
-        self._apply_session_pragmas()
         self._ensure_catalog_schema()
         self._register_builtin_udfs()
+        self.guard = Guard(self._connection)
+        for setting in LOCKED:
+            self._connection.execute(f"SET GLOBAL {setting}")
         self._started = True
 
     @property
@@ -89,12 +103,11 @@ class Engine(DuckDBEngine):
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same database."""
         assert self._connection is not None  # noqa: S101 (the emulator starts it first)
-        cursor = self._connection.cursor()
-        cursor.execute("SET TimeZone = 'UTC'")
-        return cursor
+        return self._connection.cursor()
 
     def execute(self, sql: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
-        with self.turn:
+        with self.turn, domain_errors():
+            self.guard.check(self.connection, sql)
             return super().execute(without_nested_loop(sql), parameters)
 
     @contextlib.asynccontextmanager

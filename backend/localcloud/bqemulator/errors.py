@@ -21,6 +21,7 @@ from backend.localcloud.http.errors import (
     CloudError,
     NotDone,
     NotFound,
+    QueryTooComplex,
     error_for,
 )
 
@@ -31,6 +32,7 @@ DOMAIN_ERRORS: dict[type[CloudError], type[DomainError]] = {
 }
 NULL_IN_REQUIRED = re.compile(r"NOT NULL constraint failed: \S+\.(\S+)")
 UNKNOWN_COLUMN = re.compile(r'Referenced column "(\w+)" (?:was )?not found')
+TOO_DEEP = re.compile("Max expression depth limit|maximum recursion depth")
 RAISED = re.compile(r"^Query execution failed: Invalid Input Error: ")
 
 
@@ -72,6 +74,8 @@ def bigquery_errors(sql: str) -> Iterator[None]:
 
 
 def _bigquery_message(message: str, sql: str) -> str:
+    if TOO_DEEP.search(message):
+        return QueryTooComplex().message
     if match := NULL_IN_REQUIRED.search(message):
         return f"Required field {match[1]} cannot be null"
     if match := UNKNOWN_COLUMN.search(message):

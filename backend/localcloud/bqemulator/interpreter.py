@@ -27,9 +27,8 @@ from bqemulator.sql.translator import SQLTranslator
 from backend.localcloud.bqemulator.engine import current
 from backend.localcloud.bqemulator.errors import bigquery_errors, domain_errors
 from backend.localcloud.googlesql.ddl import changes_schema
-from backend.localcloud.googlesql.literals import (
-    literal,
-)
+from backend.localcloud.googlesql.foreign import refuse_foreign_calls, refuse_foreign_statement
+from backend.localcloud.googlesql.literals import literal
 from backend.localcloud.googlesql.text import (
     first_word,
     replace_system_variables,
@@ -60,10 +59,31 @@ class ScriptParser(Parser):
             return super()._parse_statement()
         return AssertStmt(self._parse_sql_statement().sql)
 
+    def _parse_sql_statement(self) -> Any:
+        statement = super()._parse_sql_statement()
+        refuse_foreign_statement(statement.sql)
+        return statement
+
 
 def parse_script(source: str) -> Any:
-    """The statements of a script."""
+    """The statements of a script, each of a kind that GoogleSQL has."""
     return ScriptParser(source).parse_script()
+
+
+_original_parse = executor._parse_script_or_raise
+
+
+def parse_to_run(source: str) -> Any:
+    """The same for one that is about to run: it calls nothing that only DuckDB has."""
+    with domain_errors():
+        script = _original_parse(source)
+        _refuse_foreign_calls(source)
+        return script
+
+
+def _refuse_foreign_calls(sql: str) -> None:
+    if work := current.get():
+        refuse_foreign_calls(sql, work.functions)
 
 
 class ScriptInterpreter(interpreter.ScriptInterpreter):
@@ -92,7 +112,7 @@ class ScriptInterpreter(interpreter.ScriptInterpreter):
         if not isinstance(text, str):
             raise InvalidQueryError("EXECUTE IMMEDIATE sql expression cannot be NULL")
         named, positional = await self._using(statement.using_exprs)
-        script = parse_script(substitute(text, named, positional))
+        script = parse_to_run(substitute(text, named, positional))
         if len(script.statements) != 1:
             raise InvalidQueryError("EXECUTE IMMEDIATE takes one statement")
         frames, self._frames = self._frames, FrameStack()
@@ -188,7 +208,8 @@ async def _run_script(script: ScriptInterpreter, source: str, ctx: AppContext) -
 async def explain(ctx: AppContext, project: str, sql: str) -> None:
     """Check a statement against the tables that there are, without running it."""
     work = current.get()
-    with bigquery_errors(sql):
+    with bigquery_errors(sql), domain_errors():
+        _refuse_foreign_calls(sql)
         translated = await rewrite_and_translate_statement(
             work.prepare(sql) if work else sql,
             project_id=project,
@@ -211,4 +232,8 @@ def install() -> None:
             parse_script=parse_script,
             sync_created_view=_sync_created_view,
         )
-    vars(executor).update(_run_single_sql=_run_single_sql, _run_script=_run_script)
+    vars(executor).update(
+        _parse_script_or_raise=parse_to_run,
+        _run_single_sql=_run_single_sql,
+        _run_script=_run_script,
+    )

@@ -8,7 +8,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from backend.localcloud.http.errors import NotDone
+from backend.localcloud.http.errors import NotDone, QueryTooComplex
 
 DAY_MS = 24 * 3600 * 1000
 TABLE_OPTIONS = {"description", "partition_expiration_days"}
@@ -21,6 +21,8 @@ def parse(sql: str) -> exp.Expr | None:
         return sqlglot.parse_one(sql, read="bigquery")
     except SqlglotError:
         return None
+    except RecursionError as error:
+        raise QueryTooComplex from error
 
 
 def target(tree: exp.Expr, project: str) -> tuple[str, str, str] | None:

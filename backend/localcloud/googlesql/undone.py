@@ -12,10 +12,10 @@ from backend.localcloud.http.errors import NotDone
 if TYPE_CHECKING:
     from sqlglot.tokenizer_core import Token
 
-MAYBE = re.compile(r"\bmodel\b|\bgap_fill\b|\b(?:ai|ml)\s*\.", re.IGNORECASE)
+MAYBE = re.compile(r"\bmodel\b|\bgap_fill\b|\bst_geogfromwkb\b|\b(?:ai|ml)\s*\.", re.IGNORECASE)
 STATEMENTS = {"CREATE", "DROP", "ALTER", "EXPORT"}
 FAMILIES = {"AI", "ML"}
-FUNCTIONS = {"GAP_FILL"}
+FUNCTIONS = {"GAP_FILL", "ST_GEOGFROMWKB"}
 
 
 def refuse_undone(sql: str) -> None:

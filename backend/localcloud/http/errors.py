@@ -56,6 +56,16 @@ class InvalidQuery(InvalidArgument):
     reason = "invalidQuery"
 
 
+class QueryTooComplex(InvalidQuery):
+    """The SQL is nested too deeply to be looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Resources exceeded during query execution: Not enough resources for query planning - "
+            "too many subqueries or query is too complex."
+        )
+
+
 class FailedPrecondition(CloudError):
     """The request is right, the resource's state is not."""
 

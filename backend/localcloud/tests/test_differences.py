@@ -47,6 +47,17 @@ def test_destination_table__is_written(query: Query, table: Table) -> None:
     assert query("SELECT a FROM intelligence.copy") == [{"a": 1}]
 
 
+@differs("files")
+def test_export__writes_a_file(query: Query) -> None:
+    query("EXPORT DATA OPTIONS (uri = 'gs://bucket/*.csv', format = 'CSV') AS SELECT 1 AS a")
+
+
+@differs("geography-wkb")
+def test_geography__is_read_from_wkb(query: Query) -> None:
+    wkb = "010100000000000000000000000000000000000000"
+    assert query(f"SELECT ST_ASTEXT(ST_GEOGFROMWKB('{wkb}')) AS v") == [{"v": "POINT(0 0)"}]
+
+
 @differs("alter-set-options")
 def test_alter__sets_options(google: GoogleClients, query: Query, table: Table) -> None:
     query("ALTER TABLE intelligence.risk SET OPTIONS (description = 'new')")
