@@ -43,6 +43,7 @@ def _running_cloud(database: Database) -> Iterator[dict[str, str]]:
             "CLOUD_SQL_INSTANCE": INSTANCE,
             "FORECASTING_SOURCE_DATABASE": NAME,
             "FORECASTING_API_ENDPOINT": cloud.endpoint,
+            "FORECASTING_GRPC_ENDPOINT": cloud.grpc_endpoint,
         }
 
 

@@ -1,6 +1,7 @@
 """The whole pipeline on one machine: servers, settings, and the commands that a user would type."""
 
 import os
+import re
 import secrets
 import select
 import shlex
@@ -33,7 +34,7 @@ INSTANCE = f"{PROJECT}:us-central1:main"
 DATABASE = "venezuelawatch"
 TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
 _OWNER, _READER = "backend", "bigquery"
-_READY = "Local Google Cloud ready on "
+_READY = re.compile(r"Local Google Cloud ready on (\S+), gRPC on (\S+)\n")
 _START_SECONDS = 120
 
 Write = Callable[[str], None]
@@ -100,7 +101,7 @@ def _running_servers() -> Iterator[dict[str, str]]:
         # What BigQuery logs in as may read and nothing else, as it should be in production.
         create_role(postgres, user=_READER, password=passwords[_READER], may_read_everything=True)
         create_database(postgres, name=DATABASE, owner=_OWNER)
-        with _running_cloud(postgres, passwords[_READER]) as endpoint:
+        with _running_cloud(postgres, passwords[_READER]) as (endpoint, grpc_endpoint):
             yield _clean_environment() | {
                 "DATABASE_URL": postgres.uri(
                     user=_OWNER, password=passwords[_OWNER], database=DATABASE
@@ -109,17 +110,18 @@ def _running_servers() -> Iterator[dict[str, str]]:
                 "CLOUD_SQL_INSTANCE": INSTANCE,
                 "FORECASTING_SOURCE_DATABASE": DATABASE,
                 "FORECASTING_API_ENDPOINT": endpoint,
+                "FORECASTING_GRPC_ENDPOINT": grpc_endpoint,
             }
     finally:
         postgres.stop()
 
 
 @contextmanager
-def _running_cloud(postgres: RunningPostgres, password: str) -> Iterator[str]:
-    """Yields the address of a stand-in for Google Cloud with the reader's login as its secrets."""
+def _running_cloud(postgres: RunningPostgres, password: str) -> Iterator[tuple[str, str]]:
+    """Yields both addresses of a stand-in for Google Cloud that has the reader's login."""
     cloud = start_kept(
         [
-            *_manage("localcloud", "--port", "0"),
+            *_manage("localcloud", "--port", "0", "--grpc-port", "0"),
             *("--sql-instance", f"{INSTANCE}={postgres.address}"),
             *("--secret", "POSTGRES_USER", "--secret", "POSTGRES_PASSWORD"),
         ],
@@ -133,14 +135,15 @@ def _running_cloud(postgres: RunningPostgres, password: str) -> Iterator[str]:
         cloud.stop()
 
 
-def _await_ready(cloud: KeptProcess) -> str:
+def _await_ready(cloud: KeptProcess) -> tuple[str, str]:
     output = cloud.keeper.stdout
     line = ""
     if output and select.select([output], [], [], _START_SECONDS)[0]:
         line = output.readline()
-    if not line.startswith(_READY):
+    ready = _READY.fullmatch(line)
+    if not ready:
         raise DemoError(f"the stand-in for Google Cloud did not start: {cloud.log.strip()}")
-    return line.removeprefix(_READY).strip()
+    return ready[1], ready[2]
 
 
 def _run_step(command: list[str], environment: dict[str, str], write: Write) -> None:

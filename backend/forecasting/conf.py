@@ -78,9 +78,11 @@ def _schedule(text: str) -> str:
     return str(_matching(pattern)(" ".join(text.split())))
 
 
+_LOOPBACK = r"(?:127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}"
+
+
 def _loopback_url(text: str) -> str:
-    pattern = r"http://(?:127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}"
-    return str(_matching(pattern)(text.rstrip("/")))
+    return str(_matching(rf"http://{_LOOPBACK}")(text.rstrip("/")))
 
 
 _ABOVE_ZERO = _matching(r"(?=.*[1-9])[0-9]{1,6}(?:[.][0-9]{1,3})?", float)
@@ -128,6 +130,10 @@ _HOURS = Form("a number of hours above 0", _ABOVE_ZERO)
 _ENDPOINT = Form(
     "empty for Google Cloud, or the local stand-in on loopback, such as http://127.0.0.1:9050",
     _loopback_url,
+)
+_GRPC_ENDPOINT = Form(
+    "empty, or the port of the local stand-in on loopback that speaks gRPC, such as 127.0.0.1:9051",
+    _matching(_LOOPBACK),
 )
 
 
@@ -255,6 +261,7 @@ class Config:
     ]
     series_min_share: Annotated[float, Setting(_SHARE, default="0.5")]
     api_endpoint: Annotated[str, Setting(_ENDPOINT, optional=True)]
+    grpc_endpoint: Annotated[str, Setting(_GRPC_ENDPOINT, optional=True)]
 
     @property
     def table_id(self) -> str:
@@ -308,6 +315,13 @@ def _check_together(config: Config) -> None:
             f"FORECASTING_HORIZON_DAYS is {config.horizon_days}, more than the window",
             f"expected at most FORECASTING_WINDOW_DAYS, {config.window_days}, or "
             "FORECASTING_KEEP_HISTORY=on",
+        )
+    if config.grpc_endpoint and not config.api_endpoint:
+        raise SettingError(
+            f"FORECASTING_GRPC_ENDPOINT is {config.grpc_endpoint} and FORECASTING_API_ENDPOINT is "
+            "not set",
+            "the stand-in would be asked for all but BigQuery, and Google for that; set both, or "
+            "neither",
         )
     region = config.instance.split(":")[-2] if config.instance else ""
     if region and not _reaches(config.location, region):

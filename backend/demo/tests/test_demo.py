@@ -72,11 +72,16 @@ def _read_until(process: subprocess.Popen[str], text: str) -> str:
     return "".join(lines)
 
 
-def _is_served(output: str) -> bool:
-    found = re.search(r"FORECASTING_API_ENDPOINT=http://127\.0\.0\.1:(\d+)", output)
-    assert found
+def _served(output: str) -> set[str]:
+    """Which of the stand-in's two ports are."""
+    found = set(re.findall(r"FORECASTING_(?:API|GRPC)_ENDPOINT=\S*127\.0\.0\.1:(\d+)", output))
+    assert len(found) == 2
+    return {port for port in found if _connects(int(port))}
+
+
+def _connects(port: int) -> bool:
     with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", int(found[1]))) == 0
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _log_in(output: str) -> tuple[requests.Response, str]:
@@ -101,7 +106,7 @@ def test_steps__real_records_take_the_place_of_the_sample() -> None:
 def test_demo__shows_every_step_and_leaves_nothing(demo: Demo, temporary: Path) -> None:
     process = demo("--entities", ENTITIES, "--keep")
     output = _read_until(process, "user demo, password")
-    assert _is_served(output)
+    assert len(_served(output)) == 2
     site, password = _log_in(output)
     assert site.ok
     assert "Nightly load" in site.text
@@ -120,7 +125,7 @@ def test_demo__shows_every_step_and_leaves_nothing(demo: Demo, temporary: Path) 
         output,
         re.MULTILINE,
     )
-    assert not _is_served(output)
+    assert not _served(output)
     with pytest.raises(requests.ConnectionError):
         requests.get(site.url, timeout=5)
     assert list(temporary.iterdir()) == []
@@ -136,7 +141,7 @@ def test_demo__interrupted_leaves_nothing(
     _, errors = process.communicate()
     assert process.returncode == status
     assert "Traceback" not in errors
-    assert not _is_served(output)
+    assert not _served(output)
     assert list(temporary.iterdir()) == []
 
 
@@ -146,7 +151,7 @@ def test_demo__killed_leaves_nothing_after_a_moment(demo: Demo, temporary: Path)
     process.kill()
     process.wait()
     deadline = time.monotonic() + 20
-    while _is_served(output) or any(temporary.iterdir()):
+    while _served(output) or any(temporary.iterdir()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import google.auth
+import grpc
 import requests
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
@@ -19,18 +20,24 @@ from google.auth.credentials import AnonymousCredentials, Credentials
 from google.cloud import bigquery, bigquery_connection_v1, bigquery_datatransfer_v1
 from google.cloud import secretmanager_v1 as secret_manager
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
-from urllib3.exceptions import NewConnectionError
 
 from ..conf import Config
 from ..errors import UnreachableError
 from .logs import keep_messages_unlogged
-from .replies import GOOGLE_ERRORS, UnreadableReplyError, readable, text_of
+from .replies import GOOGLE_ERRORS, UnreadableReplyError, is_unreachable, readable, text_of
 from .waiting import (
     BoundedAdapter,
     BoundedRetry,
     Deadline,
     Pace,
     request_seconds,
+)
+
+Client = TypeVar(
+    "Client",
+    bigquery_connection_v1.ConnectionServiceClient,
+    bigquery_datatransfer_v1.DataTransferServiceClient,
+    secret_manager.SecretManagerServiceClient,
 )
 
 _TRANSIENT = (
@@ -59,8 +66,8 @@ def is_transient(error: BaseException) -> bool:
     predicate of our own. gRPC says UNKNOWN for a stream that broke, and for a 500 that somebody on
     the way sent. A host that cannot be connected to at all is not waited for.
     """
-    if isinstance(error, requests.exceptions.ConnectionError) and error.args:
-        return not isinstance(getattr(error.args[0], "reason", None), NewConnectionError)
+    if is_unreachable(error):
+        return False
     if isinstance(error, exceptions.Forbidden):
         return any(_reason(item) in _TRANSIENT_REASONS for item in error.errors)
     return isinstance(error, _TRANSIENT)
@@ -100,6 +107,7 @@ class Clients:
     location: str
     credentials: Credentials
     endpoint: str = ""
+    grpc_endpoint: str = field(default="", kw_only=True)
     pace: Pace = field(default=Pace(), kw_only=True)
     deadline: Deadline = field(default_factory=Deadline, compare=False, kw_only=True)
 
@@ -192,15 +200,15 @@ class Clients:
 
     @cached_property
     def connections(self) -> bigquery_connection_v1.ConnectionServiceClient:
-        return bigquery_connection_v1.ConnectionServiceClient(**self._gapic)
+        return self._gapic(bigquery_connection_v1.ConnectionServiceClient)
 
     @cached_property
     def transfers(self) -> bigquery_datatransfer_v1.DataTransferServiceClient:
-        return bigquery_datatransfer_v1.DataTransferServiceClient(**self._gapic)
+        return self._gapic(bigquery_datatransfer_v1.DataTransferServiceClient)
 
     @cached_property
     def secrets(self) -> secret_manager.SecretManagerServiceClient:
-        return secret_manager.SecretManagerServiceClient(**self._gapic)
+        return self._gapic(secret_manager.SecretManagerServiceClient)
 
     @cached_property
     def project_number(self) -> str:
@@ -233,11 +241,22 @@ class Clients:
     def _options(self) -> ClientOptions | None:
         return ClientOptions(api_endpoint=self.endpoint) if self.endpoint else None
 
-    @property
-    def _gapic(self) -> dict[str, Any]:
-        # gRPC is the clients' default; a plain-HTTP endpoint is reached by their REST transport.
-        transport = {"transport": "rest", "client_options": self._options} if self.endpoint else {}
-        return {"credentials": self.credentials, **transport}
+    def _gapic(self, kind: type[Client]) -> Client:
+        """A client of a service that has gRPC, which is its client's default."""
+        if self.grpc_endpoint:
+            return kind(transport=kind.get_transport_class("grpc")(channel=self._channel))
+        if self.endpoint:
+            return kind(
+                credentials=self.credentials, transport="rest", client_options=self._options
+            )
+        return kind(credentials=self.credentials)
+
+    @cached_property
+    def _channel(self) -> grpc.Channel:
+        """To the stand-in: as the clients' own, but unencrypted, and past any proxy."""
+        unlimited = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
+        options = [*unlimited, ("grpc.enable_http_proxy", 0)]
+        return grpc.insecure_channel(self.grpc_endpoint, options=options)
 
 
 def make_clients(config: Config) -> Clients:
@@ -245,7 +264,13 @@ def make_clients(config: Config) -> Clients:
 
     Raises UnreachableError where there are none, or none that can be used.
     """
-    return Clients(config.project, config.location, _credentials(config), config.api_endpoint)
+    return Clients(
+        config.project,
+        config.location,
+        _credentials(config),
+        config.api_endpoint,
+        grpc_endpoint=config.grpc_endpoint,
+    )
 
 
 def _credentials(config: Config) -> Credentials:

@@ -16,7 +16,7 @@ from google.auth import exceptions as auth_exceptions
 from ..errors import ApiError, ForecastingError, UnreachableError
 from .causes import circumstance, likely_cause
 from .clients import Clients, explain_credentials
-from .replies import GOOGLE_ERRORS, UnreadableReplyError, readable, text_of
+from .replies import GOOGLE_ERRORS, UnreadableReplyError, is_unreachable, readable, text_of
 from .waiting import GivenUpError
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
         return ApiError(f"{doing} took too long and was not waited for any longer: run it again.")
     if isinstance(error, UnreadableReplyError):
         return ApiError(f"{doing} failed: {error}")
-    if not isinstance(error, exceptions.GoogleAPICallError):
+    if is_unreachable(error) or not isinstance(error, exceptions.GoogleAPICallError):
         return _explain_network(error, doing, clients)
     service = _disabled_service(error)
     if service:
@@ -123,10 +123,12 @@ def reason_of(error: Exception) -> str:
 
 def _explain_network(error: Exception, doing: str, clients: Clients) -> UnreachableError:
     if clients.endpoint:
+        where = f"FORECASTING_API_ENDPOINT {clients.endpoint}"
+        if isinstance(error, exceptions.GoogleAPICallError):
+            where = f"FORECASTING_GRPC_ENDPOINT {clients.grpc_endpoint}"
         return UnreachableError(
-            f"{doing} failed: nothing usable answers at FORECASTING_API_ENDPOINT "
-            f"{clients.endpoint}; start it with `python manage.py localcloud`, or unset the "
-            "setting to reach Google Cloud."
+            f"{doing} failed: nothing usable answers at {where}; start it with `python manage.py "
+            "localcloud`, or unset both settings to reach Google Cloud."
         )
     return UnreachableError(
         f"{doing} failed: Google could not be reached ({text_of(error)}); check the network and "

@@ -8,6 +8,7 @@ import requests
 from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 from google.protobuf import json_format, message
+from urllib3.exceptions import NewConnectionError
 
 GOOGLE_ERRORS = (
     exceptions.GoogleAPICallError,
@@ -27,6 +28,9 @@ _UNREADABLE = (
     TypeError,
     ValueError,
 )
+
+
+_NOBODY_THERE = ("failed to connect to all addresses", "DNS resolution failed")
 
 
 class UnreadableReplyError(Exception):
@@ -55,6 +59,15 @@ def readable() -> Iterator[None]:
         raise
     except _UNREADABLE as error:
         raise UnreadableReplyError(error) from error
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether nobody answers at the address at all; gRPC says so only in words."""
+    if isinstance(error, requests.exceptions.ConnectionError) and error.args:
+        return isinstance(getattr(error.args[0], "reason", None), NewConnectionError)
+    if isinstance(error, exceptions.ServiceUnavailable):
+        return str(error.message).startswith(_NOBODY_THERE)
+    return False
 
 
 def text_of(error: Exception) -> str:

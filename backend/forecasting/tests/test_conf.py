@@ -67,6 +67,14 @@ MALFORMED = {
         "http://127.0.0.1.example.com:9050",
         "127.0.0.1:9050",
     ),
+    "grpc_endpoint": (
+        "http://127.0.0.1:9051",
+        "example.com:9051",
+        "127.0.0.1",
+        "127.0.0.1:9051/",
+        "[::2]:9051",
+        "dns:///localhost:9051",
+    ),
 }
 
 ACCEPTED: dict[str, tuple[tuple[Any, Any], ...]] = {
@@ -90,6 +98,11 @@ ACCEPTED: dict[str, tuple[tuple[Any, Any], ...]] = {
     "api_endpoint": (
         ("http://127.0.0.1:9050/", "http://127.0.0.1:9050"),
         ("http://[::1]:9050", "http://[::1]:9050"),
+    ),
+    "grpc_endpoint": (
+        ("127.0.0.1:9051", "127.0.0.1:9051"),
+        (" localhost:9051 ", "localhost:9051"),
+        ("[::1]:9051", "[::1]:9051"),
     ),
 }
 
@@ -140,10 +153,10 @@ def test_settings__each_has_a_malformed_example() -> None:
 def test_setting__accepted_in_canonical_form(
     settings: Any, field: str, text: Any, value: Any
 ) -> None:
-    location = {"location": "us-central1"} if field != "location" else {}
     setattr(settings, BY_FIELD[field].setting, text)
-    given = {name: value for name, value in GIVEN.items() if name != field}
-    assert getattr(load_config({**given, **location}), field) == value
+    around = {**GIVEN, "location": "us-central1", "api_endpoint": "http://127.0.0.1:9050"}
+    given = {name: value for name, value in around.items() if name != field}
+    assert getattr(load_config(given), field) == value
 
 
 @pytest.mark.parametrize("field", ["project", "instance"])
@@ -184,7 +197,16 @@ def test_config__defaults_are_the_documented_ones() -> None:
         horizon_days=0,
         series_min_share=0.5,
         api_endpoint="",
+        grpc_endpoint="",
     )
+
+
+def test_endpoints__that_of_grpc_alone_would_split_the_pipeline(settings: Any) -> None:
+    settings.FORECASTING_GRPC_ENDPOINT = "127.0.0.1:9051"
+    with pytest.raises(SettingError, match=r"ENDPOINT is not set: .* set both, or"):
+        load_config(GIVEN)
+    settings.FORECASTING_API_ENDPOINT = "http://127.0.0.1:9050"
+    assert load_config(GIVEN).grpc_endpoint == "127.0.0.1:9051"
 
 
 @pytest.mark.parametrize(

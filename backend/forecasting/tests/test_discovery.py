@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from google.api_core.exceptions import Conflict
 from google.cloud import bigquery
+from pytest_django import Settings
 
 from backend.entities.models import Entity
 from backend.forecasting.conf import load_config
@@ -29,6 +30,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CONFIGS = "bigquerydatatransfer.projects.locations.transferConfigs"
 CONNECTIONS = "bigqueryconnection.projects.locations.connections"
 ACCESS = "secretmanager.projects.secrets.versions.access"
+
+
+@pytest.fixture
+def pipeline(pipeline: "LocalCloud", settings: Settings) -> "LocalCloud":
+    """All of it over REST, which is what the documents describe."""
+    settings.FORECASTING_GRPC_ENDPOINT = ""
+    return pipeline
 
 
 @pytest.fixture

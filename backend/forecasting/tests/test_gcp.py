@@ -1,4 +1,4 @@
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock, create_autospec
 
 import pytest
@@ -26,6 +26,9 @@ from backend.forecasting.tests.support.factories import (
     retry_error,
 )
 
+if TYPE_CHECKING:
+    from backend.localcloud.server import LocalCloud
+
 ENDPOINT = "http://127.0.0.1:9050"
 
 
@@ -34,6 +37,11 @@ def refused_connection() -> requests.exceptions.ConnectionError:
     pool = HTTPConnectionPool("127.0.0.1", 1)
     reason = NewConnectionError(pool, "Connection refused")  # type: ignore[arg-type]
     return requests.exceptions.ConnectionError(MaxRetryError(pool, "/", reason))
+
+
+def nobody_there() -> Exception:
+    """As gRPC says it."""
+    return grpc_error("UNAVAILABLE", "failed to connect to all addresses; last error: UNKNOWN")
 
 
 def reset_connection() -> requests.exceptions.ConnectionError:
@@ -69,6 +77,7 @@ def test_transient__a_403_by_its_reason(reason: str, transient: bool) -> None:
 def test_transient__a_connection_that_broke_but_not_one_that_was_refused() -> None:
     assert is_transient(reset_connection())
     assert not is_transient(refused_connection())
+    assert not is_transient(nobody_there())
 
 
 @pytest.mark.parametrize(
@@ -110,6 +119,17 @@ def test_clients__local_endpoint_is_reached_anonymously_over_rest() -> None:
     for client in (clients.connections, clients.transfers, clients.secrets):
         assert client.transport.kind == "rest"
         assert client.transport._host == ENDPOINT
+
+
+def test_clients__local_grpc_endpoint_is_reached_without_encryption(cloud: "LocalCloud") -> None:
+    clients = make_clients(
+        make_config(api_endpoint=cloud.endpoint, grpc_endpoint=cloud.grpc_endpoint)
+    )
+    name = f"projects/{PROJECT}/secrets/POSTGRES_USER/versions/latest"
+    found = clients.secrets.access_secret_version(name=name, **clients.repeating)
+    assert found.payload.data
+    assert clients.connections.transport.kind == clients.transfers.transport.kind == "grpc"
+    assert [request.transport for request in cloud.requests] == ["grpc"]
 
 
 def make_config_with_endpoint() -> Any:

@@ -306,7 +306,14 @@ def test_retry_error__without_a_cause_of_googles(google: Google) -> None:
     assert message.startswith(f"{DOING} failed: Google could not be reached (Timeout of 60.0s")
 
 
-@pytest.mark.parametrize("error", [refused_connection(), reset_connection()])
+NOBODY_THERE = grpc_error(
+    "UNAVAILABLE",
+    "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:9051: Failed to "
+    "connect to remote host: connect: Connection refused (111)",
+)
+
+
+@pytest.mark.parametrize("error", [refused_connection(), reset_connection(), NOBODY_THERE])
 def test_network__is_to_be_checked(google: Google, error: Exception) -> None:
     found = explain(error, DOING, google)
     assert isinstance(found, UnreachableError)
@@ -318,8 +325,15 @@ def test_network__of_a_local_endpoint_says_how_to_start_it() -> None:
     google = make_google(endpoint="http://127.0.0.1:9050")
     assert explained(google, refused_connection()) == (
         f"{DOING} failed: nothing usable answers at FORECASTING_API_ENDPOINT "
-        "http://127.0.0.1:9050; start it with `python manage.py localcloud`, or unset the setting "
-        "to reach Google Cloud."
+        "http://127.0.0.1:9050; start it with `python manage.py localcloud`, or unset both "
+        "settings to reach Google Cloud."
+    )
+
+
+def test_network__of_a_local_grpc_endpoint_is_named_too() -> None:
+    google = make_google(endpoint="http://127.0.0.1:9050", grpc_endpoint="127.0.0.1:9051")
+    assert explained(google, NOBODY_THERE).startswith(
+        f"{DOING} failed: nothing usable answers at FORECASTING_GRPC_ENDPOINT 127.0.0.1:9051; "
     )
 
 

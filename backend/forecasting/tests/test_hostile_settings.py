@@ -34,6 +34,7 @@ VALID = {
     "notification_topic": TOPIC,
     "horizon_days": "14",
     "api_endpoint": "http://127.0.0.1:9050",
+    "grpc_endpoint": "127.0.0.1:9051",
 }
 # What somebody might put into a value to get out of a literal, a path, a template, a page, a shell
 # command, a log line or a terminal; and what a regular expression may read as something else.

@@ -86,8 +86,9 @@ AT_ONCE = Pace(first_pause=0)
 """Nothing is waited for before it is tried again."""
 
 
-def make_google(credentials: Any = None, endpoint: str = "") -> Google:
-    return Google(PROJECT, "us-central1", credentials or anonymous(), endpoint, pace=AT_ONCE)
+def make_google(credentials: Any = None, endpoint: str = "", **options: Any) -> Google:
+    who = credentials or anonymous()
+    return Google(PROJECT, "us-central1", who, endpoint, pace=AT_ONCE, **options)
 
 
 def anonymous() -> Any:

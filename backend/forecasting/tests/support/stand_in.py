@@ -19,6 +19,7 @@ def pipeline_settings(cloud: "LocalCloud") -> dict[str, str]:
         "CLOUD_SQL_INSTANCE": "demo-project:us-central1:main",
         "FORECASTING_SOURCE_DATABASE": connection.settings_dict["NAME"],
         "FORECASTING_API_ENDPOINT": cloud.endpoint,
+        "FORECASTING_GRPC_ENDPOINT": cloud.grpc_endpoint,
     }
 
 
