@@ -3,7 +3,7 @@
 import math
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from bench.contestants.registry import CONTESTANTS, OURS, Contestant
 from bench.database import Database, open_cursor
 from bench.fresh import FreshProcessError, run_python
 from bench.measuring import Rounds, Sample, alternate, copy_to_counter
-from bench.processes import ServerClock
 from bench.queries import Window, source_query, windowed
 
 OUR_QUERY, FIRST_SHAPE = "source query", "first shape"
@@ -36,14 +35,8 @@ def compare_shapes(database: Database, window: Window, repetitions: int) -> Roun
         COUNT: windowed("mention_count", window),
         WITHOUT_DIMENSIONS: windowed("without_dimensions", window),
     }
-    runs = {name: partial(_copy, database, query) for name, query in queries.items()}
-    return alternate(runs, repetitions)
-
-
-def _copy(database: Database, query: str) -> Sample:
-    clock = ServerClock(database.server)
-    sample = copy_to_counter(database.reader_uri, query)
-    return replace(sample, server_seconds=clock.seconds())
+    copy = partial(copy_to_counter, database.reader_uri, server=database.server)
+    return alternate({name: partial(copy, query) for name, query in queries.items()}, repetitions)
 
 
 def race(database: Database, window: Window, repetitions: int) -> Race:

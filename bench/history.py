@@ -45,7 +45,7 @@ def window_of(sizes: Sizes, days: int) -> Window:
 
 
 def _measure(database: Database, sizes: Sizes, factor: int, repetitions: int) -> Stage:
-    run = partial(copy_to_counter, database.reader_uri)
+    run = partial(copy_to_counter, database.reader_uri, server=database.server)
     days = sizes.days * factor
     rounds = alternate(
         {

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from backend.localcloud.postgres.server import RunningPostgres
 from bench.database import open_cursor
+from bench.processes import ServerClock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,15 +93,34 @@ def time_ratio(samples: Sequence[Sample], base: Sequence[Sample]) -> Spread:
 
     A round's runs follow each other at once, so what else the machine does cancels out.
     """
-    pairs = zip(samples, base, strict=True)
-    return spread([sample.seconds / other.seconds for sample, other in pairs])
+    return _ratio([sample.seconds for sample in samples], [sample.seconds for sample in base])
 
 
-def copy_to_counter(uri: str, query: str) -> Sample:
-    """Runs a query through COPY, as text, and counts what arrives. Logging in takes no part."""
-    counter = Counter()
+def server_ratio(samples: Sequence[Sample], base: Sequence[Sample]) -> Spread | None:
+    """How many times the base's processor time of PostgreSQL, round by round; None if unknown."""
+    ours, others = ([sample.server_seconds for sample in each] for each in (samples, base))
+    return _ratio(ours, others) if all([*ours, *others]) else None
+
+
+def _ratio(values: Sequence[float], base: Sequence[float]) -> Spread:
+    return spread([value / other for value, other in zip(values, base, strict=True)])
+
+
+def copy_to_counter(uri: str, query: str, server: RunningPostgres | None = None) -> Sample:
+    """Runs a query through COPY, as text, and counts what arrives. Logging in takes no part.
+
+    The processor time of `server` is taken too, where one is given.
+    """
+    counter, clock = Counter(), None
     with open_cursor(uri) as cursor:
+        if server:
+            clock = ServerClock(server, cursor.connection.get_backend_pid())
         began = time.perf_counter()
         cursor.copy_expert(f"COPY ({query}) TO STDOUT", counter)
         taken = time.perf_counter() - began
-    return Sample(seconds=taken, rows=counter.rows, bytes=counter.bytes)
+    return Sample(
+        seconds=taken,
+        rows=counter.rows,
+        bytes=counter.bytes,
+        server_seconds=clock.seconds() if clock else 0.0,
+    )

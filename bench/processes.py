@@ -19,6 +19,8 @@ from backend.localcloud.postgres.server import RunningPostgres
 _PROC = Path("/proc")
 _LOOK_SECONDS = 0.01
 _PATIENCE_SECONDS = 2.0
+# What a server does for no session in particular: writing what was changed before.
+_TITLE_OF_OTHERS = re.compile(r"postgres: (checkpointer|background writer|walwriter)")
 
 
 def peak_of_process() -> int:
@@ -32,30 +34,31 @@ def peak_of_process() -> int:
 
 
 class ServerClock:
-    """How much processor time a server's sessions took, parallel workers included."""
+    """How much processor time a server takes for what a session does, whoever does it.
 
-    def __init__(self, server: RunningPostgres) -> None:
+    Made when the session has logged in, read when it has ended. Parallel workers and those that
+    read from disk for the session count; what the server does by itself in the meantime does not.
+    """
+
+    def __init__(self, server: RunningPostgres, session: int) -> None:
         self._postmaster = _postmaster(server)
-        self._children = set(_children(self._postmaster))
+        self._others = set(_children(self._postmaster)) - {str(session)}
         self._before = self._used()
 
     def seconds(self) -> float:
-        """What the sessions took that began and ended since the clock was made.
-
-        The postmaster knows of a session's time when the session's process is gone.
-        """
+        """What it took since the clock was made; 0 where that cannot be read."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while set(_children(self._postmaster)) - self._children and time.monotonic() < deadline:
+        # The postmaster knows of a process's time when that process is gone.
+        while set(_children(self._postmaster)) - self._others and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
-        return self._used() - self._before
+        return max(self._used() - self._before, 0.0)
 
     def _used(self) -> float:
-        with contextlib.suppress(OSError):
-            # The name in brackets may hold anything; user and system time of the children that
-            # ended are fields 16 and 17, the first after it is field 3 (proc_pid_stat(5)).
-            fields = (_PROC / self._postmaster / "stat").read_text().rpartition(")")[2].split()
-            return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
-        return 0.0
+        return _of_ended_children(self._postmaster) + sum(
+            _of_process(child)
+            for child in _children(self._postmaster)
+            if not _TITLE_OF_OTHERS.search(_title(child))
+        )
 
 
 class ServerWatch:
@@ -97,6 +100,29 @@ def watched(server: RunningPostgres) -> Iterator[ServerWatch]:
 
 def _postmaster(server: RunningPostgres) -> str:
     return (server.folder / "data" / "postmaster.pid").read_text().split()[0]
+
+
+def _of_ended_children(process: str) -> float:
+    """Processor seconds of the children that ended."""
+    with contextlib.suppress(OSError):
+        # The name in brackets may hold anything; user and system time of the children that
+        # ended are fields 16 and 17, the first after it is field 3 (proc_pid_stat(5)).
+        fields = (_PROC / process / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def _of_process(process: str) -> float:
+    """Processor seconds of a process that runs, which the kernel counts in nanoseconds."""
+    with contextlib.suppress(OSError):
+        return int((_PROC / process / "schedstat").read_text().split()[0]) / 1e9
+    return 0.0
+
+
+def _title(process: str) -> str:
+    with contextlib.suppress(OSError):
+        return (_PROC / process / "cmdline").read_text()
+    return ""
 
 
 def _children(process: str) -> list[str]:

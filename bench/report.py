@@ -3,7 +3,7 @@
 from bench.comparisons import COUNT, FIRST_SHAPE, OUR_QUERY, WITHOUT_DIMENSIONS
 from bench.contestants.registry import CONTESTANTS, OURS
 from bench.history import REFRESH, REFRESH_DAYS, WINDOW, Stage
-from bench.measuring import Rounds, peak_of, seconds, server_seconds, time_ratio
+from bench.measuring import Rounds, peak_of, seconds, server_ratio, server_seconds, time_ratio
 from bench.results import Results
 from bench.tables import as_ratio, as_seconds, megabytes, spread_of_ratios, spread_of_seconds, table
 
@@ -185,11 +185,10 @@ def _floor(results: Results) -> str:
 
 
 def _history(results: Results) -> str:
+    refresh, window = (f"last {days} days, s" for days in (REFRESH_DAYS, results.sizes.days))
     head = (
         "history",
-        f"last {REFRESH_DAYS} days, s",
-        f"last {results.sizes.days} days, s",
-        "ratio",
+        *(refresh, window, "ratio"),
         "all of it, s",
         "reader's peak, MB",
         "PostgreSQL's peak, MB",
@@ -201,6 +200,9 @@ def _history(results: Results) -> str:
         "of the process that reads the rows and keeps none, and of the server processes' own "
         "memory, without the shared buffers.\n\n"
         f"{table(head, [_history_row(stage) for stage in results.stages])}\n\n"
+        "The same in seconds of PostgreSQL's processor time, of all its processes that take part: "
+        "the window is shared by several, a refresh is not.\n\n"
+        f"{table(head[:4], [_server_row(stage) for stage in results.stages])}\n\n"
         f"![Seconds of the source query against days of history]({PLOT})"
     )
 
@@ -208,7 +210,7 @@ def _history(results: Results) -> str:
 def _history_row(stage: Stage) -> list[str]:
     refresh, window = stage.rounds[REFRESH], stage.rounds[WINDOW]
     return [
-        f"{stage.days:,} days, {stage.mentions:,} mentions",
+        _length(stage),
         spread_of_seconds(seconds(refresh)),
         spread_of_seconds(seconds(window)),
         spread_of_ratios(time_ratio(refresh, window)),
@@ -216,6 +218,20 @@ def _history_row(stage: Stage) -> list[str]:
         megabytes(stage.everything.peak_bytes),
         megabytes(stage.server_peak) if stage.server_peak else "not measured",
     ]
+
+
+def _server_row(stage: Stage) -> list[str]:
+    refresh, window = stage.rounds[REFRESH], stage.rounds[WINDOW]
+    ratio = server_ratio(refresh, window)
+    return [
+        _length(stage),
+        *(spread_of_seconds(server_seconds(each)) for each in (refresh, window)),
+        spread_of_ratios(ratio) if ratio else "not measured",
+    ]
+
+
+def _length(stage: Stage) -> str:
+    return f"{stage.days:,} days, {stage.mentions:,} mentions"
 
 
 def _runs(results: Results) -> str:

@@ -36,6 +36,16 @@ def test_copy_to_counter__counts_rows_and_bytes(database: Database) -> None:
     assert (sample.rows, sample.bytes) == (9, 9 * len("1\tab\n"))
 
 
+def test_copy_to_counter__takes_the_processor_time_of_the_query(database: Database) -> None:
+    def take(query: str) -> float:
+        return copy_to_counter(database.reader_uri, query, database.server).server_seconds
+
+    busy = "SELECT sum(sqrt(n)) FROM generate_series(1, 3000000) AS n"
+    if not take(busy):
+        pytest.skip("this system does not tell the processor time of other processes")
+    assert take(busy) > 10 * min(take("SELECT 1") for _ in range(3))
+
+
 def test_race__names_what_is_not_installed(
     database: Database, window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:

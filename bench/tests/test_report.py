@@ -30,8 +30,17 @@ _MACHINE = Machine(
 )
 
 
-def take(seconds: float, *, rows: int = 100, size: int = 1000, peak: int = 20_000_000) -> Sample:
-    return Sample(seconds=seconds, rows=rows, bytes=size, peak_bytes=peak)
+def take(
+    seconds: float,
+    *,
+    rows: int = 100,
+    size: int = 1000,
+    peak: int = 20_000_000,
+    server_seconds: float = 0.0,
+) -> Sample:
+    return Sample(
+        seconds=seconds, rows=rows, bytes=size, peak_bytes=peak, server_seconds=server_seconds
+    )
 
 
 def make_stage(factor: int, refresh: float) -> Stage:
@@ -88,6 +97,29 @@ def test_claims__look_at_every_length_of_history(results: Results) -> None:
     refresh = check_claims(results.shapes, stages)[3]
     assert not refresh.holds
     assert refresh.observed == pytest.approx(1.5)
+
+
+def make_measured_stage(factor: int, refresh: float) -> Stage:
+    """A stage whose times say nothing, and whose processor times were taken."""
+    stage = make_stage(factor, 5.0)
+    rounds = {
+        REFRESH: [take(5.0, server_seconds=refresh)] * 3,
+        WINDOW: [take(2.0, server_seconds=4.0)] * 3,
+    }
+    return replace(stage, rounds=rounds)
+
+
+@pytest.mark.parametrize(("refresh", "holds"), [((0.4, 0.44), True), ((0.6, 0.8), False)])
+def test_claims__go_by_processor_time_where_it_was_taken(
+    results: Results, refresh: tuple[float, float], holds: bool
+) -> None:
+    stages = [make_measured_stage(1, refresh[0]), make_measured_stage(10, refresh[1])]
+    claims = check_claims(results.shapes, stages)[2:4]
+    assert [claim.holds for claim in claims] == [holds, holds]
+    assert all("processor time" in claim.text for claim in claims)
+    text = write_report(replace(results, stages=stages, claims=claims))
+    ratio = f"{refresh[0] / 4:.2f}"
+    assert f"| 4.00 (4.00-4.00) | {ratio} ({ratio}-{ratio}) |" in text
 
 
 def test_report__has_ratios_of_the_given_numbers(results: Results) -> None:
