@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.conf import settings
 
-from backend.demo.environment import forget_settings, setting_names
+from backend.demo.environment import forget_settings, unset_settings
 from backend.localcloud.postgres.server import PORT, RunningPostgres, create_role, start_postgres
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _forget_developers_settings() -> None:
     """Also in this process, which read its settings before this file was loaded."""
-    for name in setting_names():
-        setattr(settings, name, "")
+    for name, text in unset_settings().items():
+        setattr(settings, name, text)
     forget_settings(os.environ)
     os.environ["DATABASE_URL"] = "postgresql://127.0.0.1:1/no_test_database_was_asked_for"
     # google-auth looks for credentials at an address that only Google's own machines have.

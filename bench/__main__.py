@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+import django
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 
 from bench.chart import draw_history
@@ -24,6 +26,7 @@ from bench.results import Results
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 where all holds that must; the documents are written in both cases."""
     options = _parse(arguments)
+    django.setup()  # the source query is made of the models
     signal.signal(signal.SIGTERM, _leave)
     load = current_load()
     with running_database() as database:

@@ -91,6 +91,7 @@ def run_contestant(contestant: Contestant, database: Database, window: Window) -
             "uri": database.reader_uri,
             "first_day": window.first_day.isoformat(),
             "end_day": window.end_day.isoformat(),
+            "aggregate": source_query(window),
             "target": str(Path(folder) / "target.duckdb"),
         }
         return run_python("bench.contestants", request)

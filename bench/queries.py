@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib import resources
 
+from backend.forecasting.conf import load_config
 from backend.forecasting.sql.queries import render_source_query, with_days
 from backend.forecasting.sql.template import render
 
@@ -18,7 +19,7 @@ class Window:
 
 def source_query(window: Window, *, refresh: bool = False) -> str:
     """The product's own query, as the nightly load completes it."""
-    query = render_source_query("event", refresh=refresh)
+    query = render_source_query(load_config(optional=("project", "instance")), refresh=refresh)
     return with_days(query, window.first_day, window.end_day)
 
 

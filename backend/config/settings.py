@@ -101,5 +101,8 @@ LOGGING = {
     "loggers": {"django": {"handlers": [], "level": "INFO"}},
 }
 
-# Google Cloud and the forecasting pipeline. Empty means: not set, the app's default holds.
-globals().update({setting.setting: env.str(setting.setting, "") for setting in SETTINGS})
+# Google Cloud and the forecasting pipeline. Empty means: not set, the app's default holds; but for
+# the few settings to which an empty text says something.
+globals().update(
+    {each.setting: env.str(each.setting, None if each.blank else "") for each in SETTINGS}
+)

@@ -13,9 +13,12 @@ from typing import Annotated, Any, get_type_hints
 from django.conf import settings
 
 from .errors import SettingError, shown
+from .training_table import DIMENSIONS
 
 MAX_WINDOW_DAYS = 3650
 """Ten years of daily partitions; one BigQuery job may modify 4,000 (bigquery/quotas)."""
+
+SCORE_FIELD = "event__risk_score"
 
 _PROJECT = r"(?:[a-z0-9.-]{1,253}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]"
 _REGION = r"[a-z]+-[a-z]+[0-9]{1,2}"
@@ -44,6 +47,15 @@ class Form:
             raise SettingError(
                 f'{source} is "{shown(text)}"', f"expected {self.expected}"
             ) from None
+
+
+class PathsByName(Form):
+    """Pairs, which may be given as a mapping too."""
+
+    def read(self, source: str, text: object) -> Any:
+        if isinstance(text, Mapping) and text:
+            return tuple((str(name), str(path)) for name, path in text.items())
+        return super().read(source, text)
 
 
 def _matching(pattern: str, convert: Callable[[str], Any] = str) -> Callable[[str], Any]:
@@ -79,6 +91,22 @@ def _schedule(text: str) -> str:
 
 
 _LOOPBACK = r"(?:127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}"
+
+
+def _lookup_path(text: str) -> str:
+    if not text.isprintable() or not all(part.strip() for part in text.split("__")):
+        raise ValueError(text)
+    return text
+
+
+def _paths_by_name(text: str) -> tuple[tuple[str, str], ...]:
+    """The pairs of `name=path, name=path`, in their order; none of the word "none"."""
+    if text == "none":
+        return ()
+    pairs = [tuple(word.strip() for word in part.split("=")) for part in text.split(",")]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):
+        raise ValueError(text)
+    return tuple((name, path) for name, path in pairs)
 
 
 def _loopback_url(text: str) -> str:
@@ -127,6 +155,12 @@ _TOPIC = Form(
     _matching(rf"projects/{_PROJECT}/topics/[A-Za-z][\w.~+%-]{{2,254}}"),
 )
 _HOURS = Form("a number of hours above 0", _ABOVE_ZERO)
+_MODEL = Form("app_label.Model", _matching(r"[^\W\d]\w*[.][^\W\d]\w*"))
+_PATH = Form("a lookup path such as event__risk_score, seen from one mention", _lookup_path)
+_TIME_ZONE = Form("UTC, or empty for a time that has its zone", _matching("UTC"))
+_DIMENSION_PATHS = PathsByName(
+    "dimension=lookup path, separated by commas, or a dict of the same, or none", _paths_by_name
+)
 _ENDPOINT = Form(
     "empty for Google Cloud, or the local stand-in on loopback, such as http://127.0.0.1:9050",
     _loopback_url,
@@ -142,7 +176,8 @@ class Setting:
     """One setting: where it comes from, what it may be, what it is when it is not set.
 
     `default` is a text like those that it may be set to. Without one it has to be set, unless it
-    is `optional`. `help` is for its flag; what has none is set by the environment alone.
+    is `optional`. Where it is `blank`, an empty text is a value, and only what is not set at all
+    has the default. `help` is for its flag; what has none is set by the environment alone.
     """
 
     form: Form
@@ -150,6 +185,7 @@ class Setting:
     _: KW_ONLY
     default: str = ""
     optional: bool = False
+    blank: bool = False
     setting: str = ""
     flag: str = ""
     field: str = ""
@@ -163,10 +199,11 @@ class Setting:
     def value(self, flagged: object, *, required: bool) -> Any:
         """The checked value: the flag's, else Django's, else the default. Raises SettingError."""
         given = getattr(settings, self.setting, None) if flagged is None else flagged
-        text = ("" if given is None else str(given).strip()) or self.default
-        if text:
-            return self.form.read(self.setting if flagged is None else self.flag, text)
-        if required and not self.optional:
+        if given is None or (not self.blank and not str(given).strip()):
+            given = self.default
+        if str(given).strip():
+            return self.form.read(self.setting if flagged is None else self.flag, given)
+        if required and not self.optional and not self.blank:
             raise SettingError(
                 f"{self.setting} is not set",
                 f"expected {self.form.expected}; set it in the environment or .env, or give "
@@ -218,6 +255,24 @@ class Config:
     score_source: Annotated[
         str, Setting(_SCORE_SOURCE, "whose score is averaged: event or entity", default="event")
     ]
+    mention_model: Annotated[str, Setting(_MODEL, default="entities.EntityMention")]
+    entity_field: Annotated[str, Setting(_PATH, default="entity")]
+    entity_name_field: Annotated[str, Setting(_PATH, default="entity__name", blank=True)]
+    time_field: Annotated[str, Setting(_PATH, default="mentioned_at")]
+    time_zone: Annotated[str, Setting(_TIME_ZONE, optional=True)]
+    event_field: Annotated[str, Setting(_PATH, default="event", blank=True)]
+    event_time_field: Annotated[str, Setting(_PATH, default="event__occurred_at", blank=True)]
+    score_field: Annotated[str, Setting(_PATH, default=SCORE_FIELD)]
+    dimension_fields: Annotated[
+        tuple[tuple[str, str], ...],
+        Setting(
+            _DIMENSION_PATHS,
+            default=", ".join(
+                f"{column.dimension}=event__risk_dimensions__{column.dimension}"
+                for column in DIMENSIONS
+            ),
+        ),
+    ]
     min_rows_ratio: Annotated[
         float,
         Setting(
@@ -267,6 +322,12 @@ class Config:
     def table_id(self) -> str:
         """`project.dataset.table`."""
         return f"{self.project}.{self.dataset}.{self.table}"
+
+    @property
+    def score_path(self) -> str:
+        """The lookup path of the target."""
+        by_entity = f"{self.entity_field}__risk_score"
+        return by_entity if self.score_source == "entity" else self.score_field
 
     @property
     def parent(self) -> str:
@@ -322,6 +383,12 @@ def _check_together(config: Config) -> None:
             "not set",
             "the stand-in would be asked for all but BigQuery, and Google for that; set both, or "
             "neither",
+        )
+    if config.score_field not in (SCORE_FIELD, config.score_path):
+        raise SettingError(
+            f"FORECASTING_SCORE_SOURCE is entity, which stands for {config.score_path}, and "
+            f"FORECASTING_SCORE_FIELD is {shown(config.score_field)}",
+            "expected one of the two: unset FORECASTING_SCORE_SOURCE to have the latter",
         )
     region = config.instance.split(":")[-2] if config.instance else ""
     if region and not _reaches(config.location, region):

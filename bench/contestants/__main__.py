@@ -33,7 +33,12 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
         first_day=date.fromisoformat(request["first_day"]),
         end_day=date.fromisoformat(request["end_day"]),
     )
-    job = Job(uri=request["uri"], window=window, target=Path(request["target"]))
+    job = Job(
+        uri=request["uri"],
+        window=window,
+        target=Path(request["target"]),
+        aggregate=request["aggregate"],
+    )
     load = CONTESTANTS[request["contestant"]].load()
     began = time.perf_counter()
     load(job)

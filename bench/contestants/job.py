@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.queries import Window, source_query, windowed
+from bench.queries import Window, windowed
 
 # Views of the queries below, for the contestants that read only tables and views.
 SOURCE_VIEW, MENTIONS_VIEW, EVENTS_VIEW = "source_query", "window_mentions", "window_events"
@@ -11,16 +11,15 @@ SOURCE_VIEW, MENTIONS_VIEW, EVENTS_VIEW = "source_query", "window_mentions", "wi
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Where to read, which days, and which DuckDB file to fill with the table `training`."""
+    """Where to read, which days, and which DuckDB file to fill with the table `training`.
+
+    `aggregate` is the product's own source query: a contestant's process does without Django.
+    """
 
     uri: str = field(repr=False)
     window: Window
     target: Path
-
-    @property
-    def aggregate(self) -> str:
-        """The product's own source query."""
-        return source_query(self.window)
+    aggregate: str
 
     @property
     def mentions(self) -> str:

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from backend.demo.environment import forget_settings, setting_names
+from backend.demo.environment import forget_settings, unset_settings
+from backend.forecasting.conf import load_config
 
 EXAMPLE = Path(settings.BASE_DIR, ".env.example").read_text()
 
 
-@pytest.mark.parametrize("name", setting_names())
+@pytest.mark.parametrize("name", unset_settings())
 def test_example__has_every_setting(name: str) -> None:
     assert re.search(rf"^#{name}=", EXAMPLE, re.MULTILINE)
 
@@ -18,7 +19,7 @@ def test_example__has_every_setting(name: str) -> None:
 def test_example__has_no_setting_that_is_not_read() -> None:
     source = Path(settings.BASE_DIR, "backend", "config", "settings.py").read_text()
     for name in re.findall(r"^#([A-Z_]+)=", EXAMPLE, re.MULTILINE):
-        assert name in setting_names() or f'"{name}"' in source
+        assert name in unset_settings() or f'"{name}"' in source
 
 
 def test_forget__takes_away_what_redirects_and_keeps_the_rest() -> None:
@@ -30,11 +31,18 @@ def test_forget__takes_away_what_redirects_and_keeps_the_rest() -> None:
         "PATH": "/bin",
     }
     forget_settings(environment)
-    assert environment == {"PATH": "/bin", **dict.fromkeys(setting_names(), "")}
+    assert environment == {"PATH": "/bin", **unset_settings()}
 
 
 def test_forget__holds_in_the_tests() -> None:
-    assert {getattr(settings, name) for name in setting_names()} == {""}
+    assert {name: getattr(settings, name) for name in unset_settings()} == unset_settings()
+
+
+def test_forget__leaves_each_setting_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    unset, defaults = unset_settings(), load_config(optional=["project", "instance"])
+    for name in unset:
+        monkeypatch.delattr(settings, name)
+    assert load_config(optional=["project", "instance"]) == defaults
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "name.invalid"])

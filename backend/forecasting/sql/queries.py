@@ -5,46 +5,28 @@ script that the scheduled query stores, with the source query inside. The others
 the verification.
 """
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 from ..conf import Config
-from ..training_table import (
-    COLUMNS,
-    DIMENSIONS,
-    SERIES_COLUMN,
-    TARGET_COLUMN,
-    TIME_COLUMN,
-    Column,
-)
+from ..database.mapping import load_mapping
+from ..database.source_mapping import SourceMapping
+from ..training_table import COLUMNS, DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
 from .script_head import describe_settings, seal
-from .template import load, quote_path, quote_string, render
-
-# A plain decimal number in text. Of at most this length it casts to float8, and squares, without
-# overflow; so does a JSON number, which PostgreSQL writes without an exponent. The length is not in
-# the pattern: counted repetitions make it four times as slow.
-# Written without backslashes, which GoogleSQL would read as escapes in some kinds of literals.
-_PLAIN_NUMBER = "^ *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9][0-9]?)? *$"
-_LONGEST_NUMBER = 40
+from .source import render_source
+from .template import load, quote_identifier, quote_path, quote_string, render
+from .values import table
 
 
-def render_source_query(score_source: str, *, refresh: bool = False) -> str:
+def render_source_query(config: Config, *, refresh: bool = False) -> str:
     """The source query; `@first_day` and `@end_day` are still to be put in.
 
     The rows are the same with `refresh`, which is for a few days of a long history: the mentions
-    are then read once, and their events looked up one by one. Without it the whole window is
-    quicker: several processes of PostgreSQL share the work (docs/performance.md).
+    are then read once, and their events looked up by key. Without it the whole window is
+    quicker: several processes of PostgreSQL share the work (docs/performance.md). Raises
+    SettingError where the settings that describe the source fit no model.
     """
-    return render(
-        load("source_query.sql"),
-        series_column=SERIES_COLUMN,
-        time_column=TIME_COLUMN,
-        target_column=TARGET_COLUMN,
-        target=_TARGETS[score_source],
-        entity_join=_ENTITY_JOIN if score_source == "entity" else "",
-        materialized="MATERIALIZED" if refresh else "NOT MATERIALIZED",
-        dimension_numbers=",\n".join(_number(column) for column in DIMENSIONS),
-        dimension_means=",\n".join(f"avg(counted.{c.name}) AS {c.name}" for c in DIMENSIONS),
-    )
+    return render_source(load_mapping(config), refresh=refresh)
 
 
 def with_days(source_query: str, first_day: date, end_day: date) -> str:
@@ -55,7 +37,7 @@ def with_days(source_query: str, first_day: date, end_day: date) -> str:
 def render_trial_query(config: Config) -> str:
     """The source query for one day, for PostgreSQL to prepare."""
     day = date(2000, 1, 2)
-    query = render_source_query(config.score_source)
+    query = render_source_query(config)
     return with_days(query, day, day + timedelta(days=1))
 
 
@@ -112,7 +94,7 @@ def render_source_by_day(config: Config) -> str:
     """The PostgreSQL query that sums up the source query; its two days are still to be put in."""
     return render(
         load("source_by_day.sql"),
-        source_query=render_source_query(config.score_source).strip(),
+        source_query=render_source_query(config).strip(),
         series_column=SERIES_COLUMN,
         time_column=TIME_COLUMN,
         target_column=TARGET_COLUMN,
@@ -170,22 +152,10 @@ def render_connection_role(config: Config) -> str:
         quoted_database=f'"{config.source_database}"',
         user_secret=config.user_secret,
         password_secret=config.password_secret,
-        grants="\n".join(
-            f'GRANT SELECT ({columns}) ON {table} TO :"role";'
-            for table, columns in _SOURCE_COLUMNS[config.score_source].items()
-        ),
+        grants="\n".join(_grants(load_mapping(config))),
     )
 
 
-# All that source_query.sql reads; a test runs the query as a role that may read no more.
-_EVENT_COLUMNS = {
-    "entities_entitymention": "entity_id, event_id, mentioned_at",
-    "events_event": "id, risk_score, risk_dimensions",
-}
-_SOURCE_COLUMNS = {
-    "event": _EVENT_COLUMNS,
-    "entity": {**_EVENT_COLUMNS, "entities_entity": "id, risk_score"},
-}
 _REQUIRED_IS_NULL = " OR ".join(f"{c.name} IS NULL" for c in COLUMNS if c.required)
 _NOT_FINITE = " OR ".join(
     f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in COLUMNS if c.type == "FLOAT64"
@@ -195,27 +165,17 @@ _ROW_VALUE = " + ".join(
     f"{weight} * coalesce({column.name}, -1)"
     for weight, column in enumerate((c for c in COLUMNS if c.type == "FLOAT64"), start=1)
 )
-# The entity's score is the same in all rows of a group; their mean could differ in a last digit.
-_TARGETS = {"event": "avg(counted.risk_score)", "entity": "max(entity.risk_score)"}
-_ENTITY_JOIN = """\
-JOIN entities_entity AS entity
-    ON entity.id = counted.entity_id AND abs(entity.risk_score) < 1e100"""
 
 
 def _nightly_source_query(config: Config) -> str:
-    return render_source_query(
-        config.score_source, refresh=config.refresh_days < config.window_days
-    )
+    return render_source_query(config, refresh=config.refresh_days < config.window_days)
 
 
-def _number(column: Column) -> str:
-    value = f"(event.risk_dimensions ->> '{column.dimension}')"
-    is_number = f"jsonb_typeof(event.risk_dimensions -> '{column.dimension}') = 'number'"
-    return f"""\
-CASE
-    WHEN length({value}) <= {_LONGEST_NUMBER} AND ({is_number} OR {value} ~ '{_PLAIN_NUMBER}')
-    THEN {value}::float8
-END AS {column.name}"""
+def _grants(mapping: SourceMapping) -> Iterator[str]:
+    """All that the source query reads; a test runs it as a role that may read no more."""
+    for read, names in mapping.columns_read().items():
+        columns = ", ".join(map(quote_identifier, names))
+        yield f'GRANT SELECT ({columns}) ON {table(read)} TO :"role";'
 
 
 def _embedded(source_query: str) -> str:

@@ -16,6 +16,14 @@ SETTINGS = (
     "refresh_days",
     "keep_history",
     "score_source",
+    "mention_model",
+    "entity_field",
+    "time_field",
+    "time_zone",
+    "event_field",
+    "event_time_field",
+    "score_field",
+    "dimension_fields",
     "min_rows_ratio",
     "connection_id",
 )
@@ -90,4 +98,6 @@ def _say(value: object) -> str:
     """A setting's value as it may be set, on one line."""
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, tuple):
+        return shown(", ".join("=".join(pair) for pair in value))
     return shown(f"{value:g}" if isinstance(value, float) else str(value))

@@ -2,7 +2,8 @@
 -- a scored event mentions the entity.
 --
 -- Takes two dates, which the nightly load puts in at run time: @first_day and @end_day.
--- uuid and jsonb end here: BigQuery's federation refuses both.
+-- The tables and columns are those of the backend's models, by the settings. uuid and jsonb end
+-- here: BigQuery's federation refuses both.
 --
 -- OFFSET '0' leaves out nothing. It keeps PostgreSQL from merging a part into the next one, so that
 -- each event's JSON is read once, and still lets several processes share the work (of OFFSET 0,
@@ -11,38 +12,43 @@ WITH mention AS {{ materialized }} (
     SELECT
         entity_id,
         event_id,
-        (mentioned_at AT TIME ZONE 'UTC')::date AS day
-    FROM entities_entitymention
-    WHERE mentioned_at >= DATE '@first_day'::timestamp AT TIME ZONE 'UTC'
-        AND mentioned_at < DATE '@end_day'::timestamp AT TIME ZONE 'UTC'
+        {{ day }} AS day{{ mention_numbers }}
+    FROM (
+        SELECT
+            {{ mention_values }}
+        FROM {{ mention_table }}
+        {{ mention_joins }}
+        WHERE {{ in_days }}
+        {{ mention_fence }}
+    ) AS mention
+    {{ mention_grouping }}
     OFFSET '0'
 ),
 event AS (
     -- A value counts when it is a number, or a string that plainly is one. NaN, infinities and
     -- anything else are NULL: one bad row never costs the night.
     SELECT
-        event.id,
-        CASE WHEN abs(event.risk_score) < 1e100 THEN event.risk_score END AS risk_score,
-        {{ dimension_numbers }}
-    FROM events_event AS event
-    WHERE event.id IN (SELECT event_id FROM mention)
+        event_id{{ event_time }}{{ event_numbers }}
+    FROM (
+        SELECT
+            {{ event_values }}
+        FROM {{ mentioned_events }}
+        OFFSET '0'
+    ) AS event
     OFFSET '0'
 ),
 counted AS (
-    -- An event counts once for an entity and day, however often it mentions the entity. The sort
-    -- that this takes serves the grouping below as well.
-    SELECT DISTINCT ON (mention.entity_id, mention.day, event.id)
+    {{ select }}
         mention.entity_id,
-        mention.day,
-        event.*
+        mention.day{{ counted_numbers }}
     FROM mention
-    JOIN event ON event.id = mention.event_id
+    JOIN event ON event.event_id = mention.event_id
+    {{ latest }}
 )
 SELECT
     counted.entity_id::text AS {{ series_column }},
     counted.day::timestamp AT TIME ZONE 'UTC' AS {{ time_column }},
-    {{ target }} AS {{ target_column }},
-    {{ dimension_means }}
+    {{ means }}
 FROM counted
 {{ entity_join }}
 GROUP BY counted.entity_id, counted.day

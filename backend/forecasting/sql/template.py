@@ -36,6 +36,28 @@ def _render_line(line: str, names: dict[str, str]) -> str | None:
     return _PLACEHOLDER.sub(lambda m: names[m.group(1)].replace("\n", f"\n{indent}"), line)
 
 
+def quote_identifier(name: str) -> str:
+    """A PostgreSQL identifier of any name."""
+    return _quoted(name, '"')
+
+
+def quote_text(text: str) -> str:
+    """A PostgreSQL string literal of any text."""
+    return _quoted(text, "'")
+
+
+def _quoted(text: str, quote: str) -> str:
+    """The text in quotes, by the numbers of its characters where one of them could end a literal.
+
+    The query stands in raw literals of GoogleSQL, and has the days put in for @first_day and
+    @end_day.
+    """
+    if re.fullmatch(r"[^\\'\"`;@]*", text) and text.isprintable():
+        return f"{quote}{text}{quote}"
+    plain = "".join(c if c.isalnum() and c.isascii() else f"!+{ord(c):06X}" for c in text)
+    return f"U&{quote}{plain}{quote} UESCAPE '!'"
+
+
 def quote_string(text: str) -> str:
     """A GoogleSQL string literal of any text (lexical structure: escape sequences)."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("`", "\\`")

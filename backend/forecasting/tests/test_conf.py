@@ -1,6 +1,6 @@
 import re
 import runpy
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import pytest
 
@@ -50,6 +50,15 @@ MALFORMED = {
     "window_days": ("0", "-1", "3651", "1.5", "ninety", "9 0", "٩"),
     "refresh_days": ("0", "-7", "3651", "week"),
     "keep_history": ("maybe", "2", "tru"),
+    "mention_model": ("Mention", "a.b.c", "entities.Entity Mention", "entities/EntityMention"),
+    "entity_field": ("__", "entity__"),
+    "entity_name_field": ("__name", "entity____name"),
+    "time_field": ("mentioned_at__",),
+    "time_zone": ("America/Caracas", "utc", "on"),
+    "event_field": ("event__",),
+    "event_time_field": ("event__ __x",),
+    "score_field": ("event__", "__risk_score"),
+    "dimension_fields": ("sanctions", "sanctions=", "=a", "a=b=c", "a=b,", ","),
     "score_source": ("events", "Event", "mention"),
     "min_rows_ratio": ("1.1", "-0.1", "50%", "nan", "half"),
     "user_secret": ("a/b", "projects/p/secrets/s", "a b"),
@@ -137,7 +146,7 @@ def test_settings__each_is_read_from_the_environment(monkeypatch: pytest.MonkeyP
 
 
 def test_settings__each_value_has_the_type_that_is_declared() -> None:
-    types = get_type_hints(Config)
+    types = {name: get_origin(hint) or hint for name, hint in get_type_hints(Config).items()}
     config = make_config(service_account=SERVICE_ACCOUNT)
     assert {name: type(value) for name, value in vars(config).items()} == types
 
@@ -188,6 +197,20 @@ def test_config__defaults_are_the_documented_ones() -> None:
         refresh_days=90,
         keep_history=False,
         score_source="event",
+        mention_model="entities.EntityMention",
+        entity_field="entity",
+        entity_name_field="entity__name",
+        time_field="mentioned_at",
+        time_zone="",
+        event_field="event",
+        event_time_field="event__occurred_at",
+        score_field="event__risk_score",
+        dimension_fields=(
+            ("sanctions", "event__risk_dimensions__sanctions"),
+            ("political", "event__risk_dimensions__political"),
+            ("economic", "event__risk_dimensions__economic"),
+            ("supply_chain", "event__risk_dimensions__supply_chain"),
+        ),
         min_rows_ratio=0.0,
         user_secret="POSTGRES_USER",
         password_secret="POSTGRES_PASSWORD",

@@ -132,7 +132,7 @@ def test_nightly_load__postgresql_gets_the_source_query_for_the_days_before_the_
     config = make_config(refresh_days=str(days), score_source=score_source)
     staged, *_ = make_bigquery(time_zone=time_zone).analyze_script(render_nightly_load(config))
     connection, query = staged.external_query
-    source_query = render_source_query(score_source, refresh=days < 90)
+    source_query = render_source_query(config, refresh=days < 90)
     expected = with_days(source_query, first_day, date(2026, 3, 1))
     assert connection == config.connection_name
     assert query.strip() == expected.strip()

@@ -35,7 +35,11 @@ VALID = {
     "horizon_days": "14",
     "api_endpoint": "http://127.0.0.1:9050",
     "grpc_endpoint": "127.0.0.1:9051",
+    "time_zone": "UTC",
 }
+PATHS = {field for field in VALID if field.endswith("_field")}
+"""Names of fields and keys of JSON, which may be any text: they go nowhere but into SQL."""
+
 # What somebody might put into a value to get out of a literal, a path, a template, a page, a shell
 # command, a log line or a terminal; and what a regular expression may read as something else.
 NASTY = (
@@ -128,8 +132,10 @@ def test_message__shows_what_cannot_be_printed_and_cuts_what_is_long() -> None:
 def test_accepted__value_means_nothing_to_shell_page_or_literal(pair: tuple[str, str]) -> None:
     """Values go into commands to paste, into the report and into SQL."""
     config = load_or_refuse(pair)
-    texts = [value for value in vars(config).values() if isinstance(value, str)] if config else []
-    for text in texts:
+    values = vars(config) if config else {}
+    assert all(value.isprintable() for name, value in values.items() if name in PATHS)
+    others = {name: value for name, value in values.items() if name not in PATHS}
+    for text in (value for value in others.values() if isinstance(value, str)):
         assert text.isascii()
         assert text.isprintable()
         assert not set(text) & set("'\"`\\<>&;|(){}*?!#")

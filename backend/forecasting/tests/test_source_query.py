@@ -25,6 +25,7 @@ from backend.demo.gdelt import read_events
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.sql.queries import render_source_query, with_days
+from backend.forecasting.tests.support.factories import make_config
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +48,11 @@ def read_rows(
 ) -> list[Row]:
     """What BigQuery reads for the days [first_day, end_day): one day unless more are asked for."""
     end_day = end_day or first_day + timedelta(days=1)
-    query = with_days(render_source_query(score_source, refresh=refresh), first_day, end_day)
+    query = with_days(
+        render_source_query(make_config(score_source=score_source), refresh=refresh),
+        first_day,
+        end_day,
+    )
     names = ", ".join(f'"{name}"' for name in NAMES)
     with _cursor() as cursor:
         cursor.execute(f"SELECT {names} FROM ({query}) t; /* Federated query from BigQuery. */")
@@ -243,6 +248,14 @@ def test_entity_score__is_the_present_score_on_every_day() -> None:
         ('"-3e-2"', -0.03),
         ("1e20", 1e20),
         ("9" * 40, 1e40),
+        # By value, however long PostgreSQL's own text of it is.
+        ("1.2345678901234567e-25", 1.2345678901234567e-25),
+        (f"0.{'3' * 49}", 1 / 3),
+        ("9" * 41, 1e41),
+        ("-9.9e99", -9.9e99),
+        ("1e-299", 1e-299),
+        ("1e-400", 0),
+        (f"-0.{'0' * 16000}1", 0),
         (f'"{"9" * 37}e99"', 1e136),
         (f'".{"0" * 33}1e-99"', 1e-133),
     ],
@@ -262,9 +275,10 @@ def test_dimension__number_or_a_text_that_plainly_is_one_counts(
         *('"."', '"e5"', '"5e"', '"--5"', '"5-"', '"1.2.3"', '"5\\n"', '"\\t5"', '"80; DROP"'),
         *('"NaN"', '"Infinity"', '"-inf"', '"\\u0661\\u0662"', '"\\uff15"'),
         # Numbers that float8 refuses or that no mean can be taken of.
-        *("1e400", "-1e400", "1e-400", "1e308", '"1e400"', '"1e999"', '"1e-999"', '"1e99999999"'),
-        *("9" * 41, f'"{"9" * 41}"', f'"{" " * 40}5"', f"0.{'3' * 40}"),
-        *("9" * 400, f'"{"9" * 400}"', f"0.{'0' * 400}1", f'"0.{"0" * 400}1"'),
+        *("1e400", "-1e400", "1e100", "1e308", "9" * 400, "-1e131071"),
+        # Texts as long as no number that somebody wrote.
+        *('"1e400"', '"1e999"', '"1e-999"', '"1e99999999"', f'"{"9" * 41}"', f'"{" " * 40}5"'),
+        *(f'"{"9" * 400}"', f'"0.{"0" * 400}1"'),
     ],
     ids=lambda value: value[:12],
 )
@@ -300,7 +314,7 @@ def test_dimension__is_the_mean_of_the_events_that_have_it(entity: Entity) -> No
 def test_columns__are_those_of_the_training_table_in_types_that_bigquery_takes(
     score_source: str,
 ) -> None:
-    query = with_days(render_source_query(score_source), DAY, DAY)
+    query = with_days(render_source_query(make_config(score_source=score_source)), DAY, DAY)
     with _cursor() as cursor:
         cursor.execute(query)
         found = {column.name: column.type_code for column in cursor.description}
@@ -340,19 +354,28 @@ def make_long_history(entity: Entity) -> None:
     execute("ANALYZE events_event, entities_entitymention")
 
 
-def explain(days: int, *, refresh: bool) -> str:
+def explain(days: int, *, refresh: bool, options: str = "") -> str:
     first_day, end_day = DAY + timedelta(days=1 - days), DAY + timedelta(days=1)
-    query = with_days(render_source_query("event", refresh=refresh), first_day, end_day)
+    query = with_days(render_source_query(make_config(), refresh=refresh), first_day, end_day)
     with _cursor() as cursor:
-        cursor.execute(f"EXPLAIN {query}")
+        cursor.execute(f"EXPLAIN {options} {query}")
         return "\n".join(line for (line,) in cursor.fetchall())
 
 
-def test_query__reads_few_days_of_a_long_history_through_indexes(entity: Entity) -> None:
+@pytest.mark.parametrize("days", [1, 7, 20])
+def test_query__reads_few_days_of_a_long_history_through_indexes(entity: Entity, days: int) -> None:
     make_long_history(entity)
-    plan = explain(1, refresh=True)
+    plan = explain(days, refresh=True)
     assert "entities_mention_window" in plan
+    assert "events_event_pkey" in plan
     assert "Seq Scan" not in plan
+
+
+def test_query__reads_all_events_once_where_no_index_finds_them(entity: Entity) -> None:
+    make_long_history(entity)
+    execute("ALTER TABLE events_event DROP CONSTRAINT events_event_pkey")
+    plan = explain(7, refresh=True, options="(ANALYZE)")
+    assert re.search(r"Seq Scan on events_event .*rows=20000.* loops=1\)", plan)
 
 
 def test_query__whole_window_is_shared_by_several_processes(entity: Entity) -> None:
@@ -545,9 +568,9 @@ def _numbers(key: str, texts: Iterable[str | None]) -> Iterator[float]:
     for text in texts:
         found = json.loads(text or "null", parse_float=Decimal, parse_int=Decimal)
         value = found.get(key) if isinstance(found, dict) else None
-        if isinstance(value, Decimal):
-            value = "0" if value == 0 and value.as_tuple().exponent > 0 else format(value, "f")  # type: ignore[operator]
         number = _plain_number(value) if isinstance(value, str) else None
+        if isinstance(value, Decimal) and abs(value) < Decimal("1e100"):
+            number = float(value)
         if number is not None:
             yield number
 
