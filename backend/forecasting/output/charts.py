@@ -42,58 +42,41 @@ def draw_overview(data: ReportData) -> Charts:
 
 
 def draw_rows_per_day(days: Sequence[DayRows]) -> Chart:
-    title = "Rows per day"
-    text = _describe_days(days)
-    values = [{"day": day.day.isoformat(), "rows": day.rows} for day in days]
-    chart = (
-        alt.Chart(alt.InlineData(values=values), width=400, height=170)
-        .mark_bar(color=BAR)
-        .encode(
-            x=alt.X("day:T", timeUnit=_DAY, title="day (UTC)", axis=_time_axis(days[0].day)),
-            y=alt.Y("rows:Q", title="rows (entities with a score)", axis=alt.Axis(tickCount=4)),
-        )
+    values = [{"day": f"{day.day}", "rows": day.rows} for day in days]
+    chart = _bars(values).encode(
+        x=alt.X("day:T", timeUnit=_DAY, title="day (UTC)", axis=_time_axis(days[0].day)),
+        y=alt.Y("rows:Q", title="rows (entities with a score)", axis=alt.Axis(tickCount=4)),
     )
-    return Chart(title=title, text=text, wide=to_svg(chart, f"{title}. {text}"))
+    return _drawn("Rows per day", _describe_days(days), chart)
 
 
 def draw_scores(steps: Sequence[ScoreStep]) -> Chart:
-    title = "Distribution of risk scores"
-    text = _describe_scores(steps)
     values = [{"low": s.low, "high": s.low + _STEP, "rows": s.rows} for s in steps]
     ends = [min([0.0, *(s.low for s in steps)]), max([100.0, *(s.low + _STEP for s in steps)])]
-    chart = (
-        alt.Chart(alt.InlineData(values=values), width=400, height=170)
-        .mark_bar(color=BAR)
-        .encode(
-            x=alt.X(
-                "low:Q",
-                bin="binned",
-                title="mean risk score of the day (0 to 100)",
-                scale=alt.Scale(domain=ends, nice=False),
-                axis=alt.Axis(values=list(range(0, 101, 20)), grid=False),
-            ),
-            x2="high:Q",
-            y=alt.Y("rows:Q", title="rows", axis=alt.Axis(tickCount=4)),
-        )
+    chart = _bars(values).encode(
+        x=alt.X(
+            "low:Q",
+            bin="binned",
+            title="mean risk score of the day (0 to 100)",
+            scale=alt.Scale(domain=ends, nice=False),
+            axis=alt.Axis(values=list(range(0, 101, 20)), grid=False),
+        ),
+        x2="high:Q",
+        y=alt.Y("rows:Q", title="rows", axis=alt.Axis(tickCount=4)),
     )
-    return Chart(title=title, text=text, wide=to_svg(chart, f"{title}. {text}"))
+    return _drawn("Distribution of risk scores", _describe_scores(steps), chart)
 
 
 def draw_coverage(data: ReportData) -> Chart:
-    title = "Which entities have a score on which days"
-    text = _describe_coverage(data)
-    label = f"{title}. {text}"
-    return Chart(
-        title=title,
-        text=text,
-        wide=to_svg(_coverage(data, width=820, label_width=170), label),
-        narrow=to_svg(_coverage(data, width=225, label_width=100), label),
+    return _drawn(
+        "Which entities have a score on which days",
+        _describe_coverage(data),
+        _coverage(data, width=820, label_width=170),
+        _coverage(data, width=225, label_width=100),
     )
 
 
 def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
-    title = entity.name
-    text = _describe_history(entity)
     order = list(_MEASURES.values())
     chart = (
         alt.Chart(alt.InlineData(values=_history_values(entity, data)), width=290, height=38)
@@ -121,13 +104,24 @@ def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
             ),
         )
     )
-    return Chart(title=title, text=text, wide=to_svg(chart, f"{title}. {text}"))
+    return _drawn(entity.name, _describe_history(entity), chart)
+
+
+def _drawn(title: str, text: str, chart: Any, narrow: Any = None) -> Chart:
+    label = f"{title}. {text}"
+    small = "" if narrow is None else to_svg(narrow, label)
+    return Chart(title=title, text=text, wide=to_svg(chart, label), narrow=small)
+
+
+def _bars(values: list[dict[str, Any]]) -> Any:
+    data = alt.InlineData(values=values)
+    return alt.Chart(data, width=400, height=170).mark_bar(color=BAR)
 
 
 def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:
     labels = [entity.label for entity in data.entities]
     values = [
-        {"day": day.isoformat(), "entity": entity.label, "score": numbers[TARGET_COLUMN]}
+        {"day": f"{day}", "entity": entity.label, "score": numbers[TARGET_COLUMN]}
         for entity in data.entities
         for day, numbers in entity.days.items()
     ]
@@ -145,7 +139,7 @@ def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:
                 timeUnit=_DAY,
                 title="day (UTC)",
                 axis=_time_axis(data.entities_from, count=width // 70),
-                scale=alt.Scale(domain=_ends(data.entities_from, data.window.end)),
+                scale=alt.Scale(domain=[f"{data.entities_from}", f"{data.window.end}"]),
             ),
             y=alt.Y(
                 "entity:N",
@@ -173,16 +167,12 @@ def _time_axis(first: date, count: int = 5) -> Any:
     return alt.Axis(format="%b %d", tickCount=count, grid=False, labelOverlap=True, labelFlush=True)
 
 
-def _ends(first: date, end: date) -> list[str]:
-    return [first.isoformat(), end.isoformat()]
-
-
 def _history_values(entity: EntityHistory, data: ReportData) -> list[dict[str, Any]]:
     """Every day and measure; a day without a row is null, which breaks the line."""
     days = (data.window.end - data.entities_from).days
     return [
         {
-            "day": day.isoformat(),
+            "day": f"{day}",
             "measure": label,
             "value": _finite(entity.days.get(day, {}).get(name)),
         }

@@ -32,11 +32,10 @@ _MEASURES = (TARGET_COLUMN, *(column.name for column in DIMENSIONS))
 
 @dataclass(frozen=True, kw_only=True)
 class DayRows:
-    """One day of the window; `score` is the mean over its rows, None without any."""
+    """One day of the window and its rows."""
 
     day: date
     rows: int
-    score: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +50,8 @@ class ScoreStep:
 class EntityHistory:
     """An entity's last days: what the table holds, by day and by column."""
 
-    entity_id: str
     name: str
     label: str
-    day_count: int
     days: dict[date, dict[str, float | None]]
 
 
@@ -122,14 +119,9 @@ def _read(config: Config, clients: Clients, window: Window) -> ReportData:
 
 def _days(window: Window, rows: Iterable[dict[str, Any]]) -> list[DayRows]:
     """Every day of the window, those without rows too: a gap has to be seen."""
-    found = {row["day"]: row for row in rows}
+    found = {row["day"]: row["row_count"] for row in rows}
     days = (window.start + timedelta(days=number) for number in range(window.days))
-    return [
-        DayRows(day=day, rows=found[day]["row_count"], score=found[day][TARGET_COLUMN])
-        if day in found
-        else DayRows(day=day, rows=0, score=None)
-        for day in days
-    ]
+    return [DayRows(day=day, rows=found.get(day, 0)) for day in days]
 
 
 def _scores(rows: Iterable[dict[str, Any]]) -> list[ScoreStep]:
@@ -155,10 +147,8 @@ def _entities(config: Config, rows: Iterable[dict[str, Any]]) -> list[EntityHist
     labels = label_entities(names)
     return [
         EntityHistory(
-            entity_id=entity_id,
             name=names[entity_id],
             label=labels[entity_id],
-            day_count=counts[entity_id],
             days=dict(sorted(days[entity_id].items())),
         )
         for entity_id in first

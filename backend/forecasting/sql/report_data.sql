@@ -1,6 +1,6 @@
 -- What the charts of the report show, GoogleSQL, summed up in BigQuery: rows of three kinds.
 --
---   day     a day of the window: its rows and their mean score
+--   day     a day of the window: its rows
 --   score   a step of 5 on the scale of scores, below 0 and above 100 included: its rows
 --   entity  an entity and day, for the entities with most days: its score and dimensions
 --
@@ -40,7 +40,7 @@ SELECT
     day,
     COUNT(*) AS row_count,
     CAST(NULL AS INT64) AS day_count,
-    AVG(risk_score) AS risk_score,
+    CAST(NULL AS FLOAT64) AS risk_score,
     {{ no_dimensions }}
 FROM training
 GROUP BY day

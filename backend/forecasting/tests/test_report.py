@@ -203,7 +203,7 @@ django.setup()
 from datetime import date
 from backend.forecasting.output.charts import draw_rows_per_day
 from backend.forecasting.output.report_data import DayRows
-days = [DayRows(day=date(2026, 3, day), rows=day, score=None) for day in range(1, 20)]
+days = [DayRows(day=date(2026, 3, day), rows=day) for day in range(1, 20)]
 print(draw_rows_per_day(days).wide)
 """
 
