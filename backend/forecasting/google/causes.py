@@ -245,6 +245,12 @@ def likely_cause(message: str) -> str:
     return _first_match(CAUSES, message)
 
 
+def cause_line(message: str) -> str:
+    """The likely cause as a line to put behind the message; empty for an unknown one."""
+    cause = likely_cause(message)
+    return f"\nLikely cause: {cause}." if cause else ""
+
+
 def circumstance(message: str) -> str:
     """The likely cause of a refusal that no role of the caller would cure; empty for others."""
     return _first_match(_CIRCUMSTANCES, message)

@@ -14,7 +14,7 @@ from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 
 from ..errors import ApiError, ForecastingError, UnreachableError
-from .causes import circumstance, likely_cause
+from .causes import cause_line, circumstance
 from .clients import Clients, explain_credentials
 from .replies import GOOGLE_ERRORS, UnreadableReplyError, is_unreachable, readable, text_of
 from .waiting import GivenUpError
@@ -108,7 +108,7 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
         return _explain_disabled(error, service, clients)
     if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
         return _explain_refusal(error, doing, clients)
-    return ApiError(f"{doing} failed: {text_of(error)} ({_code(error)}).{_cause(error)}")
+    return ApiError(f"{doing} failed: {text_of(error)} ({_code(error)}).{cause_line(str(error))}")
 
 
 def reason_of(error: Exception) -> str:
@@ -186,7 +186,7 @@ def _explain_refusal(
         )
     permission = str((error.metadata or {}).get("permission", "")) or _permission_in(text)
     if not permission or circumstance(text):
-        return ApiError(f"{doing} was refused: {text} ({_code(error)}).{_cause(error)}")
+        return ApiError(f"{doing} was refused: {text} ({_code(error)}).{cause_line(str(error))}")
     role = next((role for start, role in _ROLES.items() if permission.startswith(start)), "")
     return ApiError(
         f"{doing} was refused: the credentials in use lack {permission} ({text}); grant it with "
@@ -205,8 +205,3 @@ def _code(error: exceptions.GoogleAPICallError) -> str:
     if error.code:
         return f"HTTP {int(error.code)}"
     return f"gRPC {getattr(error.grpc_status_code, 'name', 'UNKNOWN')}"
-
-
-def _cause(error: Exception) -> str:
-    cause = likely_cause(str(error))
-    return f"\nLikely cause: {cause}." if cause else ""

@@ -17,7 +17,7 @@ from google.cloud import bigquery
 
 from ..conf import Config
 from ..errors import RunFailed, SettingError
-from ..google.causes import likely_cause
+from ..google.causes import cause_line
 from ..google.clients import Clients
 from ..google.errors import google_errors
 from ..google.replies import readable, text_of
@@ -114,7 +114,8 @@ def _fill(config: Config, clients: Clients, part: Slice, timeout: float) -> Slic
             if result is SliceResult.LOADED:
                 _load(config, clients, part, timeout)
         except BadRequest as error:
-            raise RunFailed(_failure(days, text_of(error))) from error
+            text = text_of(error)
+            raise RunFailed(f"Backfilling {days} failed: {text}{cause_line(text)}") from error
     rows = sum(day.rows for day in sides.source.values())
     return SliceOutcome(slice=part, result=result, rows=rows)
 
@@ -140,8 +141,3 @@ def _load(config: Config, clients: Clients, part: Slice, timeout: float) -> None
                 script, job_config=job_config, **clients.querying(timeout)
             )
         )
-
-
-def _failure(days: str, text: str) -> str:
-    cause = likely_cause(text)
-    return f"Backfilling {days} failed: {text}" + (f"\nLikely cause: {cause}." if cause else "")
