@@ -1,14 +1,17 @@
 """What bq_setup and bq_setup_etl did, as values that become text, JSON and an exit status."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from google.cloud.bigquery_connection_v1.types import Connection
+
 from .conf import Config
 from .errors import ConflictError, DriftFound, ForecastingError, RunFailed
-from .google.causes import likely_cause
+from .google.causes import cause_line
 from .loading.runs import RunResult
+from .provisioning.engine import Step
 from .provisioning.plan import Action, Deletes, Plan, refusals
 
 
@@ -29,13 +32,17 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The plans of a command, how far it went, and the run that it started, if any."""
+    """The plans of a command, how far it went, and the run that it started, if any.
+
+    `timeout` is for how many seconds the end of that run was waited for at most.
+    """
 
     command: str
     config: Config
     mode: Mode
     plans: tuple[Plan, ...]
     run: RunResult | None = None
+    timeout: float = 0
 
     @property
     def status(self) -> Status:
@@ -58,7 +65,7 @@ class Outcome:
             return RunFailed(_run_failure(self.run))
         if self.run and self.run.outlasted:
             return ForecastingError(
-                f"The run has not ended within {self.run.waited_seconds:g} seconds and goes on: "
+                f"The run has not ended within {self.timeout:g} seconds and goes on: "
                 "`python manage.py bq_verify` tells how it ended."
             )
         return None
@@ -107,7 +114,39 @@ def _run_json(run: RunResult) -> dict[str, Any]:
 
 
 def _run_failure(run: RunResult) -> str:
-    cause = likely_cause(run.error)
-    return f"Run {run.name} ended {run.state}: {run.error or 'Google gave no message'}" + (
-        f"\nLikely cause: {cause}." if cause else ""
+    said = run.error or "Google gave no message"
+    return f"Run {run.name} ended {run.state}: {said}{cause_line(run.error)}"
+
+
+def hints_after(steps: Iterable[Step[Any]], config: Config) -> Iterator[str]:
+    """The grants that resources which were just created need."""
+    for step in steps:
+        if step.plan.action is not Action.CREATE:
+            continue
+        if step.plan.kind == "connection" and step.observed is not None:
+            yield _cloud_sql_client(step.observed, config)
+        if step.plan.kind == "scheduled_query":
+            yield _runtime_roles(config)
+
+
+def _cloud_sql_client(connection: Connection, config: Config) -> str:
+    # The account's address is read, never built: it has more than one form.
+    account = connection.cloud_sql.service_account_id
+    sql_project = config.instance.rsplit(":", 2)[0]
+    return (
+        "Let the connection reach Cloud SQL:\n"
+        f"    gcloud projects add-iam-policy-binding {sql_project} "
+        f"--member serviceAccount:{account} --role roles/cloudsql.client"
+    )
+
+
+def _runtime_roles(config: Config) -> str:
+    """What the account that the load runs as needs (dts-authentication-authorization)."""
+    member = (
+        f"serviceAccount:{config.service_account}" if config.service_account else "user:THE_OWNER"
+    )
+    grant = f"gcloud projects add-iam-policy-binding {config.project} --member {member} --role"
+    roles = ("jobUser", "dataEditor", "connectionUser")
+    return "\n".join(
+        ["Let the load run:", *(f"    {grant} roles/bigquery.{role}" for role in roles)]
     )

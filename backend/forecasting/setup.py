@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from google.cloud.bigquery_datatransfer_v1.types import TransferRun
+from google.cloud.bigquery import Table
+from google.cloud.bigquery_connection_v1.types import Connection
+from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, TransferRun
 
 from .conf import Config
 from .database.lock import provisioning_lock
@@ -14,14 +16,13 @@ from .database.source import prepare_source_query
 from .errors import MissingPrerequisiteError
 from .google.clients import Clients
 from .google.errors import gather, reading
-from .hints import hints_after
 from .loading.backfill import SliceOutcome, backfill, check_backfill
 from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
-from .outcome import Mode, Outcome, Status
+from .outcome import Mode, Outcome, Status, hints_after
 from .provisioning.connections import ConnectionSpec, observe_connection
 from .provisioning.credentials import read_credential
 from .provisioning.datasets import DatasetSpec
-from .provisioning.engine import Step, apply, plan_step, plan_steps
+from .provisioning.engine import Step, apply, apply_step, plan_step, plan_steps
 from .provisioning.plan import Action, Plan, Resource
 from .provisioning.scheduled_queries import ScheduledQuerySpec
 from .provisioning.tables import TableSpec
@@ -43,14 +44,15 @@ class Listeners:
 class RunOptions:
     """What is loaded after the set-up.
 
-    `start` starts a run of the nightly load; `backfill_days` loads the last days directly;
-    `timeout` is for how many seconds the end of a run or slice is waited for (0: not at all), and
-    never beyond the deadline of the clients.
+    `start` starts a run of the nightly load, whose end is waited for where `wait` says so;
+    `backfill_days` loads the last days directly. `timeout` is for how many seconds the end of a run
+    or slice is waited for, and never beyond the deadline of the clients.
     """
 
     start: bool = False
+    wait: bool = True
     backfill_days: int = 0
-    timeout: float = 0
+    timeout: float
 
 
 def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) -> Outcome:
@@ -62,7 +64,9 @@ def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) 
     specs: list[Resource[Any]] = [DatasetSpec.from_config(config), TableSpec.from_config(config)]
     with _exclusively(config, clients, mode):
         steps = plan_steps(specs, clients)
-        outcome, _ = _carry_out("bq_setup", config, clients, mode, tell, steps)
+        outcome = _present("bq_setup", config, mode, tell, steps)
+        if outcome.status is Status.APPLIED:
+            _conclude(outcome, apply(steps, clients), tell)
     return outcome
 
 
@@ -87,19 +91,15 @@ def set_up_etl(
         note = prepare_source_query(config, render_trial_query(config))
         if note:
             tell.note(note)
-        steps = _look_at_etl(config, clients, allow_deleting=allow_deleting)
-        outcome, done = _carry_out("bq_setup_etl", config, clients, mode, tell, steps)
+        steps = _plan_etl(config, clients, allow_deleting=allow_deleting)
+        outcome = _present("bq_setup_etl", config, mode, tell, steps.all)
+        if outcome.status is Status.APPLIED:
+            steps = steps.apply(clients)
+            _conclude(outcome, steps.all, tell)
     if mode is not Mode.APPLY or outcome.failure:
         return outcome
-    if run.backfill_days:
-        result = backfill(
-            config, clients, run.backfill_days, timeout=run.timeout, on_slice=tell.slice
-        )
-        return replace(outcome, run=result)
-    if not run.start:
-        return outcome
-    configs: Any = done[-1].observed
-    return replace(outcome, run=_run(config, clients, configs[0].name, run.timeout, tell))
+    result = _load(config, clients, steps.config_name, tell, run)
+    return replace(outcome, run=result, timeout=run.timeout)
 
 
 @contextmanager
@@ -109,25 +109,49 @@ def _exclusively(config: Config, clients: Clients, mode: Mode) -> Iterator[None]
         yield
 
 
-def _look_at_etl(config: Config, clients: Clients, *, allow_deleting: bool) -> list[Step[Any]]:
-    """Steps for the connection and the scheduled query, preceded by a table that is in the way."""
+@dataclass(frozen=True, kw_only=True)
+class _EtlSteps:
+    """What bq_setup_etl brings into its desired state, and a table that is in the way."""
+
+    in_the_way: Sequence[Step[Table]]
+    connection: Step[Connection]
+    schedule: Step[Sequence[TransferConfig]]
+
+    @property
+    def all(self) -> Sequence[Step[Any]]:
+        return [*self.in_the_way, self.connection, self.schedule]
+
+    @property
+    def config_name(self) -> str:
+        """Google's name of the scheduled query, once it is there."""
+        return next(iter(self.schedule.observed or ())).name
+
+    def apply(self, clients: Clients) -> "_EtlSteps":
+        connection = apply_step(self.connection, clients)
+        return replace(self, connection=connection, schedule=apply_step(self.schedule, clients))
+
+
+def _plan_etl(config: Config, clients: Clients, *, allow_deleting: bool) -> _EtlSteps:
     schedule_spec = ScheduledQuerySpec.from_config(
         config, clients.service_account_email, allow_deleting=allow_deleting
     )
-    looks: list[Callable[[], Any]] = [
+    reads: list[Callable[[], Any]] = [
         partial(plan_step, TableSpec.from_config(config), clients),
         partial(read_credential, clients, config),
-        partial(_look_at_connection, config, clients),
+        partial(_observe_connection, config, clients),
         partial(plan_step, schedule_spec, clients),
     ]
-    table, credential, connection, schedule = gather(looks)
+    table, credential, connection, schedule = gather(reads)
     _require_table(table.plan)
     spec = ConnectionSpec.from_config(config, credential)
-    in_the_way = [table] if table.plan.action is Action.CONFLICT else []
-    return [*in_the_way, Step(spec, connection, spec.plan(connection)), schedule]
+    return _EtlSteps(
+        in_the_way=[table] if table.plan.refusal else [],
+        connection=Step(spec, connection, spec.plan(connection)),
+        schedule=schedule,
+    )
 
 
-def _look_at_connection(config: Config, clients: Clients) -> Any:
+def _observe_connection(config: Config, clients: Clients) -> Connection | None:
     with reading(f"Looking at connection {config.connection_name}", clients):
         return observe_connection(clients, config.connection_name)
 
@@ -142,34 +166,43 @@ def _require_table(plan: Plan) -> None:
         )
 
 
-def _carry_out(
-    command: str,
-    config: Config,
-    clients: Clients,
-    mode: Mode,
-    tell: Listeners,
-    steps: Sequence[Step[Any]],
-) -> tuple[Outcome, Sequence[Step[Any]]]:
+def _present(
+    command: str, config: Config, mode: Mode, tell: Listeners, steps: Sequence[Step[Any]]
+) -> Outcome:
     plans = tuple(step.plan for step in steps)
     tell.plan(plans)
-    outcome = Outcome(command=command, config=config, mode=mode, plans=plans)
-    if outcome.status is not Status.APPLIED:
-        return outcome, steps
-    done = apply(steps, clients)
-    tell.applied(plans)
-    for hint in hints_after(done, config):
+    return Outcome(command=command, config=config, mode=mode, plans=plans)
+
+
+def _conclude(outcome: Outcome, done: Sequence[Step[Any]], tell: Listeners) -> None:
+    tell.applied(outcome.plans)
+    for hint in hints_after(done, outcome.config):
         tell.note(hint)
-    return outcome, done
+
+
+def _load(
+    config: Config, clients: Clients, config_name: str, tell: Listeners, options: RunOptions
+) -> RunResult | None:
+    """What came of the load that was asked for, if any was."""
+    if options.backfill_days:
+        return backfill(
+            config,
+            clients,
+            options.backfill_days,
+            timeout=options.timeout,
+            on_slice=tell.slice,
+        )
+    return _run(config, clients, config_name, tell, options) if options.start else None
 
 
 def _run(
-    config: Config, clients: Clients, config_name: str, timeout: float, tell: Listeners
+    config: Config, clients: Clients, config_name: str, tell: Listeners, options: RunOptions
 ) -> RunResult:
     run, adopted = start_or_adopt_run(clients, config_name)
     if adopted:
         tell.note("A run is already under way: it is taken for this one.")
     # A last look, and counting the rows, take time too.
     left = clients.deadline.left
-    seconds = min(timeout, left - min(1.0, left / 10))
+    seconds = min(options.timeout, left - min(1.0, left / 10)) if options.wait else 0
     run = wait_for_run(clients, run, timeout=seconds, on_look=tell.run)
-    return replace(result_of(clients, config, run), waited_seconds=timeout)
+    return replace(result_of(clients, config, run), waited=options.wait)

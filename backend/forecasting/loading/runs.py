@@ -32,7 +32,7 @@ class RunResult:
     rows: int | None
     seconds: float | None
     error: str = ""
-    waited_seconds: float = 0
+    waited: bool = False
 
     @property
     def failed(self) -> bool:
@@ -41,7 +41,7 @@ class RunResult:
     @property
     def outlasted(self) -> bool:
         """Whether the run was waited for and has not ended."""
-        return self.waited_seconds > 0 and not self.failed and self.state != "SUCCEEDED"
+        return self.waited and not self.failed and self.state != "SUCCEEDED"
 
 
 def start_or_adopt_run(clients: Clients, config_name: str) -> tuple[TransferRun, bool]:

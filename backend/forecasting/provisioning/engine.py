@@ -51,10 +51,10 @@ def _with_deletes(
 
 def apply(steps: Sequence[Step[Any]], clients: Clients) -> list[Step[Any]]:
     """Execute the steps in order; returns them with what is there afterwards."""
-    return [_apply_step(step, clients) for step in steps]
+    return [apply_step(step, clients) for step in steps]
 
 
-def _apply_step(step: Step[Observed], clients: Clients) -> Step[Observed]:
+def apply_step(step: Step[Observed], clients: Clients) -> Step[Observed]:
     """Write one resource, observing it again whenever it cannot be told what became of the write.
 
     So nothing is ever made twice.

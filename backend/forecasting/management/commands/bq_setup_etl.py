@@ -72,8 +72,9 @@ class Command(PipelineCommand):
             raise SettingError("--no-wait goes with --run-now", "give both, or neither")
         run = RunOptions(
             start=options["run_now"],
+            wait=not options["no_wait"],
             backfill_days=DAYS.read("--backfill-days", days) if days else 0,
-            timeout=0 if options["no_wait"] else self.timeout,
+            timeout=self.timeout,
         )
         with RunProgress(self.talk) as progress:
             tell = self.listeners(mode, on_run=progress.show)
