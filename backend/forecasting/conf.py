@@ -361,11 +361,11 @@ def load_config(
     }
     values["refresh_days"] = values["refresh_days"] or values["window_days"]
     config = Config(**values)
-    _check_together(config)
+    _refuse_at_odds(config)
     return config
 
 
-def _check_together(config: Config) -> None:
+def _refuse_at_odds(config: Config) -> None:
     if config.refresh_days > config.window_days:
         raise SettingError(
             f"FORECASTING_REFRESH_DAYS is {config.refresh_days}, more than the window",

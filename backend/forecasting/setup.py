@@ -16,7 +16,7 @@ from .database.source import prepare_source_query
 from .errors import MissingPrerequisiteError
 from .google.clients import Clients
 from .google.errors import gather, reading
-from .loading.backfill import SliceOutcome, backfill, check_backfill
+from .loading.backfill import SliceOutcome, backfill, refuse_unkept_backfill
 from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
 from .outcome import Mode, Outcome, Status, hints_after
 from .provisioning.connections import ConnectionSpec, observe_connection
@@ -86,7 +86,7 @@ def set_up_etl(
     Raises MissingPrerequisiteError where bq_setup has to run first.
     """
     if run.backfill_days:
-        check_backfill(config, run.backfill_days)
+        refuse_unkept_backfill(config, run.backfill_days)
     with _exclusively(config, clients, mode):
         note = prepare_source_query(config, render_trial_query(config))
         if note:
@@ -204,5 +204,5 @@ def _run(
     # A last look, and counting the rows, take time too.
     left = clients.deadline.left
     seconds = min(options.timeout, left - min(1.0, left / 10)) if options.wait else 0
-    run = wait_for_run(clients, run, timeout=seconds, on_look=tell.run)
+    run = wait_for_run(clients, run, timeout=seconds, on_observed=tell.run)
     return replace(result_of(clients, config, run), waited=options.wait)

@@ -67,17 +67,17 @@ def reading(doing: str, clients: Clients) -> Iterator[None]:
         yield
 
 
-def gather(looks: Iterable[Callable[[], T]]) -> list[T]:
-    """The result of each look. All of them are tried before anything is raised.
+def gather(reads: Iterable[Callable[[], T]]) -> list[T]:
+    """The result of each. All of them are tried before anything is raised.
 
     All the APIs that turn out to be disabled go into one ApiDisabledError, so that an operator
     enables them at once; otherwise the first error is raised.
     """
     results: list[T] = []
     errors: list[ForecastingError] = []
-    for look in looks:
+    for read in reads:
         try:
-            results.append(look())
+            results.append(read())
         except ForecastingError as error:
             errors.append(error)
     disabled = [error for error in errors if isinstance(error, ApiDisabledError)]

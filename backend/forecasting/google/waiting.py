@@ -25,7 +25,7 @@ class Pace:
     """Seconds for one request and for all its repetitions, and for the pauses in between.
 
     The first pause is a random one of at most `first_pause`, each later one of at most twice as
-    long, up to `longest_pause`. A run is looked at for the first time after `first_look`. One call
+    long, up to `longest_pause`. A run is asked about for the first time after `run_pause`. One call
     takes `most_requests`, so that a list whose next page never ends is not followed for ever.
     """
 
@@ -33,7 +33,7 @@ class Pace:
     retries: float = 60.0
     first_pause: float = 0.2
     longest_pause: float = 5.0
-    first_look: float = 0.25
+    run_pause: float = 0.25
     most_requests: int = 1000
 
     def pauses(self) -> Iterator[float]:
@@ -77,7 +77,7 @@ class Deadline:
         raise GivenUpError(self._reason)
 
 
-def looks(seconds: float, first_pause: float = 0.2) -> Iterator[int]:
+def rounds(seconds: float, first_pause: float = 0.2) -> Iterator[int]:
     """The numbers from 1 on, with ever longer pauses in between, until `seconds` are over."""
     end, pause = time.monotonic() + seconds, first_pause
     yield 1

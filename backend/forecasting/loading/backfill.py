@@ -55,7 +55,7 @@ class SliceOutcome:
     rows: int
 
 
-def check_backfill(config: Config, days: int) -> None:
+def refuse_unkept_backfill(config: Config, days: int) -> None:
     """Raise SettingError where the next night would remove what a backfill of `days` loads."""
     if days > config.window_days and not config.keep_history:
         raise SettingError(

@@ -16,7 +16,7 @@ from ..conf import Config
 from ..google.clients import WRITE_TRIES, Clients, tries_after
 from ..google.errors import google_errors, reading
 from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, readable, without_login
-from ..google.waiting import looks
+from ..google.waiting import rounds
 
 UNDER_WAY = (TransferState.PENDING, TransferState.RUNNING)
 ENDED = (TransferState.SUCCEEDED, TransferState.FAILED, TransferState.CANCELLED)
@@ -77,16 +77,16 @@ def wait_for_run(
     run: TransferRun,
     *,
     timeout: float,
-    on_look: Callable[[TransferRun], None],
+    on_observed: Callable[[TransferRun], None],
 ) -> TransferRun:
     """The run when it has ended, or as it is after `timeout` seconds.
 
-    `on_look` is called with the run each time it is looked at.
+    `on_observed` is called with the run as it is, each time.
     """
-    for number in looks(timeout, clients.pace.first_look):
+    for number in rounds(timeout, clients.pace.run_pause):
         if number > 1:
             run = observe_run(clients, run.name)
-        on_look(run)
+        on_observed(run)
         if run.state in ENDED:
             break
     return run

@@ -17,7 +17,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from ..conf import Config
 from ..google.clients import Clients
 from ..google.replies import readable
-from ..google.waiting import looks
+from ..google.waiting import rounds
 from ..sql.queries import load_name, render_nightly_load
 from ..sql.script_head import UNKNOWN_SCRIPT, read_script
 from .deleting import day_of_next_run, deleted_days
@@ -135,7 +135,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         time, and somebody has updated it since.
         """
         others: list[TransferConfig] = []
-        for _ in looks(min(_RIVAL_SECONDS, clients.deadline.left)):
+        for _ in rounds(min(_RIVAL_SECONDS, clients.deadline.left)):
             with readable():
                 found = observe_scheduled_queries(clients, self.parent, self.name)
                 others = [config for config in found if config.name != created.name]
@@ -266,7 +266,7 @@ def _observe_settled(clients: Clients, parent: str, name: str) -> tuple[Transfer
     Of several, one that is new may still be taken back by its maker, and is waited for.
     """
     found: tuple[TransferConfig, ...] = ()
-    for _ in looks(min(_SETTLING_SECONDS, clients.deadline.left)):
+    for _ in rounds(min(_SETTLING_SECONDS, clients.deadline.left)):
         found = observe_scheduled_queries(clients, parent, name)
         newest = max((cast(datetime, config.update_time) for config in found), default=None)
         if len(found) < 2 or not newest or abs(datetime.now(UTC) - newest) >= _NEW:

@@ -19,7 +19,13 @@ from ..training_table import (
 from .plan import Change, Plan, Resource, differences
 
 PARTITIONING = f"DAY on {TIME_COLUMN}"
-_COLUMN_DESCRIPTION = ".description"
+# What an owned field is written to.
+_PROPERTIES = {
+    "description": "description",
+    "columns": "schema",
+    "expirationTime": "expires",
+    "timePartitioning": "time_partitioning",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,19 +71,11 @@ class TableSpec(Resource[bigquery.Table]):
 
     def update(self, clients: Clients, observed: bigquery.Table, plan: Plan) -> bigquery.Table:
         """Patch what the plan names; the ETag of `observed` guards against another writer."""
-        fields = []
-        if "description" in plan.fields:
-            observed.description = self.description
-            fields.append("description")
-        if any(field.startswith("columns.") for field in plan.fields):
-            observed.schema = self._merged_schema(observed.schema)
-            fields.append("schema")
-        if "expirationTime" in plan.fields:
-            observed.expires = None
-            fields.append("expires")
-        if "timePartitioning.expirationMs" in plan.fields:
-            observed.time_partitioning = _without_expiration(observed.time_partitioning)
-            fields.append("time_partitioning")
+        observed.description = self.description
+        observed.schema = self._merged_schema(observed.schema)
+        observed.expires = None
+        observed.time_partitioning = _without_expiration(observed.time_partitioning)
+        fields = sorted({_PROPERTIES[field.split(".")[0]] for field in plan.fields})
         with readable():
             return clients.bigquery.update_table(observed, fields, **clients.repeating)
 

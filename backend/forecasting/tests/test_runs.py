@@ -179,7 +179,7 @@ def wait(google: Google, run: TransferRun, timeout: float) -> tuple[Any, list[st
         google,
         run,
         timeout=timeout,
-        on_look=lambda run: seen.append(state_of(run)),
+        on_observed=lambda run: seen.append(state_of(run)),
     )
     return end, seen
 

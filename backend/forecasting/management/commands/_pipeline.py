@@ -118,23 +118,14 @@ def _clean(text: str) -> str:
 
 
 def add_mode_arguments(parser: ArgumentParser) -> None:
+    modes = {
+        Mode.DRY_RUN: "stop after the plan",
+        Mode.CHECK: "stop after the plan, and exit with status 2 if there is anything to do",
+    }
     group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "--dry-run",
-        dest="mode",
-        action="store_const",
-        const=Mode.DRY_RUN,
-        default=Mode.APPLY,
-        help="stop after the plan",
-    )
-    group.add_argument(
-        "--check",
-        dest="mode",
-        action="store_const",
-        const=Mode.CHECK,
-        default=Mode.APPLY,
-        help="stop after the plan, and exit with status 2 if there is anything to do",
-    )
+    group.set_defaults(mode=Mode.APPLY)
+    for mode, what in modes.items():
+        group.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode, help=what)
 
 
 def _add_setting(parser: ArgumentParser, setting: Setting) -> None:

@@ -43,7 +43,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
 PATIENCE_SECONDS = 10.0
 """What takes longer hangs: a command by itself takes a fraction of a second."""
 
-QUICK = Pace(first_pause=0.01, first_look=0.03)
+QUICK = Pace(first_pause=0.01, run_pause=0.03)
 HASTY = replace(QUICK, request=0.4)
 """For a request that hangs: nobody wants to see every one of them waited for 30 seconds."""
 
