@@ -312,7 +312,12 @@ class Config:
     ]
     horizon_days: Annotated[
         int,
-        Setting(DAYS, "days ahead that a model will forecast (default: none)", optional=True),
+        Setting(
+            DAYS,
+            "days ahead that a model will forecast; bq_setup makes the views for it (default: "
+            "none)",
+            optional=True,
+        ),
     ]
     series_min_share: Annotated[float, Setting(_SHARE, default="0.5")]
     api_endpoint: Annotated[str, Setting(_ENDPOINT, optional=True)]

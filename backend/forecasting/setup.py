@@ -26,6 +26,7 @@ from .provisioning.engine import Step, apply, apply_step, plan_step, plan_steps
 from .provisioning.plan import Action, Plan, Resource
 from .provisioning.scheduled_queries import ScheduledQuerySpec
 from .provisioning.tables import TableSpec
+from .provisioning.views import view_specs
 from .sql.queries import render_trial_query
 
 
@@ -56,12 +57,16 @@ class RunOptions:
 
 
 def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) -> Outcome:
-    """Bring the dataset and the training table into their desired state.
+    """Bring the dataset, the training table and, with a horizon, its views into their state.
 
     Conflicts and what is left to do are in the outcome. Raises ForecastingError for what could
     not be done.
     """
-    specs: list[Resource[Any]] = [DatasetSpec.from_config(config), TableSpec.from_config(config)]
+    specs: list[Resource[Any]] = [
+        DatasetSpec.from_config(config),
+        TableSpec.from_config(config),
+        *view_specs(config),
+    ]
     with _exclusively(config, clients, mode):
         steps = plan_steps(specs, clients)
         outcome = _present("bq_setup", config, mode, tell, steps)

@@ -44,7 +44,7 @@ def describe_plans(plans: Sequence[Plan], mode: Mode, style: Style) -> list[str]
     for plan in plans:
         words = _ACTIONS[plan.action]
         lines.append(_paint(style, words, f"{words.mark} {plan.kind} {plan.name}"))
-        lines += [f"    {line}" for change in plan.changes for line in _describe(change)]
+        lines += [f"    {line}" for change in plan.changes for line in _describe(change, plan.kind)]
         if plan.deletes:
             lines.append(_paint(style, _DELETES, f"    The next run deletes {plan.deletes}."))
     return [*lines, _summary(plans, mode)]
@@ -108,22 +108,23 @@ def summarize_findings(findings: Sequence[Finding]) -> str:
     return f"{count_things(len(findings), 'check')}: {_say(numbers)}."
 
 
-def _describe(change: Change) -> Iterable[str]:
+def _describe(change: Change, kind: str) -> Iterable[str]:
     before, after = change.before, change.after
     if "\n" in f"{before}{after}":
-        yield from _describe_text(change.field, before or "", after or "")
+        where = " (--print-sql shows them)" if kind == "scheduled_query" else ""
+        yield from _describe_text(f"{change.field}:", before or "", after or "", where)
     elif before is None:
         yield f"{change.field}: {after}"
     else:
         yield f"{change.field}: {before} -> {'none' if after is None else after}"
 
 
-def _describe_text(field: str, before: str, after: str) -> Iterable[str]:
+def _describe_text(field: str, before: str, after: str, where: str) -> Iterable[str]:
     """A text of many lines: how long it is, or the lines that differ."""
     if not before:
-        yield f"{field}: {len(after.splitlines())} lines (--print-sql shows them)"
+        yield f"{field} {len(after.splitlines())} lines{where}"
         return
-    yield f"{field}:"
+    yield field
     changed = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
     # The first two lines name files; a removed SQL comment begins with "---" as well.
     yield from (f"  {line}" for line in islice(changed, 2, None) if not line.startswith("@@"))

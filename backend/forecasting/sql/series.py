@@ -28,7 +28,7 @@ class View:
 
     suffix: str
     description: str
-    render: Callable[[Config, str], str]
+    render: Callable[[Config], str]
 
 
 def render_training_view(config: Config, today: str = _TODAY) -> str:

@@ -57,7 +57,8 @@ Plan: 1 to create, 1 to update, 1 unchanged, 1 in conflict. Nothing was changed.
 
 
 def test_plan__new_script_is_its_length() -> None:
-    lines = described(plan(Action.CREATE, change("query", None, "SELECT 1;\nSELECT 2;\n")))
+    change_ = change("query", None, "SELECT 1;\nSELECT 2;\n")
+    lines = described(plan(Action.CREATE, change_, kind="scheduled_query"))
     assert lines[1] == "    query: 2 lines (--print-sql shows them)"
 
 
@@ -69,7 +70,7 @@ def test_plan__changed_script_is_its_changed_lines() -> None:
 
 def test_plan__script_in_place_of_an_empty_one_is_its_length() -> None:
     lines = described(plan(Action.UPDATE, change("query", "", "SELECT 1;\nSELECT 2;\n")))
-    assert lines[1] == "    query: 2 lines (--print-sql shows them)"
+    assert lines[1] == "    query: 2 lines"
 
 
 def test_plan__changed_sql_comment_is_not_taken_for_a_file_header() -> None:

@@ -28,6 +28,7 @@ from backend.forecasting.tests.support.snapshots import (
     findings_of,
     horizon,
     make_snapshot,
+    view_is,
 )
 from backend.forecasting.verification.findings import FindingStatus
 from backend.forecasting.verification.snapshot import Snapshot, Window, expected_window
@@ -68,6 +69,8 @@ IDS = [
     "vertex.span",
     "vertex.constant_target",
     "vertex.gaps",
+    "views.exists",
+    "views.query",
 ]
 
 PARTS = {
@@ -132,6 +135,21 @@ def test_checks__of_what_is_absent_are_skipped_but_for_the_first(config: Config,
 def test_reconciliation__is_absent_where_it_was_not_asked_for(config: Config) -> None:
     findings = findings_of(make_snapshot(config, reconcile=False, sides=None))
     assert "source.reconciled" not in findings
+
+
+def test_views__that_could_not_be_looked_at_are_skipped_and_said(config: Config) -> None:
+    changed = make_snapshot(config, **view_is(UNSEEN)(config))
+    findings = [f for id, f in findings_of(changed).items() if id.startswith("views.")]
+    assert [finding.status for finding in findings] == [FindingStatus.SKIPPED] * 2
+    assert UNSEEN.reason in findings[0].message
+    assert changed.unseen == [UNSEEN]
+
+
+def test_views__are_not_missed_without_a_horizon(config: Config) -> None:
+    findings = findings_of(make_snapshot(config, config=config, views=()))
+    for check in ("views.exists", "views.query"):
+        assert findings[check].status is FindingStatus.PASSED
+        assert "FORECASTING_HORIZON_DAYS is not set" in findings[check].message
 
 
 def test_table__of_another_partitioning_still_shows_the_other_differences(config: Config) -> None:

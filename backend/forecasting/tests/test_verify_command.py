@@ -10,11 +10,12 @@ from django.core.management import call_command
 from django.test import override_settings
 from jsonschema import Draft202012Validator
 
-from backend.forecasting.tests.support.healthy import ENTITIES, HORIZON, Healthy
+from backend.forecasting.tests.support.healthy import ENTITIES, Healthy
 from backend.forecasting.tests.support.loading import day_before
 from backend.forecasting.tests.support.tampering import (
     WITHOUT_CONNECTION,
     dataset_elsewhere,
+    missing_day,
     no_table,
     null_target,
     old_runs,
@@ -25,8 +26,9 @@ pytestmark = pytest.mark.django_db
 
 
 def test_verify__strict_fails_on_a_warning(healthy: Healthy) -> None:
-    verified = healthy.verify(horizon_days="30", strict=True)
-    assert verified.troubles == {"vertex.span": "warn"}
+    missing_day(healthy)
+    verified = healthy.verify(strict=True)
+    assert verified.troubles == {"data.coverage": "warn"}
     assert verified.document["ok"] is False
     assert verified.status == 2
     assert verified.said.endswith("A warning fails under --strict.")
@@ -70,11 +72,11 @@ def test_verify__says_how_many_bytes_were_read(healthy: Healthy) -> None:
 
 def test_verify__text_has_one_line_a_check_and_a_summary(healthy: Healthy) -> None:
     out = StringIO()
-    call_command("bq_verify", horizon_days=HORIZON, stdout=out)
-    lines = out.getvalue().splitlines()
-    assert len(lines) == 34
-    assert all(line.startswith("pass  ") for line in lines[:-1])
-    assert lines[-1] == "33 checks: 33 passed."
+    call_command("bq_verify", stdout=out)
+    *lines, summary = out.getvalue().splitlines()
+    assert all(line.startswith("pass  ") for line in lines)
+    assert [line.split()[1] for line in lines] == list(healthy.verify().checks)
+    assert summary == f"{len(lines)} checks: {len(lines)} passed."
 
 
 # The JSON document ---------------------------------------------------------------------------

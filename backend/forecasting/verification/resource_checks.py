@@ -1,6 +1,7 @@
 """Checks of what was provisioned: pure functions from a snapshot to findings."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from google.cloud import bigquery
 from google.cloud.bigquery_connection_v1.types import Connection
@@ -8,9 +9,10 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from ..google.causes import likely_cause
 from ..provisioning.connections import POSTGRES, connection_kind
-from ..provisioning.plan import Change
+from ..provisioning.plan import Change, refusals
 from ..provisioning.scheduled_queries import ScheduledQuerySpec, is_of_script
 from ..provisioning.tables import TableSpec
+from ..provisioning.views import ViewSpec
 from .findings import (
     Finding,
     compared,
@@ -21,6 +23,7 @@ from .findings import (
 from .script_check import check_script, stored_script
 from .snapshot import Probe, Snapshot, Unseen
 
+_NO_VIEWS = "none are asked for: FORECASTING_HORIZON_DAYS is not set"
 _RUN_SETUP = "run `python manage.py bq_setup`"
 _RUN_ETL = "run `python manage.py bq_setup_etl`"
 
@@ -65,6 +68,14 @@ def check_table(snapshot: Snapshot) -> Iterator[Finding]:
     }
     for check, (fields, fine) in groups.items():
         yield _unchanged(check, fine, [found[f] for f in sorted(fields)], _RUN_SETUP)
+
+
+def check_views(snapshot: Snapshot) -> Iterator[Finding]:
+    """The two views as one: what is wrong with either is said of both."""
+    if not snapshot.views:
+        yield from (passed(check, _NO_VIEWS) for check in ("views.exists", "views.query"))
+        return
+    yield from _check_views(snapshot.config.horizon_days, snapshot.views)
 
 
 def check_connection(snapshot: Snapshot) -> Iterator[Finding]:
@@ -113,6 +124,30 @@ def check_schedule(snapshot: Snapshot) -> Iterator[Finding]:
     of_script = [change for change in changes if is_of_script(change.field)]
     yield check_script(stored_script(snapshot), spec.query, of_script)
     yield unchanged("schedule.destination", "no destination dataset", "destination_dataset")
+
+
+def _check_views(
+    horizon: int, views: Sequence[tuple[ViewSpec, bigquery.Table | Unseen | None]]
+) -> Iterator[Finding]:
+    plans = [spec.plan(view) for spec, view in views if isinstance(view, bigquery.Table)]
+    absent = [(spec, view) for spec, view in views if not isinstance(view, bigquery.Table)]
+    in_the_way = refusals(plans)
+    if absent or in_the_way:
+        yield (
+            failed("views.exists", in_the_way, _RUN_SETUP)
+            if in_the_way
+            else _absent("views.exists", f"view {absent[0][0].name}", absent[0][1], _RUN_SETUP)
+        )
+        yield skipped("views.query", "no views to look at")
+        return
+    yield passed("views.exists", " and ".join(f"view {plan.name}" for plan in plans))
+    changes = [
+        replace(change, field=f"{plan.name.rsplit('.', 1)[1]}.{change.field}")
+        for plan in plans
+        for change in plan.changes
+    ]
+    fine = f"both are of this version, for a horizon of {horizon} days"
+    yield _unchanged("views.query", fine, changes, _RUN_SETUP)
 
 
 def _usable(probe: Probe | Unseen | None) -> Finding:

@@ -23,6 +23,7 @@ from ..provisioning.connections import observe_connection
 from ..provisioning.datasets import DatasetSpec
 from ..provisioning.scheduled_queries import observe_scheduled_queries
 from ..provisioning.tables import TableSpec
+from ..provisioning.views import ViewSpec, view_specs
 from ..sql.queries import load_name, render_connection_probe, render_data_summary
 from ..training_table import COLUMNS
 
@@ -59,8 +60,9 @@ class Window:
 class Snapshot:
     """The pipeline as it is. None: not there, or not asked for.
 
-    `data` is the row of `data_summary.sql`, for which `bytes_processed` were read. `sides` are the
-    days of the source database and of the table where `reconcile` asks for them.
+    `views` are those that the settings ask for, each with what has its name. `data` is the row of
+    `data_summary.sql`, for which `bytes_processed` were read. `sides` are the days of the source
+    database and of the table where `reconcile` asks for them.
     """
 
     config: Config
@@ -71,6 +73,7 @@ class Snapshot:
     schedules: Sequence[TransferConfig] | Unseen
     runs: Sequence[TransferRun] | Unseen
     window: Window
+    views: Sequence[tuple[ViewSpec, bigquery.Table | Unseen | None]] = ()
     probe: Probe | Unseen | None = None
     data: dict[str, Any] | Unseen | None = None
     bytes_processed: int | None = None
@@ -117,6 +120,7 @@ class Snapshot:
             self.probe,
             self.data,
             self.sides,
+            *(view for _, view in self.views),
         )
         return [part for part in parts if isinstance(part, Unseen)]
 
@@ -167,6 +171,10 @@ def look_at_resources(config: Config, clients: Clients, now: datetime) -> Snapsh
         schedules=schedules,
         runs=runs,
         window=window,
+        views=[
+            (spec, see(clients, "Looking at the views", partial(spec.observe, clients)))
+            for spec in view_specs(config)
+        ],
     )
 
 

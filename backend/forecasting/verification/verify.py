@@ -16,6 +16,7 @@ from .resource_checks import (
     check_dataset,
     check_schedule,
     check_table,
+    check_views,
 )
 from .snapshot import Snapshot, take_snapshot
 from .vertex_checks import check_vertex
@@ -29,6 +30,7 @@ _CHECKS = (
     check_data,
     check_source,
     check_vertex,
+    check_views,
 )
 
 

@@ -7,8 +7,15 @@ from ._pipeline import PipelineCommand, add_mode_arguments
 
 
 class Command(PipelineCommand):
-    help = "Create the BigQuery dataset and the training table, or bring them up to date."
-    setting_fields = ("project", "location", "dataset", "table")
+    help = (
+        "Create the BigQuery dataset and the training table, and with a horizon the views to train "
+        "on and to forecast from, or bring them up to date."
+    )
+    # The last three say what the views show.
+    setting_fields = (
+        *("project", "location", "dataset", "table"),
+        *("window_days", "keep_history", "horizon_days"),
+    )
     optional_fields = ("instance",)
 
     def add_arguments(self, parser: ArgumentParser) -> None:

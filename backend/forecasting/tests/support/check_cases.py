@@ -24,6 +24,8 @@ from backend.forecasting.tests.support.snapshots import (
     schedule,
     source,
     table,
+    view,
+    view_is,
 )
 from backend.forecasting.tests.support.tampering import ONE_ROW, resource, rows
 from backend.forecasting.verification.snapshot import Probe
@@ -69,7 +71,13 @@ RESOURCES = (
         "does not exist",
         RUN_SETUP,
         tampering.no_dataset,
-        besides={**tampering.WITHOUT_TABLE, "dataset.location": "skipped", "table.exists": "fail"},
+        besides={
+            **tampering.WITHOUT_TABLE,
+            **tampering.WITHOUT_VIEWS,
+            "dataset.location": "skipped",
+            "table.exists": "fail",
+            "views.exists": "fail",
+        },
     ),
     Case(
         "dataset.location",
@@ -292,7 +300,7 @@ RUNS_AND_DATA = (
         data(days_in_window=80),
         "80 of the window's 90 days have rows",
         "check that PostgreSQL holds the whole window",
-        rows(f"DELETE FROM {{table}} WHERE DATE(mentioned_at) = '{loading.day_before(30)}'"),
+        tampering.missing_day,
         status="warn",
     ),
     # On the stand-in: test_reconciliation.py.
@@ -364,7 +372,7 @@ VERTEX = (
         nothing,
         status="warn",
         options={"horizon_days": "46"},
-        besides={"vertex.span": "warn"},
+        besides={"vertex.span": "warn", "views.query": "fail"},
     ),
     Case(
         "vertex.span",
@@ -374,6 +382,7 @@ VERTEX = (
         nothing,
         status="warn",
         options={"horizon_days": "10"},
+        besides={"views.query": "fail"},
     ),
     Case(
         "vertex.constant_target",
@@ -400,4 +409,36 @@ VERTEX = (
     ),
 )
 
-CASES = (*RESOURCES, *RUNS_AND_DATA, *VERTEX)
+VIEWS = (
+    Case(
+        "views.exists",
+        view_is(None),
+        "_forecast does not exist",
+        RUN_SETUP,
+        tampering.no_view,
+        besides=tampering.WITHOUT_VIEWS,
+    ),
+    Case(
+        "views.exists",
+        view(type="TABLE", view=None),
+        "type is TABLE, not VIEW",
+        RUN_SETUP,
+        tampering.table_for_view,
+        besides=tampering.WITHOUT_VIEWS,
+    ),
+    Case(
+        "views.query",
+        view(view={"query": "SELECT 1", "useLegacySql": False}),
+        "entity_risk_training_data_forecast.query",
+        RUN_SETUP,
+        tampering.other_view,
+    ),
+    Case(
+        "views.query",
+        view(description="mine"),
+        "entity_risk_training_data_forecast.description",
+        RUN_SETUP,
+    ),
+)
+
+CASES = (*RESOURCES, *RUNS_AND_DATA, *VERTEX, *VIEWS)

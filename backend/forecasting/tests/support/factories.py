@@ -28,6 +28,7 @@ from backend.forecasting.conf import Config, load_config
 from backend.forecasting.google.clients import Clients
 from backend.forecasting.google.waiting import Pace
 from backend.forecasting.provisioning.plan import Change, Plan
+from backend.forecasting.provisioning.views import ViewSpec
 from backend.forecasting.sql.queries import load_name, render_nightly_load
 from backend.forecasting.training_table import COLUMNS, DESCRIPTION
 
@@ -169,6 +170,20 @@ def make_table(**resource: Any) -> bigquery.Table:
         "etag": "table-etag",
     }
     return bigquery.Table.from_api_repr({**wanted, **resource})
+
+
+def make_view(spec: ViewSpec, **resource: Any) -> bigquery.Table:
+    """A view as BigQuery answers, with `resource` over what the spec wants."""
+    project, dataset, table = spec.name.rsplit(".", 2)
+    wanted = {
+        "tableReference": {"projectId": project, "datasetId": dataset, "tableId": table},
+        "type": "VIEW",
+        "location": "us-central1",
+        "description": spec.description,
+        "view": {"query": spec.query, "useLegacySql": False},
+        "etag": "view-etag",
+    }
+    return bigquery.Table.from_api_repr(copy.deepcopy({**wanted, **resource}))
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Healthy:
 
     def verify(self, **options: Any) -> Verified:
         out, err, status = StringIO(), StringIO(), 0
-        options = {"horizon_days": HORIZON, "format": "json", **options}
+        options = {"format": "json", **options}
         try:
             call_command("bq_verify", stdout=out, stderr=err, **options)
         except CommandError as error:
@@ -150,7 +150,7 @@ class Healthy:
 @contextmanager
 def provision_healthy(cloud: "LocalCloud") -> Iterator[Healthy]:
     """Loads a history, provisions the pipeline and runs it twice; needs access to the database."""
-    with override_settings(**pipeline_settings(cloud)):
+    with override_settings(**pipeline_settings(cloud), FORECASTING_HORIZON_DAYS=HORIZON):
         healthy = Healthy(cloud)
         try:
             write_dense_history()

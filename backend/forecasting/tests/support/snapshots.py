@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.forecasting.conf import Config
 from backend.forecasting.loading.day_sums import BothSides, DaySums
+from backend.forecasting.provisioning.views import ViewSpec, view_specs
 from backend.forecasting.tests.support.factories import (
     USER,
     column_reprs,
@@ -15,6 +16,7 @@ from backend.forecasting.tests.support.factories import (
     make_run,
     make_table,
     make_transfer,
+    make_view,
 )
 from backend.forecasting.verification.findings import Finding
 from backend.forecasting.verification.snapshot import Probe, Snapshot, Unseen, Window
@@ -51,8 +53,9 @@ Change = Callable[[Config], dict[str, Any]]
 
 def make_snapshot(config: Config, /, **changes: Any) -> Snapshot:
     """A pipeline in which every check passes, with these parts of it changed."""
+    config = replace(config, horizon_days=9)
     snapshot = Snapshot(
-        config=replace(config, horizon_days=9),
+        config=config,
         now=NOW,
         dataset=make_dataset(),
         table=make_table(),
@@ -61,11 +64,18 @@ def make_snapshot(config: Config, /, **changes: Any) -> Snapshot:
         schedules=[make_transfer(config)],
         runs=[make_run("SUCCEEDED")],
         window=Window(start=FIRST_DAY, end=TODAY),
+        views=make_views(config),
         data=DATA,
         reconcile=True,
         sides=BothSides(source={YESTERDAY: SAME}, table={YESTERDAY: SAME}),
     )
     return replace(snapshot, **changes)
+
+
+def make_views(config: Config, **resource: Any) -> list[tuple[ViewSpec, Any]]:
+    """Both as they should be, with the second one's resource changed."""
+    training, forecast = view_specs(replace(config, horizon_days=9))
+    return [(training, make_view(training)), (forecast, make_view(forecast, **resource))]
 
 
 def findings_of(snapshot: Snapshot) -> dict[str, Finding]:
@@ -108,6 +118,20 @@ def source(day: date, **changes: Any) -> Change:
 
 def horizon(days: int) -> Change:
     return lambda config: {"config": replace(config, horizon_days=days)}
+
+
+def view(**resource: Any) -> Change:
+    return lambda config: {"views": make_views(config, **resource)}
+
+
+def view_is(seen: Unseen | None) -> Change:
+    """In place of the second view."""
+
+    def change(config: Config) -> dict[str, Any]:
+        training, (spec, _) = make_views(config)
+        return {"views": [training, (spec, seen)]}
+
+    return change
 
 
 def absent(part: str, empty: Any = None) -> Change:

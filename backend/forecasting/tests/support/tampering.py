@@ -49,6 +49,28 @@ def null_target(healthy: Healthy) -> None:
     healthy.change_rows(f"UPDATE {{table}} SET risk_score = NULL WHERE {ONE_ROW}")
 
 
+def missing_day(healthy: Healthy) -> None:
+    """A day in the middle of the window for which no entity has a row."""
+    rows(f"DELETE FROM {{table}} WHERE DATE(mentioned_at) = '{day_before(30)}'")(healthy)
+
+
+def no_view(healthy: Healthy) -> None:
+    healthy.touched = True
+    healthy.client.delete_table(f"{TABLE}_forecast")
+
+
+def table_for_view(healthy: Healthy) -> None:
+    no_view(healthy)
+    healthy.client.create_table(f"{TABLE}_forecast")
+
+
+def other_view(healthy: Healthy) -> None:
+    healthy.touched = True
+    view = healthy.client.get_table(f"{TABLE}_training")
+    view.view_query = "SELECT 1 AS one"
+    healthy.client.update_table(view, ["view_query"])
+
+
 def unpartitioned(healthy: Healthy) -> None:
     def change(table: bigquery.Table) -> None:
         table.time_partitioning = None
@@ -127,6 +149,7 @@ WITHOUT_TABLE = WITHOUT_DATA | dict.fromkeys(
     ],
     "skipped",
 )
+WITHOUT_VIEWS = {"views.query": "skipped"}
 WITHOUT_ROWS = {"data.coverage": "warn", "vertex.rows": "fail", "vertex.span": "warn"}
 WITHOUT_SCHEDULE = {
     **dict.fromkeys(

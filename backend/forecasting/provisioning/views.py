@@ -1,0 +1,91 @@
+"""The views beside the training table: what a model is trained on, and what it forecasts from."""
+
+from dataclasses import dataclass
+
+from google.cloud import bigquery
+
+from ..conf import Config
+from ..google.clients import Clients
+from ..google.replies import readable
+from ..sql.series import VIEWS, View
+from .plan import Change, Plan, Resource, differences
+
+VIEW = "VIEW"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSpec(Resource[bigquery.Table]):
+    """A view with its text and description, never expiring; labels and access are left alone."""
+
+    view_id: str
+    query: str
+    description: str
+    kind = "view"
+
+    @classmethod
+    def from_config(cls, config: Config, view: View) -> "ViewSpec":
+        return cls(
+            view_id=f"{config.table_id}{view.suffix}",
+            query=view.render(config),
+            description=view.description,
+        )
+
+    @property
+    def name(self) -> str:
+        return self.view_id
+
+    def observe(self, clients: Clients) -> bigquery.Table | None:
+        """What has the view's name, which may be a table."""
+        return clients.find(lambda: clients.bigquery.get_table(self.view_id, **clients.repeating))
+
+    def wanted(self) -> dict[str, str]:
+        return {"description": self.description, "query": self.query}
+
+    def obstacles(self, observed: bigquery.Table) -> list[Change]:
+        return differences(("type", observed.table_type, VIEW))
+
+    def remedy(self, observed: bigquery.Table) -> str:
+        other = "choose another table with FORECASTING_TABLE, whose views have other names,"
+        name = "{}:{}.{}".format(*self.name.rsplit(".", 2))
+        if observed.table_type == "TABLE":
+            return (
+                f"The name is taken: {other} or move the table aside (bq cp {name} {name}_old, "
+                f"then bq rm {name}) and run bq_setup again."
+            )
+        return f"The name is taken: {other} or free the name, and run bq_setup again."
+
+    def changes(self, observed: bigquery.Table) -> list[Change]:
+        expires = observed.expires and f"{observed.expires:%Y-%m-%d %H:%M} UTC"
+        return differences(
+            ("description", observed.description, self.description),
+            ("dialect", "legacy SQL" if observed.view_use_legacy_sql else "GoogleSQL", "GoogleSQL"),
+            ("query", (observed.view_query or "").strip(), self.query.strip()),
+            ("expirationTime", expires, None),
+        )
+
+    def create(self, clients: Clients) -> bigquery.Table:
+        view = bigquery.Table(self.view_id)
+        view.description = self.description
+        view.view_query = self.query
+        with readable():
+            return clients.bigquery.create_table(view, **clients.repeating)
+
+    def update(self, clients: Clients, observed: bigquery.Table, plan: Plan) -> bigquery.Table:
+        """Patch what the plan names; the ETag of `observed` guards against another writer."""
+        fields = []
+        if "description" in plan.fields:
+            observed.description = self.description
+            fields.append("description")
+        if plan.fields & {"query", "dialect"}:
+            observed.view_query = self.query
+            fields.append("view_query")
+        if "expirationTime" in plan.fields:
+            observed.expires = None
+            fields.append("expires")
+        with readable():
+            return clients.bigquery.update_table(observed, fields, **clients.repeating)
+
+
+def view_specs(config: Config) -> list[ViewSpec]:
+    """The views that these settings ask for: none without a horizon."""
+    return [ViewSpec.from_config(config, view) for view in VIEWS] if config.horizon_days else []
