@@ -293,7 +293,12 @@ RUNS_AND_DATA = (
         RUN_NOW,
         rows(f"UPDATE {{table}} SET mentioned_at = TIMESTAMP '{loading.TODAY}' WHERE {ONE_ROW}"),
     ),
-    Case("data.window", data(rows_before_window=3), "3 rows before 2025-12-02", RUN_NOW),
+    Case(
+        "data.window",
+        data(rows_before_window=3),
+        "3 rows before 2025-12-02",
+        "the next run removes the rows before the window",
+    ),
     Case("data.window", data(rows_off_midnight=3), "3 rows off midnight UTC", RUN_NOW),
     Case(
         "data.coverage",
