@@ -249,7 +249,7 @@ class _Reader:
     ) -> tuple[Owner, Found]:
         """Where a path leads, and whose it is: the event's and the entity's are read by key."""
         first, *rest = path.split(SEPARATOR)
-        related = {Owner.EVENT: self.event, Owner.ENTITY: self.entity}
+        related = {Owner.ENTITY: self.entity, Owner.EVENT: self.event}
         owner, model, parts = Owner.MENTION, self.model, [first, *rest]
         for other, found in related.items():
             relation = found.field if found else None
