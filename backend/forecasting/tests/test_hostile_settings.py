@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from backend.forecasting.conf import DAYS, SECONDS, SETTINGS, Config, Form, load_config
 from backend.forecasting.errors import ForecastingError, SettingError
 from backend.forecasting.output.report import check_report_path
-from backend.forecasting.sql.queries import render_connection_role
+from backend.forecasting.sql.role import render_connection_role
 from backend.forecasting.tests.support.commands import Run
 from backend.forecasting.tests.support.factories import INSTANCE, PROJECT, SERVICE_ACCOUNT, TOPIC
 

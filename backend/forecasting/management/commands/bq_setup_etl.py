@@ -6,7 +6,8 @@ from ...errors import SettingError
 from ...output.progress import RunProgress
 from ...output.text import describe_backfill, describe_run
 from ...setup import RunOptions, set_up_etl
-from ...sql.queries import render_connection_role, render_nightly_load
+from ...sql.queries import render_nightly_load
+from ...sql.role import render_connection_role
 from ._pipeline import PipelineCommand, add_mode_arguments
 
 

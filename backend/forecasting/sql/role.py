@@ -1,0 +1,43 @@
+"""The psql script that makes the PostgreSQL role of the connection."""
+
+from collections.abc import Iterator
+
+from ..conf import Config
+from ..database.lookups import Table
+from ..database.mapping import load_mapping
+from ..database.source_mapping import SourceMapping
+from .template import load, render
+
+
+def render_connection_role(config: Config) -> str:
+    """The script for these settings. Raises SettingError where they fit no model."""
+    return render(
+        load("connection_role.sql"),
+        database=config.source_database,
+        quoted_database=_identifier(config.source_database),
+        user_secret=config.user_secret,
+        password_secret=config.password_secret,
+        sources=",\n".join(_sources(load_mapping(config))),
+    )
+
+
+def _sources(mapping: SourceMapping) -> Iterator[str]:
+    """All that the source query reads; a test runs it as a role that may read no more."""
+    for table, names in mapping.columns_read().items():
+        columns = ", ".join(map(_identifier, names))
+        has_schema = "true" if table.schema else "false"
+        yield f"({_text(_name(table))}::regclass, {has_schema}, {_text(columns)})"
+
+
+def _name(table: Table) -> str:
+    return ".".join(_identifier(part) for part in (table.schema, table.name) if part)
+
+
+def _identifier(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
+
+
+def _text(text: str) -> str:
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
