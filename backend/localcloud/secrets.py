@@ -21,6 +21,8 @@ from backend.localcloud.http.errors import (
 from backend.localcloud.http.names import Projects, split_name
 from backend.localcloud.http.paging import page
 
+LARGEST_VALUE = 64 * 1024
+
 
 @dataclass
 class Version:
@@ -30,6 +32,7 @@ class Version:
     value: bytes = field(repr=False)
     created: str
     state: str = "ENABLED"
+    checked: bool = False  # Whether a checksum came with it.
 
 
 @dataclass
@@ -102,10 +105,16 @@ class Secrets:
 
     def add(self, request: dict[str, Any]) -> dict[str, Any]:
         versions, name = self._secret(request["parent"])
-        data = base64.b64decode(request.get("payload", {}).get("data", ""))
+        payload = request.get("payload", {})
+        data, checksum = base64.b64decode(payload.get("data", "")), payload.get("dataCrc32c")
         if not data:
             raise InvalidArgument("payload.data is required")
+        if len(data) > LARGEST_VALUE:
+            raise InvalidArgument(f"The secret payload is larger than {LARGEST_VALUE} bytes.")
+        if checksum is not None and int(checksum) != google_crc32c.value(data):
+            raise InvalidArgument("The checksum that came with the payload is not the payload's.")
         number = self.add_version(name.rpartition("/")[2], data)
+        versions[-1].checked = checksum is not None
         return _version_json(f"{name}/versions/{number}", versions[-1])
 
     def _secret(self, name: str) -> tuple[list[Version], str]:
@@ -123,10 +132,11 @@ class Secrets:
         if not versions:
             raise NotFound(f"Secret [{full}] not found or has no versions.")
         number = str(len(versions)) if wanted == "latest" else wanted
-        if not number.isdigit() or not 1 <= int(number) <= len(versions):
+        if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= len(versions):
             raise NotFound(f"Secret Version [{full}/versions/{wanted}] not found.")
         return versions[int(number) - 1], f"{full}/versions/{number}"
 
 
 def _version_json(name: str, version: Version) -> dict[str, Any]:
-    return {"name": name, "createTime": version.created, "state": version.state}
+    answer = {"name": name, "createTime": version.created, "state": version.state}
+    return answer | ({"clientSpecifiedPayloadChecksum": True} if version.checked else {})

@@ -91,6 +91,21 @@ def test_secret__can_be_made_and_listed(google: GoogleClients) -> None:
         google.secret.create_secret(parent=PARENT, secret_id="KEY", secret=automatic)
 
 
+def test_add__checks_a_checksum_and_says_so(cloud: LocalCloud, google: GoogleClients) -> None:
+    cloud.add_secret_version("KEY", "value")
+    parent = f"{PARENT}/secrets/KEY"
+    for wrong in (SecretPayload(data=b"new", data_crc32c=1), SecretPayload(data=b"x" * 65_537)):
+        with pytest.raises(BadRequest, match=r"checksum|larger than 65536"):
+            google.secret.add_secret_version(parent=parent, payload=wrong)
+    right = SecretPayload(data=b"new", data_crc32c=google_crc32c.value(b"new"))
+    assert google.secret.add_secret_version(
+        parent=parent, payload=right
+    ).client_specified_payload_checksum
+    plain = google.secret.add_secret_version(parent=parent, payload=SecretPayload(data=b"newer"))
+    assert not plain.client_specified_payload_checksum
+    assert access(google) == (f"{RESOLVED}/3", b"newer")
+
+
 def test_requests__never_show_a_value(cloud: LocalCloud, send: Send) -> None:
     cloud.add_secret_version("KEY", "value")
     data = {"payload": {"data": "c2VjcmV0"}}
