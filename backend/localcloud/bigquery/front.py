@@ -26,13 +26,14 @@ from backend.localcloud.bigquery.views import view_statement
 from backend.localcloud.bqemulator.catalog import Catalog
 from backend.localcloud.bqemulator.emulator import Emulator
 from backend.localcloud.bqemulator.errors import error_of
-from backend.localcloud.http.call import Call
+from backend.localcloud.http.call import Call, whole_number
 from backend.localcloud.http.discovery import check_resource
 from backend.localcloud.http.errors import InvalidArgument, NotDone, NotFound, error_for
 from backend.localcloud.http.names import Projects
 
 INSERT_WAIT_SECONDS = 2.0
 QUERY_WAIT_MS = 10_000
+MAX_ROWS = 100_000
 QUERY_FIELDS = (
     "query",
     "useLegacySql",
@@ -97,19 +98,22 @@ class BigQuery:
         reference = {"location": body.get("location", "")}
         job = self.runner.start(call.params["project"], configuration, reference)
         call.writes = not (body.get("dryRun") or self.runner.only_reads(job))
-        resource = job.resource(int(body.get("timeoutMs", QUERY_WAIT_MS)) / 1000)
+        resource = job.resource(
+            whole_number("timeoutMs", body.get("timeoutMs", QUERY_WAIT_MS)) / 1000
+        )
         if resource["status"]["state"] == "DONE" and body.get("dryRun"):
             return dry_answer(resource)
         exact = body.get("formatOptions", {}).get("useInt64Timestamp", False)
-        answer = self._rows(job, resource, body.get("maxResults"), "", exact=exact)
+        size = whole_number("maxResults", body.get("maxResults", MAX_ROWS))
+        answer = self._rows(job, resource, size, 0, exact=exact)
         return answer | {"kind": "bigquery#queryResponse"}
 
     def results(self, call: Call) -> dict[str, Any]:
         """jobs.getQueryResults; waits as long as timeoutMs says."""
         job = self._job(call)
         resource = job.resource(call.number("timeoutMs", QUERY_WAIT_MS) / 1000)
-        start = call.argument("pageToken") or call.argument("startIndex")
-        size, exact = call.argument("maxResults"), _exact_timestamps(call)
+        start = call.number("pageToken", 0) or call.number("startIndex", 0)
+        size, exact = call.number("maxResults", MAX_ROWS), _exact_timestamps(call)
         return self._rows(job, resource, size, start, exact=exact)
 
     def get(self, call: Call) -> dict[str, Any]:
@@ -137,6 +141,8 @@ class BigQuery:
         table = self.store.get_table(*reference)
         if table and table.table_type == "VIEW":
             raise InvalidArgument("Cannot list a table of type VIEW.")
+        for name in ("maxResults", "startIndex"):
+            call.number(name, 0)
         answer = self.passthrough(call)
         if not _exact_timestamps(call):
             schema = self.tables.to_json(*reference).get("schema", {})
@@ -192,7 +198,7 @@ class BigQuery:
         return job
 
     def _rows(
-        self, job: Job, resource: dict[str, Any], size: Any, start: str, *, exact: bool
+        self, job: Job, resource: dict[str, Any], size: int, start: int, *, exact: bool
     ) -> dict[str, Any]:
         """A page of a job's rows; the error of a failed job is raised."""
         answer: dict[str, Any] = {"kind": "bigquery#getQueryResultsResponse"}
@@ -202,7 +208,7 @@ class BigQuery:
         if error := resource["status"].get("errorResult"):
             raise error_for(error)
         path = f"/bigquery/v2/projects/{job.project}/queries/{job.id}"
-        query = f"maxResults={size or 100_000}&startIndex={start or 0}"
+        query = f"maxResults={size}&startIndex={start}"
         rows = json.loads(self.emulator.call("GET", path, query).body)
         name_columns(rows["schema"]["fields"])
         if not exact:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from backend.localcloud.http.errors import InvalidArgument
+
+NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+def whole_number(name: str, value: Any) -> int:
+    """A number that came as JSON's or as text, and is not negative; InvalidArgument otherwise."""
+    if isinstance(value, bool) or not NUMBER.fullmatch(str(value)):
+        raise InvalidArgument(f"Invalid value at '{name}' (TYPE_UINT32), \"{value}\"")
+    return int(value)
 
 
 @dataclass
@@ -30,10 +40,8 @@ class Call:
         return next((v for n, v in reversed(self.query) if n == name), default)
 
     def number(self, name: str, default: int) -> int:
-        text = self.argument(name)
-        if text and not text.isdigit():
-            raise InvalidArgument(f"Invalid value at '{name}' (TYPE_UINT32), \"{text}\"")
-        return int(text) if text else default
+        """The value of a query parameter that is a number; InvalidArgument where it is none."""
+        return whole_number(name, self.argument(name) or default)
 
     def read_body(self) -> None:
         """Parse the body; what is not JSON is Google's 400."""
@@ -41,7 +49,7 @@ class Call:
             return
         try:
             self.body, self.sent = json.loads(self.raw), json.loads(self.raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidArgument(f"Invalid JSON payload received. {error}") from error
 
     def object(self) -> dict[str, Any]:

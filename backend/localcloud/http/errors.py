@@ -50,6 +50,23 @@ class InvalidArgument(CloudError):
     reason = "invalid"
 
 
+class UnsupportedMediaType(InvalidArgument):
+    """The body is not of a type that is read."""
+
+    code = 415
+    reason = "badRequest"
+
+
+class PayloadTooLarge(InvalidArgument):
+    """The body is larger than what is read."""
+
+    code = 413
+    reason = "uploadTooLarge"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Request payload size exceeds the limit: {limit} bytes.")
+
+
 class InvalidQuery(InvalidArgument):
     """The SQL is wrong, or what it asks for failed."""
 

@@ -66,6 +66,8 @@ def bind(message_class: Any, call: Call, body: str = "") -> dict[str, Any]:
             owner, _, inner = name.partition(".")
             fields[camel(owner)] = {**fields.get(camel(owner), {}), inner: value}
     request = _parse(fields, message_class)
+    if request.get("pageSize", 0) < 0:
+        raise InvalidArgument(f"Invalid value at 'page_size': {request['pageSize']} is negative")
     if mask:
         request["updateMask"] = _paths(
             mask, f"{body}.", descriptor.fields_by_name[body].message_type

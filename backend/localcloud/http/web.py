@@ -6,17 +6,16 @@ import asyncio
 import json
 import socket
 import threading
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote
 
 from backend.localcloud.http.broken_replies import Receive, Send, broken_reply
 from backend.localcloud.http.call import Call
-from backend.localcloud.http.errors import InvalidArgument
+from backend.localcloud.http.errors import CloudError
 from backend.localcloud.http.faults import Broken
+from backend.localcloud.http.reading import read_call
 
 if TYPE_CHECKING:
     import uvicorn
@@ -25,7 +24,10 @@ HOST = "127.0.0.1"
 WORKERS = 32
 KEEP_ALIVE_SECONDS = 600  # Longer than any client keeps a connection: none meets a closed one.
 GRACE_SECONDS = 2
-LARGEST_BODY = 64 * 1024 * 1024
+HEADERS = [
+    (b"content-type", b"application/json; charset=UTF-8"),
+    (b"x-content-type-options", b"nosniff"),
+]
 
 
 class WebServer:
@@ -68,23 +70,30 @@ class WebServer:
         """The ASGI application."""
         if scope["type"] != "http":
             return
-        call = await _read(scope, receive)
+        try:
+            call = await read_call(scope, receive, self.port)
+        except CloudError as error:
+            await _send_json(send, error.code, error.to_json())
+            return
         loop = asyncio.get_running_loop()
         status, result = await loop.run_in_executor(self.workers, self.answer, call)
         if isinstance(result, Broken):
             transport = partial(self._transport, scope["client"])
             await broken_reply(result).send(receive, send, transport)
             return
-        content = json.dumps(result).encode()
-        headers = [(b"content-type", b"application/json; charset=UTF-8")]
-        headers.append((b"content-length", str(len(content)).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await _send_json(send, status, result)
 
     def _transport(self, client: tuple[str, int]) -> asyncio.Transport | None:
         """The connection from an address, None where it is gone."""
         transports = [c.transport for c in self.server.server_state.connections]
         return next((t for t in transports if t.get_extra_info("peername") == client), None)
+
+
+async def _send_json(send: Send, status: int, result: Any) -> None:
+    content = json.dumps(result).encode()
+    headers = [*HEADERS, (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 class PortError(OSError):
@@ -118,28 +127,3 @@ def _uvicorn(app: Any) -> uvicorn.Server:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     return uvicorn.Server(config)
-
-
-async def _read(scope: dict[str, Any], receive: Receive) -> Call:
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    query = scope["query_string"].decode("latin-1")
-    headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
-    pairs = parse_qsl(query, keep_blank_values=True)
-    path = unquote(scope["raw_path"].decode("latin-1").partition("?")[0])
-    return Call(scope["method"], path, query, pairs, headers, _plain(body, headers))
-
-
-def _plain(body: bytes, headers: dict[str, str]) -> bytes:
-    """The body, unzipped where it came zipped, as BigQuery's client sends large ones."""
-    if headers.get("content-encoding") != "gzip":
-        return body
-    inflater = zlib.decompressobj(wbits=31)
-    try:
-        return inflater.decompress(body, LARGEST_BODY)
-    except zlib.error as error:
-        raise InvalidArgument(f"The body is not gzip: {error}") from error

@@ -160,7 +160,7 @@ def test_refusal__in_the_older_form_has_one_reason_and_no_details(
 def ask(cloud: LocalCloud) -> socket.socket:
     """A connection on which a request has been sent."""
     connection = socket.create_connection((HOST, cloud.port), timeout=5)
-    connection.sendall(f"GET {DATASETS} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+    connection.sendall(f"GET {DATASETS} HTTP/1.1\r\nHost: {HOST}:{cloud.port}\r\n\r\n".encode())
     return connection
 
 
