@@ -278,8 +278,8 @@ class Config:
         Setting(
             _RATIO,
             "fail a run that reads fewer rows than this share of what the table holds for the same "
-            "days",
-            default="0",
+            "days; 0: never",
+            default="0.5",
         ),
     ]
     user_secret: Annotated[

@@ -14,6 +14,19 @@ _LOADS = "the account that the load runs as"
 # reworded at any time (procedural-language, @@error.message). First match wins: what PostgreSQL
 # says of itself comes before what Google says around it, and what names its reason before what
 # leaves it open.
+_ROWS = (
+    (
+        "returned no rows",
+        "PostgreSQL has no mention of the days that are read: find out why, and bring them back; "
+        "the next run then loads them, and until it does the training table stays as it was",
+    ),
+    (
+        "far fewer rows",
+        "PostgreSQL has lost rows that the training table still holds: find out which, and bring "
+        "them back; the next run then succeeds. Only where they are rightly gone, lower "
+        "FORECASTING_MIN_ROWS_RATIO",
+    ),
+)
 _POSTGRESQL = (
     (
         'database "[^"]*" does not exist',
@@ -236,7 +249,7 @@ _REFUSALS = (
 )
 
 
-CAUSES = (*_CIRCUMSTANCES, *_POSTGRESQL, *_GOOGLE, *_REFUSALS)
+CAUSES = (*_ROWS, *_CIRCUMSTANCES, *_POSTGRESQL, *_GOOGLE, *_REFUSALS)
 """Every known (pattern, cause with its cure), in the order in which they are tried."""
 
 

@@ -34,11 +34,37 @@ FROM EXTERNAL_QUERY({{ connection }}, r'''
 ASSERT EXISTS (SELECT 1 FROM staged)
 AS 'The source query returned no rows, so the training table was left as it was: check that the mentions of the last days are in PostgreSQL.';
 IF {{ min_rows_ratio }} > 0 THEN
-    ASSERT (SELECT COUNT(*) FROM staged) >= {{ min_rows_ratio }} * (
-        SELECT COUNT(*) FROM {{ table }}
-        WHERE {{ time_column }} >= TIMESTAMP(first_day, 'UTC')
-            AND {{ time_column }} < TIMESTAMP(end_day, 'UTC')
-    ) AS 'The source query returned far fewer rows than the training table holds for the same days, so the table was left as it was: check that PostgreSQL is complete, or lower --min-rows-ratio and run bq_setup_etl again.';
+    -- Compared are the days from the first to the last of which the table has rows: a first load, a
+    -- widened window and the newest day have nothing to be compared with. ERROR says how many rows
+    -- there are, which the text of an ASSERT cannot.
+    ASSERT (
+        SELECT IF(
+            read_rows >= {{ min_rows_ratio }} * held_rows,
+            TRUE,
+            ERROR(CONCAT(
+                'The source query returned far fewer rows than the training table holds for the same days, ',
+                CAST(read_rows AS STRING), ' instead of ', CAST(held_rows AS STRING),
+                ', so the table was left as it was: find out what PostgreSQL has lost (FORECASTING_MIN_ROWS_RATIO, {{ min_rows_ratio }}, is the share that has to be there).'
+            ))
+        )
+        FROM (
+            SELECT
+                ANY_VALUE(held.row_count) AS held_rows,
+                COUNTIF(
+                    staged.{{ time_column }} BETWEEN held.first_time AND held.last_time
+                ) AS read_rows
+            FROM staged
+            CROSS JOIN (
+                SELECT
+                    COUNT(*) AS row_count,
+                    MIN({{ time_column }}) AS first_time,
+                    MAX({{ time_column }}) AS last_time
+                FROM {{ table }}
+                WHERE {{ time_column }} >= TIMESTAMP(first_day, 'UTC')
+                    AND {{ time_column }} < TIMESTAMP(end_day, 'UTC')
+            ) AS held
+        )
+    ) AS 'The source query returned far fewer rows than the training table holds.';
 END IF;
 ASSERT NOT EXISTS (
     SELECT 1 FROM staged WHERE {{ any_required_is_null }}

@@ -211,7 +211,7 @@ def test_config__defaults_are_the_documented_ones() -> None:
             ("economic", "event__risk_dimensions__economic"),
             ("supply_chain", "event__risk_dimensions__supply_chain"),
         ),
-        min_rows_ratio=0.0,
+        min_rows_ratio=0.5,
         user_secret="POSTGRES_USER",
         password_secret="POSTGRES_PASSWORD",
         service_account="",

@@ -12,7 +12,9 @@ from google.api_core.exceptions import BadRequest
 
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
+from backend.forecasting.google.causes import likely_cause
 from backend.forecasting.tests.support.loading import (
+    TABLE,
     TODAY,
     day_before,
     loaded_days,
@@ -170,17 +172,42 @@ def test_load__bad_rows_fail_the_run_and_leave_the_table(loaded: "LocalCloud", f
 
 
 @pytest.mark.trap("source")
-@pytest.mark.parametrize(("ratio", "fails"), [("0", False), ("0.5", True)])
-def test_load__truncated_source(loaded: "LocalCloud", ratio: str, fails: bool) -> None:
+@pytest.mark.parametrize(("options", "fails"), [({}, True), ({"min_rows_ratio": "0"}, False)])
+def test_load__truncated_source(loaded: "LocalCloud", options: Any, fails: bool) -> None:
     EntityMention.objects.filter(mentioned_at__lt=midnight(day_before(40))).delete()
     before = table_rows(loaded)
     if fails:
-        with pytest.raises(BadRequest, match="far fewer rows"):
-            run_script(TODAY, min_rows_ratio=ratio)
+        with pytest.raises(BadRequest, match=r"far fewer rows .* 40 instead of 90, ") as caught:
+            run_script(TODAY, **options)
+        assert "PostgreSQL" in likely_cause(str(caught.value))
         assert table_rows(loaded) == before
     else:
-        run_script(TODAY, min_rows_ratio=ratio)
+        run_script(TODAY, **options)
         assert len(table_rows(loaded)) == 40
+
+
+def test_load__half_of_the_rows_is_enough(loaded: "LocalCloud") -> None:
+    EntityMention.objects.filter(mentioned_at__lt=midnight(day_before(45))).delete()
+    run_script(TODAY)
+    assert len(table_rows(loaded)) == 45
+
+
+def test_load__only_days_that_the_table_has_are_compared(loaded: "LocalCloud") -> None:
+    """Days that are new, at either end, make up for none that are lost."""
+    loaded.query(f"DELETE FROM `{TABLE}` WHERE mentioned_at >= TIMESTAMP '{day_before(50)}'")
+    loaded.query(f"DELETE FROM `{TABLE}` WHERE mentioned_at < TIMESTAMP '{day_before(69)}'")
+    lost = {
+        "mentioned_at__gte": midnight(day_before(69)),
+        "mentioned_at__lt": midnight(day_before(58)),
+    }
+    EntityMention.objects.filter(**lost).delete()
+    with pytest.raises(BadRequest, match=" 8 instead of 19, "):
+        run_script(TODAY)
+
+
+def test_load__widened_window_has_nothing_to_be_compared_with(loaded: "LocalCloud") -> None:
+    run_script(TODAY, window_days=99)
+    assert len(table_rows(loaded)) == 99
 
 
 def test_load__killed_while_it_reads_leaves_the_table(

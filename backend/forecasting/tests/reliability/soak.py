@@ -28,11 +28,15 @@ Rows = dict[Key, Row]
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """What a night's run reads and keeps."""
+    """What a night's run reads, keeps, and takes for too little.
+
+    Of so few rows a day's are many: what is withdrawn is no broken source.
+    """
 
     window_days: int = 14
     refresh_days: int = 5
     keep_history: bool = False
+    min_rows_ratio: float = 0.1
 
 
 @dataclass
