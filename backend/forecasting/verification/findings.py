@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from ..provisioning.plan import Change
+
 
 class FindingStatus(StrEnum):
     PASSED = "pass"
@@ -77,6 +79,14 @@ def warned(
     observed: str | None = None,
 ) -> Finding:
     return replace(failed(check, message, hint, expected, observed), status=FindingStatus.WARNED)
+
+
+def differing(check: str, message: str, hint: str, changes: Iterable[Change]) -> Finding:
+    """A failure that shows both values of each field that differs."""
+    changes = tuple(changes)
+    expected = "; ".join(f"{c.field} {c.after or 'none'}" for c in changes)
+    observed = "; ".join(f"{c.field} {c.before or 'none'}" for c in changes)
+    return failed(check, message, hint, expected, observed)
 
 
 def none_of(check: str, number: int | None, fine: str, what: str, hint: str) -> Finding:

@@ -16,6 +16,7 @@ from ..provisioning.views import ViewSpec
 from .findings import (
     Finding,
     compared,
+    differing,
     failed,
     passed,
     skipped,
@@ -31,30 +32,26 @@ _RUN_ETL = "run `python manage.py bq_setup_etl`"
 def check_dataset(snapshot: Snapshot) -> Iterator[Finding]:
     dataset, config = snapshot.dataset, snapshot.config
     name = f"dataset {config.project}.{config.dataset}"
-    if not isinstance(dataset, bigquery.Dataset):
-        yield _absent("dataset.exists", name, dataset, _RUN_SETUP)
-        yield skipped("dataset.location", f"no {name} to look at")
-        return
-    yield passed("dataset.exists", f"{name} is there")
-    yield compared(
-        "dataset.location",
-        "location",
-        config.location,
-        str(dataset.location).lower(),
-        "a dataset never moves: correct FORECASTING_LOCATION or choose another FORECASTING_DATASET",
-    )
+    yield from _exists("dataset", name, dataset, _RUN_SETUP, "location")
+    if isinstance(dataset, bigquery.Dataset):
+        yield compared(
+            "dataset.location",
+            "location",
+            config.location,
+            str(dataset.location).lower(),
+            "a dataset never moves: correct FORECASTING_LOCATION or choose another "
+            "FORECASTING_DATASET",
+        )
 
 
 def check_table(snapshot: Snapshot) -> Iterator[Finding]:
-    table = snapshot.table
-    name = f"table {snapshot.config.table_id}"
-    if not isinstance(table, bigquery.Table):
-        yield _absent("table.exists", name, table, _RUN_SETUP)
-        for check in ("table.schema", "table.partitioning", "table.description"):
-            yield skipped(check, f"no {name} to look at")
-        return
-    yield passed("table.exists", f"{name} is there")
-    spec = TableSpec.from_config(snapshot.config)
+    table, name = snapshot.table, f"table {snapshot.config.table_id}"
+    yield from _exists("table", name, table, _RUN_SETUP, "schema", "partitioning", "description")
+    if isinstance(table, bigquery.Table):
+        yield from _check_columns(TableSpec.from_config(snapshot.config), table)
+
+
+def _check_columns(spec: TableSpec, table: bigquery.Table) -> Iterator[Finding]:
     found = {c.field: c for c in [*spec.obstacles(table), *spec.changes(table)]}
     described = {f for f in found if f.endswith("description")}
     columns = {f for f in found if f.startswith("columns.")} - described
@@ -81,12 +78,9 @@ def check_views(snapshot: Snapshot) -> Iterator[Finding]:
 def check_connection(snapshot: Snapshot) -> Iterator[Finding]:
     connection, config = snapshot.connection, snapshot.config
     name = f"connection {config.connection_name}"
+    yield from _exists("connection", name, connection, _RUN_ETL, "target", "credential", "usable")
     if not isinstance(connection, Connection):
-        yield _absent("connection.exists", name, connection, _RUN_ETL)
-        for check in ("target", "credential", "usable"):
-            yield skipped(f"connection.{check}", f"no {name} to look at")
         return
-    yield passed("connection.exists", f"{name} is there")
     properties = connection.cloud_sql
     yield compared(
         "connection.target",
@@ -103,14 +97,13 @@ def check_connection(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def check_schedule(snapshot: Snapshot) -> Iterator[Finding]:
-    schedules = snapshot.schedules
-    if isinstance(schedules, Unseen) or not schedules:
-        unseen = schedules if isinstance(schedules, Unseen) else None
-        yield _absent("schedule.exists", "scheduled query", unseen, _RUN_ETL)
-        for check in ("unique", "enabled", "time", "query", "destination"):
-            yield skipped(f"schedule.{check}", "no scheduled query to look at")
+    schedules, first = snapshot.schedules, snapshot.scheduled
+    seen = schedules if isinstance(schedules, Unseen) else first
+    name = "scheduled query" if first is None else f"scheduled query {first.name}"
+    others = ("unique", "enabled", "time", "query", "destination")
+    yield from _exists("schedule", name, seen, _RUN_ETL, *others)
+    if isinstance(schedules, Unseen) or first is None:
         return
-    yield passed("schedule.exists", f"scheduled query {schedules[0].name} is there")
     yield _unique(schedules)
     spec = ScheduledQuerySpec.from_config(snapshot.config)
     changes = spec.changes(schedules)
@@ -177,6 +170,16 @@ def _unique(schedules: Sequence[TransferConfig]) -> Finding:
     )
 
 
+def _exists(part: str, name: str, seen: object, hint: str, *others: str) -> Iterator[Finding]:
+    """Whether a resource is there; the `others` of its checks are skipped where it is not."""
+    check = f"{part}.exists"
+    if seen is not None and not isinstance(seen, Unseen):
+        yield passed(check, f"{name} is there")
+        return
+    yield _absent(check, name, seen, hint)
+    yield from (skipped(f"{part}.{other}", f"no {name} to look at") for other in others)
+
+
 def _absent(check: str, name: str, seen: object, hint: str) -> Finding:
     """The finding for what is not there, or could not be looked at."""
     if isinstance(seen, Unseen):
@@ -188,11 +191,4 @@ def _unchanged(check: str, fine: str, changes: Sequence[Change], hint: str) -> F
     """A pass where no owned field differs, else a failure that names the fields."""
     if not changes:
         return passed(check, fine)
-    fields = ", ".join(change.field for change in changes)
-    return failed(
-        check,
-        f"differs: {fields}",
-        hint,
-        "; ".join(f"{c.field} {c.after or 'none'}" for c in changes),
-        "; ".join(f"{c.field} {c.before or 'none'}" for c in changes),
-    )
+    return differing(check, f"differs: {', '.join(c.field for c in changes)}", hint, changes)

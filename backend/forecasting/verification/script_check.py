@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from ..conf import SETTINGS
 from ..provisioning.plan import Change
 from ..sql.script_head import UNKNOWN_SCRIPT, StoredScript, read_script
-from .findings import Finding, failed, passed
-from .snapshot import Snapshot, Unseen
+from .findings import Finding, differing, passed
+from .snapshot import Snapshot
 
 CHECK = "schedule.query"
 _RUN_ETL = "run `python manage.py bq_setup_etl`"
@@ -16,10 +16,9 @@ _NAMES = {setting.field: setting.setting for setting in SETTINGS}
 
 def stored_script(snapshot: Snapshot) -> StoredScript:
     """What is told from the script that runs every night."""
-    schedules = snapshot.schedules
-    if isinstance(schedules, Unseen) or not schedules:
+    if snapshot.scheduled is None:
         return UNKNOWN_SCRIPT
-    return read_script(str(dict(schedules[0].params or {}).get("query", "")))
+    return read_script(str(dict(snapshot.scheduled.params or {}).get("query", "")))
 
 
 def check_script(stored: StoredScript, wanted: str, changes: Sequence[Change]) -> Finding:
@@ -30,13 +29,8 @@ def check_script(stored: StoredScript, wanted: str, changes: Sequence[Change]) -
     others = [change for change in changes if change not in settings]
     parts = [f"{c.field} is {c.before}, here {c.after or 'unknown'}" for c in settings]
     parts += [c.field if c.field != "query" else f"query, {_why(stored)}" for c in others]
-    return failed(
-        CHECK,
-        f"differs: {'; '.join(parts)}",
-        _hint(stored, read_script(wanted), settings, others),
-        "; ".join(f"{c.field} {c.after or 'none'}" for c in changes),
-        "; ".join(f"{c.field} {c.before or 'none'}" for c in changes),
-    )
+    hint = _hint(stored, read_script(wanted), settings, others)
+    return differing(CHECK, f"differs: {'; '.join(parts)}", hint, changes)
 
 
 def _why(stored: StoredScript) -> str:

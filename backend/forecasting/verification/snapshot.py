@@ -102,12 +102,17 @@ class Snapshot:
         return (self.now - max(ends)) / timedelta(hours=1) if ends else None
 
     @property
+    def scheduled(self) -> TransferConfig | None:
+        """The scheduled query; the first of several."""
+        return None if isinstance(self.schedules, Unseen) else next(iter(self.schedules), None)
+
+    @property
     def next_run(self) -> datetime | None:
         """None where nothing is scheduled, or Google does not say when."""
-        if isinstance(self.schedules, Unseen) or not self.schedules or self.schedules[0].disabled:
+        config = self.scheduled
+        if config is None or config.disabled or "next_run_time" not in config:
             return None
-        following = self.schedules[0]
-        return cast(datetime, following.next_run_time) if "next_run_time" in following else None
+        return cast(datetime, config.next_run_time)
 
     @property
     def unseen(self) -> list[Unseen]:
