@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-import google.auth
 import grpc
 import requests
 from google.api_core import exceptions
@@ -22,9 +21,9 @@ from google.cloud import secretmanager_v1 as secret_manager
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
 from ..conf import Config
-from ..errors import UnreachableError
+from .login import is_lost_login, log_in
 from .logs import keep_messages_unlogged
-from .replies import GOOGLE_ERRORS, UnreadableReplyError, is_unreachable, readable, text_of
+from .replies import GOOGLE_ERRORS, UnreadableReplyError, is_unreachable, readable
 from .waiting import (
     BoundedAdapter,
     BoundedRetry,
@@ -55,7 +54,6 @@ _TRANSIENT = (
 T = TypeVar("T")
 
 _LOST_RACES = (exceptions.Conflict, exceptions.PreconditionFailed, exceptions.NotFound)
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _TRANSIENT_REASONS = {"rateLimitExceeded", "backendError", "jobRateLimitExceeded"}
 
 
@@ -66,7 +64,7 @@ def is_transient(error: BaseException) -> bool:
     predicate of our own. gRPC says UNKNOWN for a stream that broke, and for a 500 that somebody on
     the way sent. A host that cannot be connected to at all is not waited for.
     """
-    if is_unreachable(error):
+    if is_unreachable(error) or is_lost_login(error):
         return False
     if isinstance(error, exceptions.Forbidden):
         return any(_reason(item) in _TRANSIENT_REASONS for item in error.errors)
@@ -232,10 +230,15 @@ class Clients:
         return email if "@" in email else ""
 
     @property
+    def account(self) -> str:
+        """The e-mail address that the credentials are; empty where they do not say."""
+        return self.service_account_email or getattr(self.credentials, "account", None) or ""
+
+    @property
     def member(self) -> str:
         """Who the credentials are, as IAM writes it; a placeholder where they do not say."""
         email = self.service_account_email
-        return f"serviceAccount:{email}" if email else "user:YOUR_ACCOUNT"
+        return f"serviceAccount:{email}" if email else f"user:{self.account or 'YOUR_ACCOUNT'}"
 
     @property
     def _options(self) -> ClientOptions | None:
@@ -262,7 +265,7 @@ class Clients:
 def make_clients(config: Config) -> Clients:
     """Clients with Application Default Credentials, or anonymous ones for a local endpoint.
 
-    Raises UnreachableError where there are none, or none that can be used.
+    Those have got a token by then. Raises UnreachableError as `log_in` does.
     """
     return Clients(
         config.project,
@@ -274,22 +277,4 @@ def make_clients(config: Config) -> Clients:
 
 
 def _credentials(config: Config) -> Credentials:
-    if config.api_endpoint:
-        return AnonymousCredentials()
-    try:
-        credentials, _ = google.auth.default(scopes=[_SCOPE])
-    except auth_exceptions.GoogleAuthError as error:
-        raise explain_credentials(error) from error
-    return credentials
-
-
-def explain_credentials(error: auth_exceptions.GoogleAuthError) -> UnreachableError:
-    """The UnreachableError for credentials that are missing or that cannot be used."""
-    if "default credentials were not found" in str(error):
-        problem = "No Google credentials were found"
-    else:
-        problem = f"Google credentials could not be used ({text_of(error)})"
-    return UnreachableError(
-        f"{problem}: run `gcloud auth application-default login`, or set "
-        "GOOGLE_APPLICATION_CREDENTIALS to the path of a service account's key file."
-    )
+    return AnonymousCredentials() if config.api_endpoint else log_in()

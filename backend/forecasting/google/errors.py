@@ -15,7 +15,8 @@ from google.auth import exceptions as auth_exceptions
 
 from ..errors import ApiError, ForecastingError, UnreachableError
 from .causes import cause_line, circumstance
-from .clients import Clients, explain_credentials
+from .clients import Clients
+from .login import explain_credentials, is_missing_scope, login_failure, missing_scope
 from .replies import GOOGLE_ERRORS, UnreadableReplyError, is_unreachable, readable, text_of
 from .waiting import GivenUpError
 
@@ -91,7 +92,7 @@ def gather(reads: Iterable[Callable[[], T]]) -> list[T]:
 
 def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
     """The ApiError that tells an operator what `error` means for `doing`."""
-    if isinstance(error, auth_exceptions.GoogleAuthError):
+    if isinstance(error, auth_exceptions.GoogleAuthError) or login_failure(error):
         return explain_credentials(error)
     if isinstance(error, exceptions.RetryError) and isinstance(error.cause, GOOGLE_ERRORS):
         return explain(error.cause, doing, clients)
@@ -106,6 +107,8 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
     service = _disabled_service(error)
     if service:
         return _explain_disabled(error, service, clients)
+    if is_missing_scope(error):
+        return missing_scope()
     if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
         return _explain_refusal(error, doing, clients)
     return ApiError(f"{doing} failed: {text_of(error)} ({_code(error)}).{cause_line(str(error))}")

@@ -17,6 +17,7 @@ def keep_messages_unlogged() -> None:
         if name.partition(".")[0] == "google":
             # A logger's own filter: those of the loggers above it never see its records.
             logging.getLogger(name).addFilter(_without_messages)
+    logging.getLogger("grpc._plugin_wrapping").addFilter(_without_traceback)
 
 
 def _without_messages(record: logging.LogRecord) -> bool:
@@ -25,3 +26,8 @@ def _without_messages(record: logging.LogRecord) -> bool:
     if record.levelno <= logging.DEBUG:
         record.msg, record.args = without_login(str(record.msg)), ()
     return True
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """grpc prints one for each request that got no token, which the request's error tells too."""
+    return not record.exc_info

@@ -141,9 +141,9 @@ def test_clients__google_is_reached_with_default_credentials(
 ) -> None:
     scopes = []
 
-    def default(**options: Any) -> tuple[AnonymousCredentials, None]:
+    def default(**options: Any) -> tuple[Any, None]:
         scopes.append(options["scopes"])
-        return AnonymousCredentials(), None
+        return service_account_credentials(), None
 
     monkeypatch.setattr("google.auth.default", default)
     clients = make_clients(make_config())

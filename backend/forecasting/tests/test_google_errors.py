@@ -244,10 +244,10 @@ def test_refusal__permission_over_grpc(google: Google) -> None:
     assert "--role roles/bigquery.connectionAdmin" in explained(google, error)
 
 
-@pytest.mark.parametrize("reason", ["ACCESS_TOKEN_SCOPE_INSUFFICIENT", "USER_PROJECT_DENIED"])
+@pytest.mark.parametrize("reason", ["RATE_LIMIT_EXCEEDED", "USER_PROJECT_DENIED"])
 def test_refusal__other_reasons_keep_googles_words(google: Google, reason: str) -> None:
-    message = explained(google, google_error(403, "Request had bad scopes.", reason=reason))
-    assert message == f"{DOING} was refused: Request had bad scopes (HTTP 403)."
+    message = explained(google, google_error(403, "Request was bad.", reason=reason))
+    assert message == f"{DOING} was refused: Request was bad (HTTP 403)."
 
 
 def test_refusal__a_proxys_page_is_shown_without_markup(google: Google) -> None:

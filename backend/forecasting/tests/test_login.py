@@ -1,0 +1,176 @@
+"""The login: proved once, in seconds, before anything is asked of Google."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any
+
+import google.auth
+import grpc
+import pytest
+from google.api_core import exceptions
+from google.auth import compute_engine
+from google.auth.transport.grpc import AuthMetadataPlugin
+from google.auth.transport.requests import Request
+from google.cloud.bigquery_datatransfer_v1 import DataTransferServiceClient
+from pytest_django import Settings
+
+from backend.forecasting.errors import UnreachableError
+from backend.forecasting.google import login
+from backend.forecasting.google.clients import is_transient, make_clients
+from backend.forecasting.google.errors import explain
+from backend.forecasting.google.login import SCOPE
+from backend.forecasting.tests.support.commands import call
+from backend.forecasting.tests.support.factories import (
+    INSTANCE,
+    PROJECT,
+    SERVICE_ACCOUNT,
+    auth_error,
+    google_error,
+    grpc_error,
+    make_config,
+    make_google,
+)
+from backend.forecasting.tests.support.token_server import (
+    REVOKED,
+    TOKEN,
+    TokenServer,
+    token_server,
+)
+
+PLUGIN = "Getting metadata from plugin failed with error: "
+ANSWER_LOST = "HTTPSConnectionPool(host='oauth2.googleapis.com', port=443): Read timed out."
+LOG_IN = (
+    "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the "
+    "path of a service account's key file."
+)
+COMMANDS = ("bq_setup", "bq_setup_etl", "bq_verify")
+
+
+@pytest.fixture
+def tokens(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[TokenServer]:
+    """The commands lead to Google itself, with a person's login that asks this server."""
+    settings.GOOGLE_CLOUD_PROJECT, settings.CLOUD_SQL_INSTANCE = PROJECT, INSTANCE
+    with token_server() as server:
+        found = server.credentials("ana@example.com"), PROJECT
+        monkeypatch.setattr(google.auth, "default", lambda **_: found)
+        yield server
+
+
+def test_login__is_refreshed_once_and_knows_its_account(tokens: TokenServer) -> None:
+    clients = make_clients(make_config())
+    assert clients.credentials.valid
+    assert clients.member == "user:ana@example.com"
+    assert tokens.asked == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("command", COMMANDS)
+def test_login__that_was_revoked_is_one_sentence(tokens: TokenServer, command: str) -> None:
+    tokens.answer = REVOKED
+    begun = time.monotonic()
+    result = call(command)
+    assert time.monotonic() - begun < 2
+    assert (result.status, tokens.asked) == (1, 1)
+    assert result.error == (
+        "Google credentials could not be used (invalid_grant: Token has been revoked): " + LOG_IN
+    )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("command", COMMANDS)
+def test_login__without_the_scope_is_one_sentence(tokens: TokenServer, command: str) -> None:
+    tokens.answer = 200, TOKEN | {"scope": "openid"}
+    result = call(command)
+    assert result.status == 1
+    assert result.error.startswith(f"The login lacks the scope {SCOPE}: run `gcloud auth ")
+    assert f"login --scopes {SCOPE}`" in result.error
+
+
+def test_login__that_never_comes_is_given_up(tokens: TokenServer) -> None:
+    tokens.answer = None
+    with pytest.raises(UnreachableError, match="gave no login within "):
+        login.log_in(0.1)
+
+
+def test_login__of_a_machine_tells_its_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Cloud Build and Cloud Run: from the metadata server, which is asked with the refresh."""
+
+    def refresh(credentials: Any, request: Any) -> None:
+        credentials._service_account_email = SERVICE_ACCOUNT
+        credentials.token = "ya29.a"
+
+    monkeypatch.setattr(compute_engine.Credentials, "refresh", refresh)
+    monkeypatch.setattr(google.auth, "default", lambda **_: (compute_engine.Credentials(), None))
+    clients = make_clients(make_config())
+    assert clients.service_account_email == SERVICE_ACCOUNT
+
+
+def test_login__of_a_machine_without_account_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refresh(credentials: Any, request: Any) -> None:
+        raise auth_error("RefreshError", "Failed to retrieve it")
+
+    monkeypatch.setattr(compute_engine.Credentials, "refresh", refresh)
+    monkeypatch.setattr(google.auth, "default", lambda **_: (compute_engine.Credentials(), None))
+    with pytest.raises(UnreachableError, match="The metadata server gives no token"):
+        make_clients(make_config())
+
+
+# What happens to a login later on
+
+
+@pytest.fixture
+def secured(tokens: TokenServer) -> Iterator[DataTransferServiceClient]:
+    """A client over gRPC with such a login, and a server that knows no method."""
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    port = server.add_secure_port("127.0.0.1:0", grpc.local_server_credentials())
+    server.start()
+    plugin = AuthMetadataPlugin(tokens.credentials(), Request())
+    secure = grpc.composite_channel_credentials(
+        grpc.local_channel_credentials(), grpc.metadata_call_credentials(plugin)
+    )
+    with grpc.secure_channel(f"127.0.0.1:{port}", secure) as channel:
+        transport = DataTransferServiceClient.get_transport_class("grpc")(channel=channel)
+        yield DataTransferServiceClient(transport=transport)
+    server.stop(None)
+
+
+def test_lost_login__over_grpc_is_asked_once_and_prints_nothing(
+    tokens: TokenServer, secured: DataTransferServiceClient, log: Callable[[], str]
+) -> None:
+    tokens.answer = REVOKED
+    clients = make_google()
+    with pytest.raises(exceptions.ServiceUnavailable) as raised:
+        secured.get_transfer_config(name="projects/p/transferConfigs/c", **clients.repeating)
+    assert tokens.asked == 1
+    assert str(explain(raised.value, "Looking", clients)) == (
+        "Google credentials could not be used (invalid_grant: Token has been revoked): " + LOG_IN
+    )
+    assert "Traceback" not in log()
+    assert "AuthMetadataPluginCallback" not in log()
+
+
+@pytest.mark.parametrize(
+    ("failure", "passing"),
+    [
+        ("('invalid_grant: Bad Request', {'error': 'invalid_grant'})", False),
+        ("Reauthentication is needed. Please run `gcloud auth login`", False),
+        ("('internal_failure: try again', {'error': 'internal_failure'})", True),
+        (ANSWER_LOST, True),
+    ],
+)
+def test_no_token__over_grpc_is_transient_where_it_may_pass(failure: str, passing: bool) -> None:
+    assert is_transient(grpc_error("UNAVAILABLE", PLUGIN + failure)) is passing
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        google_error(403, "Request had insufficient authentication scopes."),
+        grpc_error("PERMISSION_DENIED", "Request had insufficient authentication scopes."),
+        google_error(403, "no", reason="ACCESS_TOKEN_SCOPE_INSUFFICIENT"),
+    ],
+)
+def test_missing_scope__that_only_the_request_shows(error: Exception) -> None:
+    said = str(explain(error, "Looking", make_google()))
+    assert said.startswith(f"The login lacks the scope {SCOPE}: ")
