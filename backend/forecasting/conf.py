@@ -157,6 +157,10 @@ _TOPIC = Form(
 _HOURS = Form("a number of hours above 0", _ABOVE_ZERO)
 _MODEL = Form("app_label.Model", _matching(r"[^\W\d]\w*[.][^\W\d]\w*"))
 _PATH = Form("a lookup path such as event__risk_score, seen from one mention", _lookup_path)
+_PATH_OR_NONE = Form(
+    "a lookup path such as event__risk_score, seen from one mention, or none",
+    lambda text: "" if text == "none" else _lookup_path(text),
+)
 _TIME_ZONE = Form("UTC, or empty for a time that has its zone", _matching("UTC"))
 _DIMENSION_PATHS = PathsByName(
     "dimension=lookup path, separated by commas, or a dict of the same, or none", _paths_by_name
@@ -257,11 +261,11 @@ class Config:
     ]
     mention_model: Annotated[str, Setting(_MODEL, default="entities.EntityMention")]
     entity_field: Annotated[str, Setting(_PATH, default="entity")]
-    entity_name_field: Annotated[str, Setting(_PATH, default="entity__name", blank=True)]
+    entity_name_field: Annotated[str, Setting(_PATH_OR_NONE, default="entity__name", blank=True)]
     time_field: Annotated[str, Setting(_PATH, default="mentioned_at")]
     time_zone: Annotated[str, Setting(_TIME_ZONE, optional=True)]
-    event_field: Annotated[str, Setting(_PATH, default="event", blank=True)]
-    event_time_field: Annotated[str, Setting(_PATH, default="event__occurred_at", blank=True)]
+    event_field: Annotated[str, Setting(_PATH_OR_NONE, default="event")]
+    event_time_field: Annotated[str, Setting(_PATH_OR_NONE, default="event__occurred_at")]
     score_field: Annotated[str, Setting(_PATH, default=SCORE_FIELD)]
     dimension_fields: Annotated[
         tuple[tuple[str, str], ...],

@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from .conf import SETTINGS, Config, load_config
+from .database.mapping import load_mapping, misfits
+from .database.source_mapping import Owner, SourceMapping
 from .errors import SettingError
 
 _NEEDED = ("project", "instance")
@@ -28,7 +30,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         config = load_config(optional=_NEEDED)
     except SettingError as error:
         return [_error(error, "forecasting.E002")]
-    return [*_check_sense(config), *_check_database()]
+    return [*_check_source(config), *_check_sense(config)]
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
@@ -54,12 +56,6 @@ def _error(error: SettingError, id: str) -> CheckMessage:
 
 
 def _check_sense(config: Config) -> Iterator[CheckMessage]:
-    if config.score_source == "entity":
-        yield Warning(
-            'FORECASTING_SCORE_SOURCE is "entity": the present score, the same for every day.',
-            hint="A forecast can learn nothing from it: set it to event.",
-            id="forecasting.W002",
-        )
     gap = _longest_gap_hours(config.schedule)
     if config.max_age_hours < gap:
         yield Warning(
@@ -71,11 +67,32 @@ def _check_sense(config: Config) -> Iterator[CheckMessage]:
         )
 
 
-def _check_database() -> Iterator[CheckMessage]:
-    engine = settings.DATABASES["default"]["ENGINE"].rsplit(".", 1)[-1]
-    if not engine.startswith("post"):
+def _check_source(config: Config) -> Iterator[CheckMessage]:
+    """What fits no model; and a database from which the load could not read."""
+    found = [_error(error, "forecasting.E004") for error in misfits(config)]
+    yield from found
+    if not found:
+        mapping = load_mapping(config)
+        yield from _check_score(config, mapping)
+        yield from _check_database(mapping.database)
+
+
+def _check_score(config: Config, mapping: SourceMapping) -> Iterator[CheckMessage]:
+    if mapping.score.owner is Owner.ENTITY:
         yield Warning(
-            f"Django's database is {engine}, not PostgreSQL.",
+            f"The score is {config.score_path}: the present one, the same for every day.",
+            hint="A forecast can learn nothing from it: take an event's, by "
+            "FORECASTING_SCORE_FIELD or FORECASTING_SCORE_SOURCE=event.",
+            id="forecasting.W002",
+        )
+
+
+def _check_database(alias: str) -> Iterator[CheckMessage]:
+    engine = connections.settings[alias]["ENGINE"].rsplit(".", 1)[-1]
+    if not engine.startswith("post"):
+        named = "" if alias == DEFAULT_DB_ALIAS else f" {alias}"
+        yield Warning(
+            f"Django's database{named} is {engine}, not PostgreSQL.",
             hint="The load reads PostgreSQL (Cloud SQL): set DATABASE_URL to postgresql://... "
             "Without it bq_setup_etl cannot try the source query.",
             id="forecasting.W004",

@@ -24,12 +24,6 @@ FLOORS = (
 )
 """The rooms of the forecasting app from the ground up; those of one floor may know each other."""
 
-EXCEPTIONS = {
-    # Goes when the source can be any backend's models.
-    ("backend.forecasting.output.report_data", "backend.entities.models"),
-}
-"""The product's imports of the backend around it that are still there."""
-
 STAND_IN = "backend.localcloud."
 
 STAND_IN_FLOORS = (
@@ -92,7 +86,7 @@ def test_rooms__the_product_knows_nothing_of_what_is_around_it(imports: Imports)
         for other in others
         if not other.startswith(PRODUCT)
     }
-    assert outside <= EXCEPTIONS
+    assert not outside
 
 
 def test_rooms__modules_form_no_circle(imports: Imports) -> None:

@@ -5,7 +5,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import Error, OperationalError, connection, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    Error,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 
 from ..conf import Config
 from ..errors import ForecastingError
@@ -19,11 +26,12 @@ _LOCK_NOT_AVAILABLE = "55P03"
 def provisioning_lock(config: Config, seconds: float = math.inf) -> Iterator[None]:
     """Let one run at a time change the resources of a table, where Django's database is there.
 
+    That is the default one, which all of a backend's processes share, wherever the source is read.
     Without the database runs are not kept apart: `provisioning.engine` settles what they do at
     once. A transaction holds the lock, so that it works behind a pooler and ends with the process.
     Raises ForecastingError where another run holds it for LOCK_TIMEOUT_SECONDS, or for `seconds`.
     """
-    if why_unreachable():
+    if why_unreachable(connections[DEFAULT_DB_ALIAS]):
         yield
         return
     done = False

@@ -114,7 +114,7 @@ class _Reader:
         if not self.config.event_field:
             return None
         fail = partial(_misfit, "FORECASTING_EVENT_FIELD", self.config.event_field)
-        expected = f"a relation of {self.config.mention_model} to the event, or nothing"
+        expected = f"a relation of {self.config.mention_model} to the event, or none"
         found = self._own_field(self.config.event_field, fail, expected)
         if not isinstance(found.field, models.ForeignKey):
             raise fail(f"{found.field} is no relation", expected)
@@ -171,10 +171,10 @@ class _Reader:
             return None
         expected = f"a lookup path to the name that begins with {self.config.entity_field}, or "
         fail = partial(_misfit, "FORECASTING_ENTITY_NAME_FIELD", path)
-        owner, found = self._follow(path, fail, f"{expected}nothing, to show the keys")
+        owner, found = self._follow(path, fail, f"{expected}none, to show the keys")
         relation = self.entity.field
         if owner is not Owner.ENTITY or not isinstance(relation, models.ForeignKey) or found.keys:
-            raise fail("it is no column of the entity", f"{expected}nothing, to show the keys")
+            raise fail("it is no column of the entity", f"{expected}none, to show the keys")
         rest = path.partition(SEPARATOR)[2]
         return EntityNames(model=relation.related_model, key=key_of(relation).name, path=rest)
 
@@ -193,7 +193,7 @@ class _Reader:
         path = self.config.event_time_field
         if not path or self.event is None:
             return None
-        expected = f"a lookup path to a time that begins with {self.config.event_field}, or nothing"
+        expected = f"a lookup path to a time that begins with {self.config.event_field}, or none"
         fail = partial(_misfit, "FORECASTING_EVENT_TIME_FIELD", path)
         owner, found = self._follow(path, fail, expected)
         if owner is not Owner.EVENT:

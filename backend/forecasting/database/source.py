@@ -4,13 +4,26 @@ import math
 from contextlib import closing
 from typing import Any
 
-from django.db import Error, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import Config
 from ..errors import SourceDatabaseError, SourceOutOfReachError
+from ..google.causes import likely_cause
+from .mapping import load_mapping
 
 READ_TIMEOUT_SECONDS = 1800
 """As long as the connection's role may take for the source query (connection_role.sql)."""
+
+_OTHER_CURE = (
+    "correct FORECASTING_SOURCE_DATABASE, DATABASE_URL or the FORECASTING_ settings that name the "
+    "models and their fields"
+)
+
+
+def source_connection(config: Config) -> BaseDatabaseWrapper:
+    """Django's connection to the database that its router says the mentions are read from."""
+    return connections[load_mapping(config).database]
 
 
 def prepare_source_query(config: Config, query: str) -> str:
@@ -21,15 +34,16 @@ def prepare_source_query(config: Config, query: str) -> str:
     reason = why_out_of_reach(config)
     if reason:
         return f"source query not tried: {reason}"
+    connection = source_connection(config)
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             cursor.execute(f"PREPARE forecasting_source_query AS {query}")
             cursor.execute("DEALLOCATE forecasting_source_query")
     except Error as error:
+        text = " ".join(str(error).split())
         raise SourceDatabaseError(
-            f"PostgreSQL refuses the source query in database {config.source_database}: "
-            f"{' '.join(str(error).split())}; run `python manage.py migrate` there, or correct "
-            "FORECASTING_SOURCE_DATABASE or DATABASE_URL."
+            f"PostgreSQL refuses the source query in database {config.source_database}: {text}; "
+            f"{likely_cause(text) or _OTHER_CURE}."
         ) from error
     return ""
 
@@ -45,7 +59,7 @@ def read_source(config: Config, query: str, seconds: float = math.inf) -> list[t
     reason = why_out_of_reach(config)
     if reason:
         raise SourceOutOfReachError(reason)
-    own = connection.copy()
+    own = source_connection(config).copy()
     try:
         with closing(own), own.cursor() as cursor:
             cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -63,23 +77,29 @@ def read_source(config: Config, query: str, seconds: float = math.inf) -> list[t
 
 def why_out_of_reach(config: Config) -> str:
     """Why Django's database cannot stand for the source database; empty where it is that."""
+    connection = source_connection(config)
     name = connection.settings_dict["NAME"]
     if connection.vendor != "postgresql":
-        return f"Django's database is {connection.vendor}, not PostgreSQL"
+        return f"{_spoken(connection)} is {connection.vendor}, not PostgreSQL"
     if name != config.source_database:
-        return f"Django's database is {name}, not {config.source_database}"
-    return why_unreachable()
+        return f"{_spoken(connection)} is {name}, not {config.source_database}"
+    return why_unreachable(connection)
 
 
-def why_unreachable() -> str:
-    """Why Django's database does not answer; empty where it does."""
+def why_unreachable(connection: BaseDatabaseWrapper) -> str:
+    """Why one of Django's databases does not answer; empty where it does."""
     if connection.vendor != "postgresql":
         return "it is not PostgreSQL"
     try:
         connection.ensure_connection()
     except Error as error:
-        return f"Django's database does not answer ({' '.join(str(error).split())})"
+        return f"{_spoken(connection)} does not answer ({' '.join(str(error).split())})"
     return ""
+
+
+def _spoken(connection: BaseDatabaseWrapper) -> str:
+    alias = connection.alias
+    return "Django's database" if alias == DEFAULT_DB_ALIAS else f"Django's database {alias}"
 
 
 def milliseconds(seconds: float) -> int:

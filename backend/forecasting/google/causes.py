@@ -39,10 +39,25 @@ _POSTGRESQL = (
         "--print-role-sql`, or correct the secret that names it",
     ),
     (
-        "prepare statement failed.*does not exist",
-        "the source query names what the source database does not have: run `python manage.py "
-        "migrate` there, and check FORECASTING_SOURCE_DATABASE and the FORECASTING_ settings that "
-        "name the models' fields",
+        "<@ tstzrange",
+        "the column of FORECASTING_TIME_FIELD has no time zone: set FORECASTING_TIME_ZONE=UTC if "
+        "it means UTC, or name a column that has one",
+    ),
+    (
+        "with time zone <@ tsrange|with time zone <@ daterange",
+        "the column of FORECASTING_TIME_FIELD has a time zone: unset FORECASTING_TIME_ZONE",
+    ),
+    (
+        "function pg_input_is_valid",
+        "JSON in a column of text takes PostgreSQL 16 or later: upgrade, or make the column jsonb",
+    ),
+    (
+        "relation.*does not exist|column.*does not exist|schema.*does not exist",
+        "the source query names what is not there, or not on the PostgreSQL user's search_path: "
+        "run `python manage.py migrate` there where a migration is missing, else correct the "
+        "models (db_table, with the schema, and db_column), FORECASTING_SOURCE_DATABASE or the "
+        "FORECASTING_ settings that name the fields; for a search_path run the script of "
+        "`bq_setup_etl --print-role-sql` again",
     ),
     (
         "password authentication failed",

@@ -1,19 +1,15 @@
 """What the charts of the report show, read in one query and summed up in BigQuery."""
 
 import importlib
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from django.db import Error
 from google.cloud import bigquery
 
-from backend.entities.models import Entity
-
 from ..conf import Config
-from ..database.source import why_out_of_reach
+from ..database.names import read_names
 from ..errors import ForecastingError, printable
 from ..google.clients import Clients
 from ..google.errors import reading
@@ -158,14 +154,7 @@ def _entities(config: Config, rows: Iterable[dict[str, Any]]) -> list[EntityHist
 def entity_names(config: Config, entity_ids: Iterable[str]) -> dict[str, str]:
     """The names that PostgreSQL has for the ids; the id itself where it has none or is away."""
     names = {entity_id: _one_line(entity_id) for entity_id in entity_ids}
-    if why_out_of_reach(config):
-        return names
-    keys = [key for key in names if _is_uuid(key)]
-    try:
-        found = dict(Entity.objects.filter(pk__in=keys).values_list("pk", "name"))
-    except Error:
-        return names
-    known = {str(key): _one_line(name) for key, name in found.items()}
+    known = {key: _one_line(name) for key, name in read_names(config, names).items()}
     return {key: known.get(key) or name for key, name in names.items()}
 
 
@@ -184,10 +173,3 @@ def label_entities(names: dict[str, str]) -> dict[str, str]:
 
 def _one_line(text: str) -> str:
     return " ".join(printable(text).split())
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False

@@ -1,5 +1,8 @@
 """The system checks: what `manage.py check` says of the settings, and that it asks nobody."""
 
+import os
+import subprocess
+import sys
 from io import StringIO
 from typing import Any
 
@@ -187,3 +190,66 @@ def test_check_command__deployment_only_on_request(settings: Settings) -> None:
     call_command("check", stdout=StringIO(), stderr=StringIO())
     with pytest.raises(SystemCheckError, match=r"forecasting\.E003"):
         call_command("check", deploy=True, stdout=StringIO(), stderr=StringIO())
+
+
+# The source -------------------------------------------------------------------------------------
+
+
+def test_checks__every_field_that_fits_no_model_is_an_error(settings: Settings) -> None:
+    change(
+        settings,
+        {
+            "FORECASTING_TIME_FIELD": "seen_at",
+            "FORECASTING_DIMENSION_FIELDS": {"political": "event__title", "economy": "event__x"},
+        },
+    )
+    time, political, economy = check_settings()
+    assert time == checks.Error(
+        'FORECASTING_TIME_FIELD is "seen_at", but entities.EntityMention has no field seen_at.',
+        hint="Expected a date and time of entities.EntityMention.",
+        id="forecasting.E004",
+    )
+    assert political.msg == (
+        'FORECASTING_DIMENSION_FIELDS is "political=event__title", but events.Event.title is no '
+        "number."
+    )
+    assert (
+        economy.hint
+        == "Expected each of sanctions, political, economic, supply_chain once at most."
+    )
+
+
+def test_checks__model_that_is_not_there_is_one_error(settings: Settings) -> None:
+    settings.FORECASTING_MENTION_MODEL = "core.EntityMention"
+    (message,) = check_settings()
+    assert message.id == "forecasting.E004"
+    assert message.msg == (
+        'FORECASTING_MENTION_MODEL is "core.EntityMention", but there is no such model.'
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"FORECASTING_SCORE_SOURCE": "entity"}, {"FORECASTING_SCORE_FIELD": "entity__risk_score"}],
+)
+def test_checks__score_of_the_entity_is_a_warning(
+    settings: Settings, values: dict[str, Any]
+) -> None:
+    change(settings, values)
+    (message,) = check_settings()
+    assert message.id == "forecasting.W002"
+    assert message.msg.startswith("The score is entity__risk_score: the present one")
+
+
+def test_checks__import_nothing_of_googles() -> None:
+    """They run before every command, runserver's reloads among them."""
+    script = (
+        "import sys, django; from django.core.management import call_command; django.setup(); "
+        "call_command('check', verbosity=0); "
+        "print([name for name in sys.modules if name.startswith('google.')])"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "backend.config.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

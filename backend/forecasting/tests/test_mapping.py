@@ -316,8 +316,18 @@ def test_blank__says_something_where_nothing_is_an_answer(settings: Settings) ->
     settings.FORECASTING_ENTITY_NAME_FIELD = ""
     assert load_config(GIVEN).entity_name_field == ""
     assert load_mapping(load_config(GIVEN)).entity_names is None
+    settings.FORECASTING_ENTITY_NAME_FIELD = "none"
+    assert load_config(GIVEN).entity_name_field == ""
     settings.FORECASTING_ENTITY_NAME_FIELD = None
     assert load_config(GIVEN).entity_name_field == "entity__name"
+
+
+def test_none__says_that_there_is_no_such_field(settings: Settings) -> None:
+    settings.FORECASTING_EVENT_FIELD = settings.FORECASTING_EVENT_TIME_FIELD = "none"
+    mapping = load_mapping(load_config(GIVEN))
+    assert (mapping.event, mapping.events, mapping.event_time) == (None, None, None)
+    settings.FORECASTING_EVENT_FIELD = ""
+    assert load_config(GIVEN).event_field == "event"
 
 
 def test_score__said_in_two_ways_is_refused(settings: Settings) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from google.cloud import bigquery
 
+from ..database.mapping import load_mapping
+from ..database.source_mapping import Owner
 from .findings import (
     Finding,
     failed,
@@ -135,11 +137,13 @@ def _check_span(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
 
 def _check_constant(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     check, constant = "vertex.constant_target", data["constant_series"] or 0
-    if snapshot.config.score_source == "entity":
+    score = load_mapping(snapshot.config).score
+    if score.owner is Owner.ENTITY:
         return warned(
             check,
             "the score is the entity's present one, the same for every day",
-            "a forecast can learn nothing from it: set FORECASTING_SCORE_SOURCE=event",
+            "a forecast can learn nothing from it: take an event's, by FORECASTING_SCORE_FIELD or "
+            "FORECASTING_SCORE_SOURCE=event",
             "event",
             "entity",
         )

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from ...conf import SECONDS, SETTINGS, SWITCH, Config, Setting, load_config
+from ...database.mapping import load_mapping
 from ...errors import ForecastingError, printable
 from ...google.clients import Clients, make_clients
 from ...outcome import Mode, Outcome
@@ -63,7 +64,9 @@ class PipelineCommand(BaseCommand):
         self.as_json = options["format"] == "json"
         try:
             self.timeout = SECONDS.read("--timeout", options["timeout"])
-            self.work(load_config(options, optional=self.optional_fields), options)
+            config = load_config(options, optional=self.optional_fields)
+            load_mapping(config)  # what fits no model is said before anything is asked
+            self.work(config, options)
         except ForecastingError as error:
             raise CommandError(_clean(str(error)), returncode=error.returncode) from error
 
