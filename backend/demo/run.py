@@ -22,6 +22,7 @@ from google.cloud import bigquery
 from backend.demo.environment import forget_settings, setting_names
 from backend.demo.site import Site, SiteError, new_login, running_site
 from backend.localcloud.postgres.keeper import KeptProcess, start_kept
+from backend.localcloud.postgres.psql import run_script
 from backend.localcloud.postgres.server import (
     RunningPostgres,
     create_database,
@@ -79,12 +80,15 @@ class DemoOptions:
 def run_demo(options: DemoOptions, write: Write) -> None:
     """Runs it from nothing and leaves nothing. Raises `DemoError`."""
     began = time.monotonic()
-    with _terminated_like_interrupted(), _running_servers() as environment:
+    with _terminated_like_interrupted(), _running_servers() as (postgres, environment):
         write("PostgreSQL and a stand-in for Google Cloud run on this machine, for these settings:")
         for name in _changed_settings(environment):
             write(f"  {name}={environment[name]}")
+        write("For development: all is reached from this machine only, and is gone at the end.")
         for step in options.steps:
             _run_step(step, environment, write)
+            if step[0] == "migrate":
+                _make_reader(postgres, environment, write)
         rows, seconds = _count_rows(environment), time.monotonic() - began
         write(f"\n{rows:,} rows arrived in {TABLE}; the demo took {seconds:.0f} s.")
         if options.keep:
@@ -92,26 +96,29 @@ def run_demo(options: DemoOptions, write: Write) -> None:
 
 
 @contextmanager
-def _running_servers() -> Iterator[dict[str, str]]:
-    """Yields the environment in which the commands find the two servers."""
+def _running_servers() -> Iterator[tuple[RunningPostgres, dict[str, str]]]:
+    """Yields PostgreSQL, and the environment in which the commands find it and the stand-in."""
     passwords = {role: secrets.token_urlsafe(16) for role in (_OWNER, _READER)}
     postgres = start_postgres()
     try:
         create_role(postgres, user=_OWNER, password=passwords[_OWNER])
-        # What BigQuery logs in as may read and nothing else, as it should be in production.
-        create_role(postgres, user=_READER, password=passwords[_READER], may_read_everything=True)
+        create_role(postgres, user=_READER, password=passwords[_READER])
         create_database(postgres, name=DATABASE, owner=_OWNER)
         with _running_cloud(postgres, passwords[_READER]) as (endpoint, grpc_endpoint):
-            yield _clean_environment() | {
-                "DATABASE_URL": postgres.uri(
-                    user=_OWNER, password=passwords[_OWNER], database=DATABASE
-                ),
-                "GOOGLE_CLOUD_PROJECT": PROJECT,
-                "CLOUD_SQL_INSTANCE": INSTANCE,
-                "FORECASTING_SOURCE_DATABASE": DATABASE,
-                "FORECASTING_API_ENDPOINT": endpoint,
-                "FORECASTING_GRPC_ENDPOINT": grpc_endpoint,
-            }
+            yield (
+                postgres,
+                _clean_environment()
+                | {
+                    "DATABASE_URL": postgres.uri(
+                        user=_OWNER, password=passwords[_OWNER], database=DATABASE
+                    ),
+                    "GOOGLE_CLOUD_PROJECT": PROJECT,
+                    "CLOUD_SQL_INSTANCE": INSTANCE,
+                    "FORECASTING_SOURCE_DATABASE": DATABASE,
+                    "FORECASTING_API_ENDPOINT": endpoint,
+                    "FORECASTING_GRPC_ENDPOINT": grpc_endpoint,
+                },
+            )
     finally:
         postgres.stop()
 
@@ -162,6 +169,19 @@ def _run_step(command: list[str], environment: dict[str, str], write: Write) -> 
     if status:
         code = status if status > 0 else 128 - status
         raise DemoError(f"`{shown}` ended with exit status {code}; the demo stops there", code)
+
+
+def _make_reader(postgres: RunningPostgres, environment: dict[str, str], write: Write) -> None:
+    """Lets what BigQuery logs in as read what the load reads, as in production: nothing else."""
+    command = ["bq_setup_etl", "--print-role-sql"]
+    piped = ["psql", "-v", f"role={_READER}"]
+    write(f"\n$ {shlex.join(['python', 'manage.py', *command])} | {shlex.join(piped)}")
+    printed = subprocess.run(  # noqa: S603 - the arguments are this module's own
+        _manage(*command), env=environment, check=False, capture_output=True, text=True
+    )
+    if printed.returncode:
+        raise DemoError(f"the reader's rights are not known: {printed.stderr.strip()}")
+    run_script(postgres, printed.stdout, database=DATABASE, role=_READER)
 
 
 def _manage(*arguments: str) -> list[str]:

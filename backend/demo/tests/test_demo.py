@@ -1,5 +1,6 @@
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -7,9 +8,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 import requests
 from django.conf import settings
@@ -20,6 +22,7 @@ from backend.demo.run import DemoOptions
 ENTITIES = "60"
 STEPS = [
     "migrate --verbosity 0",
+    "bq_setup_etl --print-role-sql | psql -v role=bigquery",
     "load_sample --entities 60",
     "bq_setup --project demo-project",
     "bq_setup_etl --project demo-project --run-now",
@@ -98,6 +101,21 @@ def _log_in(output: str) -> tuple[requests.Response, str]:
         return session.post(login, data=data, timeout=60), found[2]
 
 
+def _readers_rights(output: str) -> tuple[int, bool, bool, bool]:
+    """Of the role that BigQuery logs in as: roles it is in, and three columns it may read."""
+    found = re.search(r"export DATABASE_URL=(\S+)", output)
+    assert found
+    with closing(psycopg2.connect(shlex.split(found[1])[0])) as session, session.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM pg_auth_members WHERE member = 'bigquery'::regrole), "
+            "has_column_privilege('bigquery', 'auth_user', 'password', 'SELECT'), "
+            "has_column_privilege('bigquery', 'events_event', 'title', 'SELECT'), "
+            "has_column_privilege('bigquery', 'events_event', 'risk_score', 'SELECT')"
+        )
+        memberships, password, title, score = cursor.fetchone() or (1, True, True, False)
+    return memberships, password, title, score
+
+
 def test_steps__real_records_take_the_place_of_the_sample() -> None:
     options = DemoOptions(events=Path("records of 2025.csv.gz"))
     assert options.steps[1] == ["load_sample", "--events", "records of 2025.csv.gz"]
@@ -107,6 +125,8 @@ def test_demo__shows_every_step_and_leaves_nothing(demo: Demo, temporary: Path) 
     process = demo("--entities", ENTITIES, "--keep")
     output = _read_until(process, "user demo, password")
     assert len(_served(output)) == 2
+    assert output.count("\nFor development: all is reached from this machine only") == 1
+    assert _readers_rights(output) == (0, False, False, True)
     site, password = _log_in(output)
     assert site.ok
     assert "Nightly load" in site.text
@@ -160,7 +180,7 @@ def test_demo__failing_step_ends_it(demo: Demo, temporary: Path) -> None:
     process = demo("--events", "missing.csv.gz")
     output, errors = process.communicate()
     assert process.returncode == 1
-    assert "bq_setup" not in output
+    assert "bq_setup --project" not in output
     assert errors.splitlines()[-1] == (
         "CommandError: `python manage.py load_sample --events missing.csv.gz` ended with exit "
         "status 1; the demo stops there"

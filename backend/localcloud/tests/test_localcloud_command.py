@@ -76,6 +76,8 @@ def test_command__serves_until_it_is_told_to_end(start: Start, number: signal.Si
         secrets = SecretManagerServiceClient(transport=transport)
         found = secrets.access_secret_version(name="projects/p/secrets/A/versions/1", timeout=10)
     assert found.payload.data == b"b=c"
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("For development: any program on this machine, and")
     begin = time.monotonic()
     process.send_signal(number)
     assert process.communicate(timeout=10) == ("", "")

@@ -147,11 +147,11 @@ def test_start__works_with_a_long_temporary_folder(
 def test_start__works_where_only_root_may_read(
     start: Callable[[], RunningPostgres], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    installed = embedded._installed_package()
+    installed = embedded.installed_package()
     for folder in (installed, installed.with_name(f"{installed.name}.libs")):
         shutil.copytree(folder, tmp_path / folder.name, symlinks=True)
     tmp_path.chmod(stat.S_IRWXU)
-    monkeypatch.setattr(embedded, "_installed_package", lambda: tmp_path / installed.name)
+    monkeypatch.setattr(embedded, "installed_package", lambda: tmp_path / installed.name)
     assert not _refuses_connections(start())
     assert stat.S_IMODE(tmp_path.stat().st_mode) == stat.S_IRWXU
 

@@ -12,6 +12,11 @@ from backend.localcloud.connections import INSTANCE_ID
 from backend.localcloud.http.web import PortError
 from backend.localcloud.server import LocalCloud
 
+NOTICE = (
+    "For development: any program on this machine, and nothing else, can use it and read its "
+    "secrets; its SQL reaches the Cloud SQL instances it was given, no file and no other host."
+)
+
 
 class Command(BaseCommand):
     help = "Serves a stand-in for Google Cloud on this machine until it is interrupted."
@@ -64,6 +69,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"Local Google Cloud ready on {cloud.endpoint}, gRPC on {cloud.grpc_endpoint}"
             )
+            self.stdout.write(NOTICE)
             self.stdout.flush()
             stopped.wait()
         finally:
