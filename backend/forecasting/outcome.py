@@ -108,6 +108,7 @@ def _run_json(run: RunResult) -> dict[str, Any]:
         "name": run.name,
         "state": run.state,
         "rows": run.rows,
+        "rows_before": run.rows_before,
         "seconds": run.seconds,
         "error": run.error or None,
     }

@@ -17,6 +17,7 @@ from .errors import MissingPrerequisiteError
 from .google.clients import Clients
 from .google.errors import gather, reading
 from .loading.backfill import SliceOutcome, backfill, refuse_unkept_backfill
+from .loading.row_counts import count_rows
 from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
 from .outcome import Mode, Outcome, Status, hints_after
 from .provisioning.connections import ConnectionSpec, observe_connection
@@ -27,7 +28,7 @@ from .provisioning.plan import Action, Plan, Resource
 from .provisioning.scheduled_queries import ScheduledQuerySpec
 from .provisioning.tables import TableSpec
 from .provisioning.views import view_specs
-from .sql.queries import render_trial_query
+from .sql.queries import render_nightly_load, render_trial_query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,11 +204,16 @@ def _load(
 def _run(
     config: Config, clients: Clients, config_name: str, tell: Listeners, options: RunOptions
 ) -> RunResult:
-    run, adopted = start_or_adopt_run(clients, config_name)
+    rows_before = count_rows(clients, config)
+    run, adopted = start_or_adopt_run(
+        clients, config_name, script=render_nightly_load(config), tell=tell.note
+    )
     if adopted:
         tell.note("A run is already under way: it is taken for this one.")
     # A last look, and counting the rows, take time too.
     left = clients.deadline.left
     seconds = min(options.timeout, left - min(1.0, left / 10)) if options.wait else 0
     run = wait_for_run(clients, run, timeout=seconds, on_observed=tell.run)
-    return replace(result_of(clients, config, run), waited=options.wait)
+    result = result_of(clients, config, run)
+    # An adopted run may have been done with them already.
+    return replace(result, rows_before=None if adopted else rows_before, waited=options.wait)

@@ -48,11 +48,12 @@ class Slice:
 
 @dataclass(frozen=True, kw_only=True)
 class SliceOutcome:
-    """What became of a slice, and the rows that PostgreSQL has for it."""
+    """What became of a slice, the rows that PostgreSQL has for it, and those that the table had."""
 
     slice: Slice
     result: SliceResult
     rows: int
+    rows_before: int
 
 
 def refuse_unkept_backfill(config: Config, days: int) -> None:
@@ -90,16 +91,18 @@ def backfill(
 
     Raises RunFailed for the first slice that BigQuery fails; the slices before it stay loaded.
     """
-    began, loaded = time.monotonic(), 0
+    began, done = time.monotonic(), list[SliceOutcome]()
     for part in slice_days(datetime.now(UTC).date(), days):
         clients.deadline.start(timeout)
         outcome = _fill(config, clients, part, timeout)
         on_slice(outcome)
-        loaded += outcome.rows if outcome.result is SliceResult.LOADED else 0
+        done.append(outcome)
+    loaded = [outcome for outcome in done if outcome.result is SliceResult.LOADED]
     return RunResult(
         name=f"backfill of {days} days",
         state="SUCCEEDED",
-        rows=loaded,
+        rows=sum(outcome.rows for outcome in loaded),
+        rows_before=sum(outcome.rows_before for outcome in loaded),
         seconds=round(time.monotonic() - began, 1),
     )
 
@@ -116,8 +119,10 @@ def _fill(config: Config, clients: Clients, part: Slice, timeout: float) -> Slic
         except BadRequest as error:
             text = text_of(error)
             raise RunFailed(f"Backfilling {days} failed: {text}{cause_line(text)}") from error
-    rows = sum(day.rows for day in sides.source.values())
-    return SliceOutcome(slice=part, result=result, rows=rows)
+    rows, rows_before = (
+        sum(day.rows for day in side.values()) for side in (sides.source, sides.table)
+    )
+    return SliceOutcome(slice=part, result=result, rows=rows, rows_before=rows_before)
 
 
 def _needed(sides: BothSides) -> SliceResult:

@@ -17,6 +17,8 @@ from ..google.clients import WRITE_TRIES, Clients, tries_after
 from ..google.errors import google_errors, reading
 from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, readable, without_login
 from ..google.waiting import rounds
+from .adoption import loads_the_latest_days
+from .row_counts import count_rows
 
 UNDER_WAY = (TransferState.PENDING, TransferState.RUNNING)
 ENDED = (TransferState.SUCCEEDED, TransferState.FAILED, TransferState.CANCELLED)
@@ -31,6 +33,7 @@ class RunResult:
     state: str
     rows: int | None
     seconds: float | None
+    rows_before: int | None = None
     error: str = ""
     waited: bool = False
 
@@ -44,13 +47,28 @@ class RunResult:
         return self.waited and not self.failed and self.state != "SUCCEEDED"
 
 
-def start_or_adopt_run(clients: Clients, config_name: str) -> tuple[TransferRun, bool]:
-    """A run that is already pending or running (then True), else a new one for now."""
+def start_or_adopt_run(
+    clients: Clients,
+    config_name: str,
+    *,
+    script: str = "",
+    tell: Callable[[str], None] = lambda _: None,
+) -> tuple[TransferRun, bool]:
+    """A run under way that loads the latest days (then True), else a new one for now.
+
+    `script` is what it has to run; `tell` is told of each other run that is under way.
+    """
     with google_errors("Starting a run", clients):
-        found = _run_under_way(clients, config_name)
-        if found is not None:
-            return found, True
-        return _start(clients, config_name), False
+        for run in _runs_under_way(clients, config_name):
+            if loads_the_latest_days(run, script, datetime.now(UTC)):
+                return run, True
+            tell(f"{_name(run)}: it does not load the latest days, or by another script.")
+        return _start(clients, config_name, script), False
+
+
+def _name(run: TransferRun) -> str:
+    day = f" for {run.run_time:%Y-%m-%d}" if "run_time" in run else ""
+    return f"Run {run.name.rsplit('/', 1)[-1]}{day} is {state_of(run)} and not waited for"
 
 
 def list_runs(clients: Clients, config_name: str) -> list[TransferRun]:
@@ -100,18 +118,11 @@ def observe_run(clients: Clients, name: str) -> TransferRun:
 
 
 def result_of(clients: Clients, config: Config, run: TransferRun) -> RunResult:
-    """What came of the run; the rows are those in the training table after a run that succeeded."""
-    rows = None
-    if run.state == TransferState.SUCCEEDED:
-        with reading(f"Counting the rows of {config.table_id}", clients):
-            table = clients.surely(
-                lambda: clients.bigquery.get_table(config.table_id, **clients.repeating)
-            )
-            rows = table.num_rows
+    """What came of the run; the rows are those of the window after a run that succeeded."""
     return RunResult(
         name=run.name,
         state=state_of(run),
-        rows=rows,
+        rows=count_rows(clients, config) if run.state == TransferState.SUCCEEDED else None,
         seconds=seconds_of(run),
         error=message_of(run) if state_of(run) in ("FAILED", "CANCELLED") else "",
     )
@@ -136,14 +147,14 @@ def message_of(run: TransferRun) -> str:
     return without_login(run.error_status.message)
 
 
-def _run_under_way(clients: Clients, config_name: str) -> TransferRun | None:
+def _runs_under_way(clients: Clients, config_name: str) -> list[TransferRun]:
     request = ListTransferRunsRequest(parent=config_name, states=list(UNDER_WAY), page_size=10)
     with readable():
         # That there is none is what is to be expected, and not asked about again.
-        return clients.surely(lambda: next(iter(_list(clients, request)), None))
+        return _list(clients, request)
 
 
-def _start(clients: Clients, config_name: str) -> TransferRun:
+def _start(clients: Clients, config_name: str, script: str) -> TransferRun:
     """A new run for now. One whose reply is lost is looked for before another one is started.
 
     Should it come to be all the same, two runs end with the same rows.
@@ -152,7 +163,7 @@ def _start(clients: Clients, config_name: str) -> TransferRun:
     request = StartManualTransferRunsRequest(parent=config_name, requested_run_time=now)
     left = WRITE_TRIES
     for attempt in clients.attempts(WRITE_TRIES):
-        found = _run_started_for(clients, config_name, now) if attempt > 1 else None
+        found = _run_started_for(clients, config_name, now, script) if attempt > 1 else None
         if found is not None:
             return found
         try:
@@ -166,10 +177,13 @@ def _start(clients: Clients, config_name: str) -> TransferRun:
     raise AssertionError  # The last attempt returns or raises.
 
 
-def _run_started_for(clients: Clients, config_name: str, moment: datetime) -> TransferRun | None:
-    """The run for a moment of ours, whatever became of it, or another that is under way."""
+def _run_started_for(
+    clients: Clients, config_name: str, moment: datetime, script: str
+) -> TransferRun | None:
+    """The run for a moment of ours, whatever became of it, or another that is as good."""
     for run in list_runs(clients, config_name):
-        if _is_for(run, moment) or run.state in UNDER_WAY:
+        under_way = run.state in UNDER_WAY and loads_the_latest_days(run, script, moment)
+        if _is_for(run, moment) or under_way:
             return run
     return None
 

@@ -62,14 +62,21 @@ def describe_run(run: RunResult) -> str:
     """One line on how the run ended, or where it stands when it was not waited for any longer."""
     if run.state == "SUCCEEDED":
         took = "" if run.seconds is None else f" in {run.seconds:g} s"
-        rows = "an unknown number of" if run.rows is None else f"{run.rows:,}"
-        return f"Run succeeded{took}: the training table holds {rows} rows."
+        return f"Run succeeded{took}: {_count_rows(run)}."
     if run.failed:
         return f"Run {short_name(run.name)} {run.state.lower()}."
     return (
         f"Run {short_name(run.name)} is {run.state} and was not waited for: `python manage.py "
         "bq_verify` tells how it ended."
     )
+
+
+def _count_rows(run: RunResult) -> str:
+    rows = "an unknown number of" if run.rows is None else f"{run.rows:,}"
+    if run.rows is None or not run.rows_before or run.rows == run.rows_before:
+        return f"the training table holds {rows} rows"
+    change = (run.rows - run.rows_before) / run.rows_before
+    return f"{run.rows_before:,} -> {rows} rows in the window, {change:+.0%}".replace("%", " %")
 
 
 def describe_backfill(run: RunResult) -> str:
@@ -81,7 +88,8 @@ def describe_slice(outcome: SliceOutcome) -> str:
     """One line on a slice of a backfill."""
     part = outcome.slice
     days = f"{part.first_day} to {part.end_day - timedelta(days=1)}"
-    return f"[{part.number}/{part.count}] {days}: {outcome.rows:,} rows, {outcome.result}"
+    before = f"{outcome.rows_before:,} -> " if outcome.rows_before != outcome.rows else ""
+    return f"[{part.number}/{part.count}] {days}: {before}{outcome.rows:,} rows, {outcome.result}"
 
 
 def short_name(run_name: str) -> str:

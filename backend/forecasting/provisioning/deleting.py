@@ -1,17 +1,13 @@
 """What training data a script deletes that another one keeps."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import cast
 
-from google.api_core.exceptions import NotFound
-from google.cloud import bigquery
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from ..google.clients import Clients
-from ..google.queries import run_query
-from ..sql.queries import render_partitions
 from ..sql.script_head import StoredScript
+from .partitions import rows_by_day
 from .plan import Deletes
 
 
@@ -26,7 +22,7 @@ def deleted_days(
         return None
     before = next_run - timedelta(days=cast(int, wanted.kept_days))
     first = next_run - timedelta(days=stored.kept_days) if stored.kept_days else date.min
-    rows = [number for day, number in _rows_by_day(clients, table_id) if first <= day < before]
+    rows = [number for day, number in rows_by_day(clients, table_id) if first <= day < before]
     return Deletes(rows=sum(rows), days=len(rows), before=before) if rows else None
 
 
@@ -35,14 +31,3 @@ def day_of_next_run(scheduled: TransferConfig) -> date:
     now = datetime.now(UTC)
     following = cast(datetime, scheduled.next_run_time) if "next_run_time" in scheduled else now
     return following.date() if following > now else now.date() + timedelta(days=1)
-
-
-def _rows_by_day(clients: Clients, table_id: str) -> Iterator[tuple[date, int]]:
-    """The days of the table and their rows; none where there is no such table."""
-    table = bigquery.ScalarQueryParameter("table", "STRING", table_id.rsplit(".", 1)[-1])
-    try:
-        rows = run_query(clients, render_partitions(table_id), [table]).rows
-    except NotFound:
-        rows = []
-    for row in rows:
-        yield datetime.strptime(row["partition_id"], "%Y%m%d").date(), row["row_count"]

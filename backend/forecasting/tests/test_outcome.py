@@ -123,6 +123,7 @@ def test_json__is_the_documented_one(outcome_of: Any) -> None:
             "name": RUN_NAME,
             "state": "SUCCEEDED",
             "rows": 4200,
+            "rows_before": None,
             "seconds": 42.5,
             "error": None,
         },

@@ -36,6 +36,8 @@ from backend.forecasting.tests.support.factories import (
 
 NO_RUNS = StartManualTransferRunsResponse()
 BUSY = google_error(503, "busy")
+TODAY = datetime.now(UTC)
+NEXT_YEAR = TODAY + timedelta(days=365)
 TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
 
 
@@ -67,7 +69,7 @@ def test_start__asks_for_now_with_a_timeout(google: Google) -> None:
 
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
 def test_start__adopts_a_run_under_way(google: Google, state: str) -> None:
-    run = make_run(state)
+    run = make_run(state, run_time=datetime.now(UTC))
     under_way(google, [run])
     assert start_or_adopt_run(google, TRANSFER_NAME) == (run, True)
     assert google.writes == []
@@ -77,9 +79,38 @@ def test_start__adopts_a_run_under_way(google: Google, state: str) -> None:
     assert call.kwargs["timeout"] == TIMEOUT
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"schedule_time": NEXT_YEAR, "run_time": NEXT_YEAR},
+        {"state": "RUNNING"},
+        {"run_time": TODAY, "params": {"query": "SELECT 1"}},
+    ],
+    ids=["pending since March", "scheduled for next year", "of another day", "another script"],
+)
+def test_start__is_its_own_beside_a_run_that_loads_something_else(
+    google: Google, fields: dict[str, Any]
+) -> None:
+    under_way(google, [make_run(**fields)])
+    google.transfers.start_manual_transfer_runs.return_value = started(make_run(name="ours"))
+    said: list[str] = []
+    run, adopted = start_or_adopt_run(google, TRANSFER_NAME, script="SELECT 2", tell=said.append)
+    assert (run.name, adopted) == ("ours", False)
+    (line,) = said
+    assert f"{make_run(**fields).run_time:%Y-%m-%d}" in line
+
+
+def test_start__adopts_the_one_that_loads_the_latest_days_by_this_script(google: Google) -> None:
+    ours = make_run("RUNNING", name="ours", run_time=TODAY, params={"query": "SELECT 2"})
+    under_way(google, [make_run("RUNNING"), ours])
+    assert start_or_adopt_run(google, TRANSFER_NAME, script="SELECT 2") == (ours, True)
+    assert google.writes == []
+
+
 @pytest.mark.parametrize("error", [BUSY, grpc_error("DEADLINE_EXCEEDED", "slow")])
 def test_start__lost_reply_is_looked_for(google: Google, error: Exception) -> None:
-    run = make_run()
+    run = make_run(run_time=datetime.now(UTC))
     under_way(google, [], [run])
     google.transfers.start_manual_transfer_runs.side_effect = error
     assert start_or_adopt_run(google, TRANSFER_NAME) == (run, False)

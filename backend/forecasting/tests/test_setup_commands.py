@@ -1,5 +1,6 @@
 """bq_setup and bq_setup_etl as they are called, with Google's clients mocked."""
 
+from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import Mock
 
@@ -315,12 +316,15 @@ def test_run_now__reports_the_rows(run: Run, provisioned: Google) -> None:
 def test_run_now__after_a_first_set_up_runs_what_was_made(run: Run, provisioned: Google) -> None:
     lose_everything(provisioned)
     start_answers(provisioned, "SUCCEEDED")
+    tables = [make_table(numRows=rows) for rows in ("4000", "4000", "4200")]
+    provisioned.bigquery.get_table.side_effect = tables
     result = run("bq_setup_etl", "--run-now", "--format", "json")
     assert result.document["status"] == "applied"
     assert result.document["run"] == {
         "name": RUN_NAME,
         "state": "SUCCEEDED",
         "rows": 4200,
+        "rows_before": 4000,
         "seconds": 42.5,
         "error": None,
     }
@@ -342,11 +346,23 @@ def test_run_now__failure_ends_with_2_googles_words_and_the_cause(
 
 
 def test_run_now__adopts_a_run_under_way(run: Run, provisioned: Google) -> None:
-    provisioned.transfers.list_transfer_runs.side_effect = lambda *_, **__: [make_run("RUNNING")]
+    ours = make_run("RUNNING", run_time=datetime.now(UTC))
+    provisioned.transfers.list_transfer_runs.side_effect = lambda *_, **__: [ours]
     result = run("bq_setup_etl", "--run-now", "--no-wait")
     assert result.status == 0
     assert provisioned.writes == []
     assert "Run 1a2b: RUNNING\n" in result.out
+
+
+def test_run_now__names_a_run_of_another_day_and_starts_its_own(
+    run: Run, provisioned: Google
+) -> None:
+    start_answers(provisioned, "SUCCEEDED")
+    provisioned.transfers.list_transfer_runs.side_effect = lambda *_, **__: [make_run("RUNNING")]
+    result = run("bq_setup_etl", "--run-now")
+    assert result.status == 0
+    assert provisioned.writes == ["start_manual_transfer_runs"]
+    assert "Run 1a2b for 2026-03-02 is RUNNING and not waited for: " in result.out
 
 
 def test_run_now__no_wait_says_how_to_learn_the_end(run: Run, provisioned: Google) -> None:
