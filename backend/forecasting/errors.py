@@ -13,6 +13,10 @@ class ForecastingError(Exception):
 
     returncode = 1
 
+    def as_json(self) -> dict[str, str | None]:
+        """What was wrong, and what to do where the two can be told apart."""
+        return {"error": printable(str(self), kept="\n"), "hint": None}
+
 
 class SettingError(ForecastingError):
     """A setting or flag is missing, malformed or at odds with another."""
@@ -23,6 +27,9 @@ class SettingError(ForecastingError):
 
     def __str__(self) -> str:
         return f"{self.problem}: {self.remedy}."
+
+    def as_json(self) -> dict[str, str | None]:
+        return {"error": printable(self.problem), "hint": printable(self.remedy)}
 
 
 class MissingPrerequisiteError(ForecastingError):

@@ -1,8 +1,10 @@
 """What bq_setup and bq_setup_etl did, as values that become text, JSON and an exit status."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from google.cloud.bigquery_connection_v1.types import Connection
@@ -43,6 +45,7 @@ class Outcome:
     plans: tuple[Plan, ...]
     run: RunResult | None = None
     timeout: float = 0
+    at: datetime = field(default_factory=partial(datetime.now, UTC), compare=False)
 
     @property
     def status(self) -> Status:
@@ -76,6 +79,7 @@ class Outcome:
             "command": self.command,
             "project": self.config.project,
             "location": self.config.location,
+            "at": self.at.isoformat(timespec="seconds"),
             "status": str(self.status),
             "resources": [_resource_json(plan) for plan in self.plans],
             "run": _run_json(self.run) if self.run else None,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -98,10 +100,12 @@ def test_run__that_succeeded_or_goes_on_is_no_failure(outcome_of: Any, state: st
 
 def test_json__is_the_documented_one(outcome_of: Any) -> None:
     outcome = outcome_of(Action.UPDATE, Action.UNCHANGED, run=ended("SUCCEEDED", rows=4200))
-    assert outcome.as_json() == {
+    at = datetime(2026, 3, 1, 2, 30, 59, 123, tzinfo=UTC)
+    assert replace(outcome, at=at).as_json() == {
         "command": "bq_setup_etl",
         "project": PROJECT,
         "location": "us-central1",
+        "at": "2026-03-01T02:30:59+00:00",
         "status": "applied",
         "resources": [
             {

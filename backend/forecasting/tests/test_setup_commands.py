@@ -118,6 +118,7 @@ def test_setup__json_is_one_document_on_stdout(run: Run, provisioned: Google) ->
         "command": "bq_setup",
         "project": PROJECT,
         "location": "us-central1",
+        "at": result.document["at"],
         "status": "applied",
         "resources": [
             {

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.test import override_settings
 from jsonschema import Draft202012Validator
 
+from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.healthy import ENTITIES, Healthy
 from backend.forecasting.tests.support.loading import day_before
 from backend.forecasting.tests.support.tampering import (
@@ -48,7 +49,7 @@ def test_verify__unreachable_google_is_one_sentence(healthy: Healthy) -> None:
     with override_settings(FORECASTING_API_ENDPOINT="http://127.0.0.1:1"):
         verified = healthy.verify()
     assert verified.status == 1
-    assert verified.document == {}
+    assert verified.document["status"] == "error"
     assert len(verified.said.splitlines()) == 1
 
 
@@ -110,6 +111,12 @@ def test_json__is_what_the_schema_says(
 def test_json_schema__names_every_check_in_its_order(healthy: Healthy) -> None:
     named = SCHEMA["$defs"]["check"]["properties"]["id"]["enum"]
     assert list(healthy.verify(reconcile=True).checks) == named
+
+
+def test_json__of_a_refused_setting_is_what_the_schema_says(
+    healthy: Healthy, schema: Draft202012Validator
+) -> None:
+    schema.validate(call("bq_verify", "--format=json", "--window-days=none").document)
 
 
 def test_json_schema__refuses_what_is_none(healthy: Healthy, schema: Draft202012Validator) -> None:

@@ -71,6 +71,9 @@ class Verification:
         return {
             "command": "bq_verify",
             "project": self.config.project,
+            "location": self.config.location,
+            "table": self.config.table_id,
+            "at": self.snapshot.now.isoformat(timespec="seconds"),
             "ok": self.ok,
             "checks": [finding.as_json() for finding in self.findings],
         }

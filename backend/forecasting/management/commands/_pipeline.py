@@ -5,6 +5,7 @@ import re
 from argparse import ArgumentParser, BooleanOptionalAction
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
@@ -12,7 +13,7 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from ...conf import SECONDS, SETTINGS, SWITCH, Config, Setting, load_config
 from ...database.mapping import load_mapping
-from ...errors import ForecastingError, printable
+from ...errors import ForecastingError, SettingError, printable, shown
 from ...google.clients import Clients, make_clients
 from ...outcome import Mode, Outcome
 from ...output.text import describe_applied, describe_plans, describe_slice
@@ -20,6 +21,7 @@ from ...provisioning.plan import Plan
 from ...setup import Listeners
 
 _FAILED = 1
+_FORMATS = ("text", "json")
 _COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
@@ -30,23 +32,34 @@ class PipelineCommand(BaseCommand):
     requires_system_checks = ()
     setting_fields: Iterable[str] = ()
     optional_fields: Iterable[str] = ()
+    name = ""
+    as_json = False
+    answered = False
     timed = "the command takes, with all that it waits for and tries again"
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         """Wrong usage ends with exit status 1: argparse's own 2 means drift or failure here."""
         parser = super().create_parser(prog_name, subcommand, **kwargs)
+        self.name = subcommand
         leave = parser.exit
 
         def leave_with_own_status(status: int = 0, message: str | None = None) -> NoReturn:
+            if status and self.as_json:
+                self._write_error(ForecastingError((message or "").strip()))
             leave(_FAILED if status else 0, message)
 
         parser.exit = leave_with_own_status  # type: ignore[method-assign]
         return parser
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        # Known before the arguments are parsed: how wrong usage is told depends on it.
+        self.as_json = "--format=json" in argv or ("--format", "json") in pairwise(argv)
+        super().run_from_argv(argv)
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--format",
-            choices=("text", "json"),
+            choices=_FORMATS,
             default="text",
             help="text (default), or json: one document on stdout, everything else on stderr",
         )
@@ -61,13 +74,16 @@ class PipelineCommand(BaseCommand):
                 _add_setting(parser, setting)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.as_json = options["format"] == "json"
+        self.as_json, self.answered = options["format"] == "json", False
         try:
+            _refuse_other_format(options["format"])
             self.timeout = SECONDS.read("--timeout", options["timeout"])
             config = load_config(options, optional=self.optional_fields)
             load_mapping(config)  # what fits no model is said before anything is asked
             self.work(config, options)
         except ForecastingError as error:
+            if self.as_json and not self.answered:
+                self._write_error(error)
             raise CommandError(_clean(str(error)), returncode=error.returncode) from error
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
@@ -89,6 +105,15 @@ class PipelineCommand(BaseCommand):
         # `str`: stderr would otherwise colour every line as an error.
         self.talk.write(_clean(line), style_func=str)
 
+    def answer(self, document: dict[str, Any]) -> None:
+        """Write the one document of `--format json`; nothing for text."""
+        if self.as_json:
+            self.stdout.write(json.dumps(document, indent=2))
+        self.answered = True
+
+    def _write_error(self, error: ForecastingError) -> None:
+        self.answer({"command": self.name, "status": "error", **error.as_json()})
+
     def listeners(
         self, mode: Mode, on_run: Callable[[TransferRun], None] = lambda _: None
     ) -> Listeners:
@@ -107,8 +132,7 @@ class PipelineCommand(BaseCommand):
 
     def finish(self, outcome: Outcome) -> None:
         """Print what is left to print of the outcome, and raise its failure if it has one."""
-        if self.as_json:
-            self.stdout.write(json.dumps(outcome.as_json(), indent=2))
+        self.answer(outcome.as_json())
         if outcome.failure:
             raise outcome.failure
 
@@ -126,9 +150,28 @@ def add_mode_arguments(parser: ArgumentParser) -> None:
         Mode.CHECK: "stop after the plan, and exit with status 2 if there is anything to do",
     }
     group = parser.add_mutually_exclusive_group()
-    group.set_defaults(mode=Mode.APPLY)
     for mode, what in modes.items():
-        group.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode, help=what)
+        group.add_argument(f"--{mode}", action="store_true", help=what)
+
+
+def mode_of(options: dict[str, Any]) -> Mode:
+    """How far the command goes. Raises SettingError for two modes at once."""
+    refuse_together(options, "dry_run", "check")
+    if options["check"]:
+        return Mode.CHECK
+    return Mode.DRY_RUN if options["dry_run"] else Mode.APPLY
+
+
+def refuse_together(options: dict[str, Any], *fields: str) -> None:
+    """Raise SettingError where more than one is given: argparse sees flags, not keywords."""
+    given = [f"--{field.replace('_', '-')}" for field in fields if options[field]]
+    if len(given) > 1:
+        raise SettingError(f"{' and '.join(given)} do not go together", "give one of them")
+
+
+def _refuse_other_format(given: object) -> None:
+    if given not in _FORMATS:
+        raise SettingError(f'--format is "{shown(str(given))}"', "expected text or json")
 
 
 def _add_setting(parser: ArgumentParser, setting: Setting) -> None:

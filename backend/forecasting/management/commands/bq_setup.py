@@ -3,7 +3,7 @@ from typing import Any
 
 from ...conf import Config
 from ...setup import set_up_table
-from ._pipeline import PipelineCommand, add_mode_arguments
+from ._pipeline import PipelineCommand, add_mode_arguments, mode_of
 
 
 class Command(PipelineCommand):
@@ -23,5 +23,5 @@ class Command(PipelineCommand):
         add_mode_arguments(parser)
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
-        mode = options["mode"]
+        mode = mode_of(options)
         self.finish(set_up_table(config, self.clients(config), mode, self.listeners(mode)))

@@ -8,7 +8,7 @@ from ...output.text import describe_backfill, describe_run
 from ...setup import RunOptions, set_up_etl
 from ...sql.queries import render_nightly_load
 from ...sql.role import render_connection_role
-from ._pipeline import PipelineCommand, add_mode_arguments
+from ._pipeline import PipelineCommand, add_mode_arguments, mode_of, refuse_together
 
 
 class Command(PipelineCommand):
@@ -67,7 +67,8 @@ class Command(PipelineCommand):
         if options["print_role_sql"]:
             self.stdout.write(render_connection_role(config), ending="")
             return
-        mode = options["mode"]
+        mode = mode_of(options)
+        refuse_together(options, "run_now", "backfill_days")
         days = options["backfill_days"]
         if options["no_wait"] and not options["run_now"]:
             raise SettingError("--no-wait goes with --run-now", "give both, or neither")

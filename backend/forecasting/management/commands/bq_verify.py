@@ -1,4 +1,3 @@
-import json
 from argparse import ArgumentParser
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +36,7 @@ class Command(PipelineCommand):
         now = datetime.now(UTC)
         clients, report = self.clients(config), options["report"]
         if report:
+            report = Path(report)  # By keyword it may be a text.
             check_report_path(report)
         result = verify(
             config,
@@ -47,8 +47,7 @@ class Command(PipelineCommand):
         )
         for line in describe_findings(result.findings, self.style):
             self.say(line)
-        if self.as_json:
-            self.stdout.write(json.dumps(result.as_json(), indent=2))
+        self.answer(result.as_json())
         if report:
             self._write_report(report, result, clients)
         if result.failure:

@@ -1,0 +1,171 @@
+"""The document of `--format json`, on any error too, and options that are given by keyword."""
+
+import json
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.management import ManagementUtility, load_command_class
+from jsonschema import Draft202012Validator
+
+from backend.forecasting.conf import Config
+from backend.forecasting.tests.support.commands import Run, start_answers, without_table
+from backend.forecasting.tests.support.factories import Google, google_error
+
+pytestmark = pytest.mark.django_db
+
+SCHEMA = json.loads((django_settings.BASE_DIR / "docs" / "bq_setup.schema.json").read_text("utf-8"))
+SETUP_COMMANDS = ("bq_setup", "bq_setup_etl")
+COMMANDS = (*SETUP_COMMANDS, "bq_verify")
+
+
+@pytest.fixture(scope="module")
+def schema() -> Draft202012Validator:
+    Draft202012Validator.check_schema(SCHEMA)
+    return Draft202012Validator(SCHEMA)
+
+
+@pytest.mark.parametrize("flags", [(), ("--check",), ("--run-now",)], ids=" ".join)
+def test_json__of_the_etl_is_what_the_schema_says(
+    run: Run, provisioned: Google, schema: Draft202012Validator, flags: tuple[str, ...]
+) -> None:
+    start_answers(provisioned, "FAILED", error_status={"code": 3, "message": "Syntax error"})
+    schema.validate(run("bq_setup_etl", "--format=json", *flags).document)
+
+
+@pytest.mark.parametrize("flag", ["--dry-run", "--check"])
+def test_json__of_the_table_is_what_the_schema_says(
+    run: Run, provisioned: Google, schema: Draft202012Validator, flag: str
+) -> None:
+    schema.validate(run("bq_setup", "--format=json", flag).document)
+    without_table(provisioned)
+    schema.validate(run("bq_setup", "--format=json", flag).document)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json__of_a_malformed_setting_tells_the_error_and_what_to_do(
+    run: Run, no_clients: Mock, schema: Draft202012Validator, command: str
+) -> None:
+    result = run(command, "--format", "json", "--dataset", "a-b")
+    assert result.document == {
+        "command": command,
+        "status": "error",
+        "error": '--dataset is "a-b"',
+        "hint": "expected a dataset id of letters, digits and underscores",
+    }
+    assert result.status == 1
+    if command in SETUP_COMMANDS:
+        schema.validate(result.document)
+
+
+@pytest.mark.parametrize("command", SETUP_COMMANDS)
+def test_json__of_googles_refusal_is_one_document(
+    run: Run, provisioned: Google, schema: Draft202012Validator, command: str
+) -> None:
+    provisioned.bigquery.get_table.side_effect = google_error(400, "sly\x1b[2Jword")
+    result = run(command, format="json")
+    schema.validate(result.document)
+    assert result.document["error"] == result.error
+    assert "sly [2Jword" in result.error
+
+
+def test_json__of_wrong_usage_is_a_document_too(
+    no_clients: Mock, capsys: pytest.CaptureFixture[str], schema: Draft202012Validator
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        ManagementUtility(["manage.py", "bq_setup", "--format", "json", "--nonsense"]).execute()
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    schema.validate(document)
+    assert document["error"].endswith("unrecognized arguments: --nonsense")
+    assert left.value.code == 1
+    assert "usage: manage.py bq_setup" in printed.err
+
+
+# Options by keyword
+
+
+def test_keyword__check_and_dry_run_do_what_their_flags_do(run: Run, provisioned: Google) -> None:
+    without_table(provisioned)
+    assert run("bq_setup", check=True).status == run("bq_setup", "--check").status == 2
+    assert run("bq_setup", dry_run=True).out == run("bq_setup", "--dry-run").out
+    assert not provisioned.bigquery.create_dataset.called
+    run("bq_setup", dry_run=False, check=False)
+    assert provisioned.bigquery.create_dataset.called
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "named"),
+    [
+        ("bq_setup", {"dry_run": True, "check": True}, "--dry-run and --check do not go together"),
+        ("bq_setup_etl", {"run_now": True, "backfill_days": 3}, "--run-now and --backfill-days"),
+        ("bq_setup_etl", {"no_wait": True}, "--no-wait goes with --run-now"),
+        ("bq_setup", {"format": "xml"}, '--format is "xml": expected text or json'),
+        ("bq_setup_etl", {"timeout": 0}, '--timeout is "0": expected a number of seconds'),
+    ],
+)
+def test_keyword__that_no_flag_could_be_is_refused(
+    run: Run, no_clients: Mock, command: str, options: dict[str, Any], named: str
+) -> None:
+    result = run(command, **options)
+    assert result.status == 1
+    assert result.error.startswith(named)
+    assert not no_clients.called
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_keyword__unknown_is_refused(run: Run, no_clients: Mock, command: str) -> None:
+    with pytest.raises(TypeError, match="Unknown option"):
+        run(command, nonsense=True)
+
+
+VALUES: dict[str, Any] = {
+    "project": "another-project",
+    "location": "us-east1",
+    "instance": "another-project:us-central1:other",
+    "schedule": "every day 03:00",
+    "score_source": "entity",
+    "service_account": "loader@demo-project.iam.gserviceaccount.com",
+    "notification_topic": "projects/demo-project/topics/loads",
+    "min_rows_ratio": 0.5,
+    "format": "json",
+    "backfill_days": 3,
+    "report": "/nowhere/report.html",
+}
+
+
+def options_of(command: str) -> list[tuple[str, Any]]:
+    """Each option of a command with a value that its flag takes, Django's own aside."""
+    parser = load_command_class("backend.forecasting", command).create_parser("manage.py", command)
+    own = [action for action in parser._actions if action.dest not in {*DJANGOS, "help"}]
+    return [
+        (action.dest, VALUES.get(action.dest, True if action.nargs == 0 else 5)) for action in own
+    ]
+
+
+DJANGOS = {"version", "verbosity", "settings", "pythonpath", "traceback", "no_color", "force_color"}
+DJANGOS |= {"skip_checks"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_keyword__each_option_is_taken_as_its_flag_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    options = options_of(command)
+    names, taken = dict(options), list[tuple[Config, dict[str, str]]]()
+    assert len(names) > 8
+
+    def work(_: object, config: Config, options: dict[str, Any]) -> None:
+        taken.append((config, {name: str(options[name]) for name in names}))
+
+    monkeypatch.setattr(type(load_command_class("backend.forecasting", command)), "work", work)
+    run(command)
+    (plain,) = taken
+    for name, value in options:
+        flag = f"--{'database' if name == 'source_database' else name.replace('_', '-')}"
+        run(command, **{name: value})
+        run(command, *([flag] if value is True else [flag, str(value)]))
+        by_keyword, by_flag = taken[-2:]
+        assert by_keyword == by_flag, name
+        assert by_flag != plain, name
