@@ -125,8 +125,7 @@ def _watch(name: str) -> None:
 def _look_at_pipeline() -> Page:
     config = load_config()
     clients = make_clients(config)
-    now = datetime.now(UTC)
-    result = verify(config, clients, now, strict=False)
+    result = verify(config, clients, datetime.now(UTC), strict=False)
     _watch_any(result.snapshot.runs)
     return make_page(result, read_report_data(result.snapshot, clients), _draw_once)
 
@@ -159,7 +158,7 @@ def _look_at_run() -> RunStatus:
     clients = make_clients(config)
     run = observe_run(clients, name)
     if run.state in UNDER_WAY:
-        return _describe_progress(run)
+        return _progress_of(run)
     result = result_of(clients, config, run)
     cache.set(_WATCHED, name, _ENDED_SECONDS)
     _PIPELINE.outdate()
@@ -173,19 +172,13 @@ def _look_at_run() -> RunStatus:
     )
 
 
-def _describe_progress(run: TransferRun) -> RunStatus:
-    state = state_of(run)
-    seconds = None
+def _progress_of(run: TransferRun) -> RunStatus:
+    state, seconds = state_of(run), None
     if "start_time" in run:
         since = datetime.now(UTC) - cast(datetime, run.start_time)
         seconds = max(round(since.total_seconds()), 0)
-    return RunStatus(
-        name=run.name,
-        state=state,
-        under_way=True,
-        sentence=f"The run is {state.lower()}.",
-        seconds=seconds,
-    )
+    sentence = f"The run is {state.lower()}."
+    return RunStatus(name=run.name, state=state, under_way=True, sentence=sentence, seconds=seconds)
 
 
 _PIPELINE: Remembered[Page] = Remembered(

@@ -1,7 +1,7 @@
 """What a check found, as a value: printed, compared in tests, and found by its id."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -15,7 +15,7 @@ class FindingStatus(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Finding:
     """The result of one check; `expected` and `observed` are what it compared, as text."""
 
@@ -27,24 +27,11 @@ class Finding:
     observed: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "status": str(self.status),
-            "message": self.message,
-            "hint": self.hint or None,
-            "expected": self.expected,
-            "observed": self.observed,
-        }
+        return {**asdict(self), "status": str(self.status), "hint": self.hint or None}
 
 
 def passed(check: str, message: str, observed: str | None = None) -> Finding:
-    return Finding(
-        id=check,
-        status=FindingStatus.PASSED,
-        message=message,
-        expected=observed,
-        observed=observed,
-    )
+    return Finding(check, FindingStatus.PASSED, message, "", observed, observed)
 
 
 def compared(check: str, what: str, expected: str, observed: str | None, hint: str) -> Finding:
@@ -55,30 +42,15 @@ def compared(check: str, what: str, expected: str, observed: str | None, hint: s
 
 
 def failed(
-    check: str,
-    message: str,
-    hint: str,
-    expected: str | None = None,
-    observed: str | None = None,
+    check: str, message: str, hint: str, expected: str | None = None, observed: str | None = None
 ) -> Finding:
-    return Finding(
-        id=check,
-        status=FindingStatus.FAILED,
-        message=message,
-        hint=hint,
-        expected=expected,
-        observed=observed,
-    )
+    return Finding(check, FindingStatus.FAILED, message, hint, expected, observed)
 
 
 def warned(
-    check: str,
-    message: str,
-    hint: str,
-    expected: str | None = None,
-    observed: str | None = None,
+    check: str, message: str, hint: str, expected: str | None = None, observed: str | None = None
 ) -> Finding:
-    return replace(failed(check, message, hint, expected, observed), status=FindingStatus.WARNED)
+    return Finding(check, FindingStatus.WARNED, message, hint, expected, observed)
 
 
 def differing(check: str, message: str, hint: str, changes: Iterable[Change]) -> Finding:
@@ -97,7 +69,7 @@ def none_of(check: str, number: int | None, fine: str, what: str, hint: str) -> 
 
 
 def skipped(check: str, why: str, hint: str = "") -> Finding:
-    return Finding(id=check, status=FindingStatus.SKIPPED, message=why, hint=hint)
+    return Finding(check, FindingStatus.SKIPPED, why, hint)
 
 
 def count_findings(findings: Iterable[Finding], status: FindingStatus) -> int:

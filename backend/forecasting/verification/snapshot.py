@@ -131,11 +131,7 @@ class Snapshot:
 
 
 def take_snapshot(
-    config: Config,
-    clients: Clients,
-    now: datetime,
-    *,
-    reconcile: bool = False,
+    config: Config, clients: Clients, now: datetime, *, reconcile: bool = False
 ) -> Snapshot:
     """Everything that the checks need, read in as few requests as possible.
 
@@ -146,7 +142,7 @@ def take_snapshot(
         answer = _see_data(seen, clients)
         return replace(
             seen,
-            probe=_see_probe(config, clients, seen.connection),
+            probe=_see_probe(seen, clients),
             data=answer.rows[0] if isinstance(answer, Answer) else answer,
             bytes_processed=answer.bytes_processed if isinstance(answer, Answer) else None,
             reconcile=reconcile,
@@ -220,12 +216,10 @@ def _see_runs(
     return see(clients, "Looking at the runs", partial(list_runs, clients, name))
 
 
-def _see_probe(
-    config: Config, clients: Clients, connection: Connection | Unseen | None
-) -> Probe | Unseen | None:
-    if not isinstance(connection, Connection) or not connection.has_credential:
+def _see_probe(seen: Snapshot, clients: Clients) -> Probe | Unseen | None:
+    if not isinstance(seen.connection, Connection) or not seen.connection.has_credential:
         return None
-    return see(clients, "Querying through the connection", partial(_probe, config, clients))
+    return see(clients, "Querying through the connection", partial(_probe, seen.config, clients))
 
 
 def _probe(config: Config, clients: Clients) -> Probe:
