@@ -1,8 +1,11 @@
 -- What the training table holds, in one row, computed in BigQuery whatever the table's size.
 --
 -- Takes the query parameters @window_start and @end_day (DATE), the days that the table should
--- hold being [window_start, end_day), and @short_days (INT64), below which a series is short.
-WITH series AS (
+-- hold being [window_start, end_day), @today (DATE), before which days are complete, and
+-- @short_days and @model_days (INT64): a series that spans less than the one is short, and one that
+-- spans as much as the other has room for a model's context and horizon.
+WITH {{ usable_series }},
+series AS (
     SELECT
         COUNT(*) AS row_count,
         COUNT(DISTINCT {{ time_column }}) AS steps,
@@ -39,5 +42,26 @@ all_rows AS (
         MIN(DATE({{ time_column }}, 'UTC')) AS first_day,
         MAX(DATE({{ time_column }}, 'UTC')) AS last_day
     FROM {{ table }}
+),
+all_judged AS (
+    SELECT
+        COUNT(*) AS judged_count,
+        COUNTIF(NOT is_long) AS short_count,
+        COUNTIF(NOT is_dense) AS sparse_count,
+        COUNTIF(NOT is_recent) AS old_count
+    FROM judged_series
+),
+all_usable AS (
+    SELECT
+        COUNT(*) AS usable_count,
+        COUNTIF(span_days >= @model_days) AS long_usable_count,
+        SUM(span_days) AS usable_rows,
+        MIN(first_day) AS usable_first_day,
+        MAX(last_day) AS usable_last_day
+    FROM usable_series
 )
-SELECT * FROM all_rows CROSS JOIN all_series
+SELECT *
+FROM all_rows
+CROSS JOIN all_series
+CROSS JOIN all_judged
+CROSS JOIN all_usable

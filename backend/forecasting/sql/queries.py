@@ -11,6 +11,7 @@ from ..conf import Config
 from ..database.mapping import load_mapping
 from ..training_table import COLUMNS, DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
 from .script_head import describe_settings, seal
+from .series import usable_series
 from .source import render_source
 from .template import load, quote_path, quote_string, render
 
@@ -73,10 +74,11 @@ def render_partitions(table_id: str) -> str:
 
 
 def render_data_summary(config: Config) -> str:
-    """The query that sums up the training table; takes @window_start, @end_day and @short_days."""
+    """The query that sums up the training table; data_summary.sql says what it takes."""
     time = f"DATE({TIME_COLUMN}, 'UTC')"
     return render(
         load("data_summary.sql"),
+        usable_series=usable_series(config, "@today"),
         table=quote_path(config.project, config.dataset, config.table),
         series_column=SERIES_COLUMN,
         time_column=TIME_COLUMN,

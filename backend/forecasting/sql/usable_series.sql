@@ -14,14 +14,15 @@ judged_series AS (
     -- Each series by its days before {{ until }}: long, dense and recent enough to learn from?
     SELECT
         *,
-        DATE_DIFF(last_day, first_day, DAY) >= {{ least_days }} AS is_long,
-        day_count / (DATE_DIFF(last_day, first_day, DAY) + 1) >= {{ least_share }} AS is_dense,
+        span_days > {{ least_days }} AS is_long,
+        day_count / span_days >= {{ least_share }} AS is_dense,
         DATE_DIFF({{ until }}, last_day, DAY) <= {{ most_recent }} AS is_recent
     FROM (
         SELECT
             {{ series_column }},
             MIN(day) AS first_day,
             MAX(day) AS last_day,
+            DATE_DIFF(MAX(day), MIN(day), DAY) + 1 AS span_days,
             COUNT(*) AS day_count
         FROM observation
         WHERE day < {{ until }}

@@ -48,7 +48,9 @@ EXTERNAL = {name: FEDERATED_TYPES[type_name] for name, type_name in SOURCE_COLUM
 SUMMARY_PARAMETERS: Mapping[str, date | int] = {
     "window_start": date(2026, 1, 1),
     "end_day": date(2026, 3, 1),
+    "today": date(2026, 3, 1),
     "short_days": 30,
+    "model_days": 45,
 }
 VARIANTS = [
     {

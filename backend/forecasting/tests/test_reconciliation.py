@@ -13,7 +13,7 @@ from backend.forecasting.database.source import read_source
 from backend.forecasting.errors import SourceDatabaseError, SourceOutOfReachError
 from backend.forecasting.loading.day_sums import BothSides, DaySums
 from backend.forecasting.tests.support.factories import make_config, make_run, make_transfer
-from backend.forecasting.tests.support.healthy import Healthy, Verified
+from backend.forecasting.tests.support.healthy import ENTITIES, Healthy, Verified
 from backend.forecasting.tests.support.loading import day_before
 from backend.forecasting.verification.findings import Finding
 from backend.forecasting.verification.reconciliation import check_source
@@ -200,7 +200,7 @@ def test_reconcile__foreign_row_fails(healthy: Healthy) -> None:
     )
     verified, check = reconcile(healthy)
     assert verified.troubles == {CHECK: "fail"}
-    assert "30 rows in PostgreSQL and 31 in BigQuery" in check["message"]
+    assert f"{ENTITIES} rows in PostgreSQL and {ENTITIES + 1} in BigQuery" in check["message"]
     assert verified.status == 2
 
 
@@ -213,7 +213,7 @@ def test_reconcile__other_entity_fails(healthy: Healthy) -> None:
     verified, check = reconcile(healthy)
     assert verified.status == 2
     assert "90 of 90 days differ" in check["message"]
-    assert "30 rows on both sides, of other entities" in check["message"]
+    assert f"{ENTITIES} rows on both sides, of other entities" in check["message"]
 
 
 @pytest.mark.django_db

@@ -77,7 +77,7 @@ def test_report__has_every_chart_with_words_for_it(page: str) -> None:
         "Which entities have a score on which days",
     ]
     assert len(titles) == 9
-    assert titles[0][1].startswith("2,700 rows on 90 of 90 days; 30 a day on average")
+    assert titles[0][1].startswith("5,400 rows on 90 of 90 days; 60 a day on average")
     svgs = drawings(page)
     assert len(svgs) == 10  # the coverage twice: wide and narrow
     for drawing in svgs:
@@ -139,7 +139,7 @@ def test_report__lists_runs_with_state_duration_and_rows(healthy: Healthy, tmp_p
     runs = page.split("Recent runs")[1]
     assert runs.index("FAILED") < runs.index("SUCCEEDED")
     assert "password authentication failed for user &quot;***&quot;" in runs
-    assert "<td>2,700</td>" in runs
+    assert "<td>5,400</td>" in runs
     assert re.search(r"<td>\d+\.\d s</td>", runs)
 
 
@@ -169,7 +169,7 @@ def test_report__without_a_library_has_all_but_the_charts(
     assert "No charts: altair and vl-convert-python are not both installed" in page
     assert drawings(page) == []
     assert rows_of_checks(page) == len(verified.checks)
-    assert "<td>2,700</td>" in page.split("Recent runs")[1]
+    assert "<td>5,400</td>" in page.split("Recent runs")[1]
 
 
 _IMPORT = """

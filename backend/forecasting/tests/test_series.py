@@ -16,6 +16,7 @@ from backend.forecasting.google.clients import make_clients
 from backend.forecasting.google.queries import run_query
 from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.tables import TableSpec
+from backend.forecasting.sql.queries import render_data_summary
 from backend.forecasting.sql.series import (
     render_baseline,
     render_forecast_view,
@@ -272,12 +273,44 @@ def test_forecast_view__is_what_python_computes(
     assert max(scores) == ago(1)  # NULL from today on, and only there
 
 
+@pytest.mark.parametrize(("wanted", "options"), VARIANTS)
+def test_summary__counts_are_what_python_computes(
+    local: "LocalCloud", wanted: Wanted, options: Mapping[str, Any]
+) -> None:
+    config, days = variant(options), 3 * wanted.horizon
+    parameters = [
+        *(date_parameter(name, TODAY) for name in ("window_start", "end_day", "today")),
+        *(bigquery.ScalarQueryParameter(n, "INT64", days) for n in ("short_days", "model_days")),
+    ]
+    clients = make_clients(replace(config, api_endpoint=local.endpoint))
+    (found,) = run_query(clients, render_data_summary(config), parameters).rows
+    usable, judged = wanted.usable(ROWS), wanted.complete(ROWS)
+    assert found["judged_count"] == len(judged)
+    assert found["usable_count"] == len(usable)
+    assert found["usable_rows"] == len(training_rows(ROWS, wanted))
+    assert found["usable_first_day"] == min(map(min, usable.values()))
+    assert found["usable_last_day"] == max(map(max, usable.values()))
+    long = [
+        days for days in usable.values() if (max(days) - min(days)).days >= 3 * wanted.horizon - 1
+    ]
+    assert found["long_usable_count"] == len(long)
+    spans = [(max(days) - min(days)).days for days in judged.values()]
+    assert found["short_count"] == sum(span < 2 * wanted.horizon for span in spans)
+    shares = [len(days) / (span + 1) for days, span in zip(judged.values(), spans, strict=True)]
+    assert found["sparse_count"] == sum(share < wanted.share for share in shares)
+    assert found["old_count"] == sum((TODAY - max(days)).days > 30 for days in judged.values())
+
+
+def date_parameter(name: str, day: date) -> bigquery.ScalarQueryParameter:
+    return bigquery.ScalarQueryParameter(name, "DATE", day)
+
+
 def ask(local: "LocalCloud", config: Config, examples: int = 3) -> list[dict[str, Any]]:
     clients = make_clients(replace(config, api_endpoint=local.endpoint))
     cutoff = before(TODAY, config.horizon_days)
     parameters = [
-        bigquery.ScalarQueryParameter("today", "DATE", TODAY),
-        bigquery.ScalarQueryParameter("cutoff", "DATE", cutoff),
+        date_parameter("today", TODAY),
+        date_parameter("cutoff", cutoff),
         bigquery.ScalarQueryParameter("examples", "INT64", examples),
     ]
     return run_query(clients, render_baseline(config), parameters).rows

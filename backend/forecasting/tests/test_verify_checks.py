@@ -1,6 +1,7 @@
 """Every check, from snapshots made by hand: what passes, what fails, what only warns."""
 
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -69,6 +70,9 @@ IDS = [
     "vertex.span",
     "vertex.constant_target",
     "vertex.gaps",
+    "vertex.series_usable",
+    "vertex.context",
+    "vertex.split",
     "views.exists",
     "views.query",
 ]
@@ -192,6 +196,49 @@ def test_span__without_a_horizon_says_how_far_it_reaches(config: Config) -> None
     assert finding.message == (
         "90 days, enough for a horizon of up to 9; FORECASTING_HORIZON_DAYS is not set"
     )
+
+
+def test_series__without_a_horizon_are_counted_and_not_judged(config: Config) -> None:
+    findings = findings_of(make_snapshot(config, **horizon(0)(config)))
+    for check in ("vertex.series_usable", "vertex.context", "vertex.split"):
+        assert findings[check].status is FindingStatus.PASSED
+        assert findings[check].message.endswith("FORECASTING_HORIZON_DAYS is not set")
+    assert findings["vertex.series_usable"].message.startswith(
+        "60 of 60 series have rows on 0.5 of their days, and of the last 30 days;"
+    )
+
+
+def test_series__no_usable_one_leaves_nothing_else_to_look_at(config: Config) -> None:
+    nothing = {**DATA, "usable_count": 0, "usable_first_day": None, "usable_last_day": None}
+    findings = findings_of(make_snapshot(config, data=nothing))
+    assert findings["vertex.series_usable"].status is FindingStatus.FAILED
+    assert findings["vertex.context"].status is FindingStatus.SKIPPED
+    assert findings["vertex.split"].status is FindingStatus.SKIPPED
+
+
+@pytest.mark.parametrize(
+    ("keep", "words"),
+    [
+        (False, "keep the days that leave the window (FORECASTING_KEEP_HISTORY=on) and load older"),
+        (True, "wait for more days, or load older days"),
+    ],
+)
+@pytest.mark.parametrize("check", ["vertex.span", "vertex.split"])
+def test_days__too_few_have_the_cure_that_is_left(check: str, keep: bool, words: str) -> None:
+    late = TODAY - timedelta(days=40)
+    changed = {**DATA, "first_day": late, "usable_first_day": late}
+    config = replace(make_config(), keep_history=keep)
+    finding = findings_of(make_snapshot(config, data=changed))[check]
+    assert finding.status is FindingStatus.WARNED
+    assert words in finding.hint
+    assert "--backfill-days" in finding.hint
+    assert "60/20/20" not in finding.hint  # a fifth of 40 days is 8
+
+
+def test_gaps__hint_without_a_horizon_is_to_set_one(config: Config) -> None:
+    changed = {"config": config, "views": (), "data": {**DATA, "missing_share": 0.6}}
+    hint = findings_of(make_snapshot(config, **changed))["vertex.gaps"].hint
+    assert "set FORECASTING_HORIZON_DAYS" in hint
 
 
 def test_target__present_scores_warn_always() -> None:

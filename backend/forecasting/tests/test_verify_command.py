@@ -67,7 +67,7 @@ def test_verify__says_how_many_bytes_were_read(healthy: Healthy) -> None:
     message = healthy.verify().checks["data.rows"]["message"]
     assert message == (
         f"{ENTITIES * 90:,} rows of {ENTITIES} entities, {day_before(90)} to {day_before(1)} "
-        f"({ENTITIES * 90 * 7 * 8 * 2:,} bytes read)"
+        f"({ENTITIES * 90 * 7 * 8 * 3:,} bytes read)"
     )
 
 

@@ -25,6 +25,7 @@ from ..provisioning.scheduled_queries import observe_scheduled_queries
 from ..provisioning.tables import TableSpec
 from ..provisioning.views import ViewSpec, view_specs
 from ..sql.queries import load_name, render_connection_probe, render_data_summary
+from ..sql.series import CONTEXT_HORIZONS
 from ..training_table import COLUMNS
 
 T = TypeVar("T")
@@ -234,10 +235,13 @@ def _probe(config: Config, clients: Clients) -> Probe:
 def _see_data(seen: Snapshot, clients: Clients) -> Answer | Unseen | None:
     if not seen.readable:
         return None
+    horizon = seen.config.horizon_days
     parameters = [
         bigquery.ScalarQueryParameter("window_start", "DATE", seen.window.start),
         bigquery.ScalarQueryParameter("end_day", "DATE", seen.window.end),
-        bigquery.ScalarQueryParameter("short_days", "INT64", short_days(seen.config.horizon_days)),
+        bigquery.ScalarQueryParameter("today", "DATE", seen.now.date()),
+        bigquery.ScalarQueryParameter("short_days", "INT64", short_days(horizon)),
+        bigquery.ScalarQueryParameter("model_days", "INT64", (CONTEXT_HORIZONS + 1) * horizon),
     ]
     look = partial(run_query, clients, render_data_summary(seen.config), parameters)
     return see(clients, "Reading the training table", look)

@@ -19,6 +19,7 @@ from .findings import (
     skipped,
     warned,
 )
+from .series_checks import NO_HORIZON, check_series, more_history
 from .snapshot import Snapshot, Unseen, short_days
 
 ROWS = range(1_000, 100_000_001)
@@ -30,7 +31,10 @@ TEST_SHARE = 0.1
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
 _TABLE = ("columns", "size", "names")
-_DATA = ("rows", "series_length", "span", "constant_target", "gaps")
+_DATA = (
+    *("rows", "series_length", "span", "constant_target", "gaps"),
+    *("series_usable", "context", "split"),
+)
 
 
 def check_vertex(snapshot: Snapshot) -> Iterator[Finding]:
@@ -88,7 +92,8 @@ def _check_series(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[Finding]
     yield _check_length(snapshot, data)
     yield _check_span(snapshot, data)
     yield _check_constant(snapshot, data)
-    yield _check_gaps(data)
+    yield _check_gaps(snapshot, data)
+    yield from check_series(snapshot, data)
 
 
 def _check_length(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
@@ -122,14 +127,13 @@ def _check_span(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     span = (last - first).days + 1 if first and last else 0
     needed = round(horizon / TEST_SHARE)
     if span >= needed:
-        longest = horizon or f"up to {int(span * TEST_SHARE)}; FORECASTING_HORIZON_DAYS is not set"
+        longest = horizon or f"up to {int(span * TEST_SHARE)}; {NO_HORIZON}"
         return passed(check, f"{span} days, enough for a horizon of {longest}", str(span))
     return warned(
         check,
         f"{span} days are short for a horizon of {horizon} days",
         f"the default split keeps a tenth of the time for testing, so {needed} days are needed "
-        "(inferred): keep the days that leave the window with FORECASTING_KEEP_HISTORY=on, widen "
-        "FORECASTING_WINDOW_DAYS, or forecast less far (--horizon-days)",
+        f"(inferred): {more_history(snapshot)}, or forecast less far (--horizon-days)",
         f"at least {needed} days",
         f"{span} days",
     )
@@ -158,16 +162,23 @@ def _check_constant(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     return passed(check, "no series is constant", "0")
 
 
-def _check_gaps(data: dict[str, Any]) -> Finding:
+def _check_gaps(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     check, share = "vertex.gaps", data["missing_share"] or 0.0
     message = f"between its first and last day a series misses {share:.0%} of the days on average"
     if share <= MAX_MISSING_SHARE:
         return passed(check, message, f"{share:.0%}")
+    table = snapshot.config.table
+    views = (
+        f"train on {table}_training and forecast from {table}_forecast, which have the entities "
+        "that are mentioned most, and no gaps"
+        if snapshot.config.horizon_days
+        else "set FORECASTING_HORIZON_DAYS, and bq_setup makes views without gaps of the entities "
+        "that are mentioned most"
+    )
     return warned(
         check,
         message,
-        "Vertex AI takes gaps and does not fill them, which makes a poorer model: train on the "
-        "entities that are mentioned most",
+        f"training takes gaps, for a poorer model, and inference does not: {views}",
         f"at most {MAX_MISSING_SHARE:.0%}",
         f"{share:.0%}",
     )

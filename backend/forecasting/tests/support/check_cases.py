@@ -19,7 +19,6 @@ from backend.forecasting.tests.support.snapshots import (
     connection,
     data,
     dataset,
-    horizon,
     run,
     schedule,
     source,
@@ -348,6 +347,7 @@ VERTEX = (
             "DELETE FROM {table} WHERE entity_id NOT IN "
             "(SELECT entity_id FROM {table} GROUP BY entity_id ORDER BY entity_id LIMIT 11)"
         ),
+        besides={"vertex.series_usable": "warn"},
     ),
     Case("vertex.rows", data(row_count=100_000_001), "100,000,001 rows", "load more history"),
     Case(
@@ -377,17 +377,17 @@ VERTEX = (
         nothing,
         status="warn",
         options={"horizon_days": "46"},
-        besides={"vertex.span": "warn", "views.query": "fail"},
+        besides={"vertex.span": "warn", "views.query": "fail", **tampering.WITHOUT_USABLE},
     ),
     Case(
         "vertex.span",
-        horizon(30),
-        "90 days are short for a horizon of 30 days",
+        data(first_day=TODAY - timedelta(days=89)),
+        "89 days are short for a horizon of 9 days",
         "FORECASTING_KEEP_HISTORY=on",
         nothing,
         status="warn",
         options={"horizon_days": "10"},
-        besides={"views.query": "fail"},
+        besides={"views.query": "fail", "vertex.split": "warn"},
     ),
     Case(
         "vertex.constant_target",
@@ -404,13 +404,54 @@ VERTEX = (
         "vertex.gaps",
         data(missing_share=0.51),
         "misses 51% of the days",
-        "train on the entities that are mentioned most",
+        "training takes gaps, for a poorer model, and inference does not: train on "
+        "entity_risk_training_data_training",
         rows(
             f"DELETE FROM {{table}} WHERE DATE(mentioned_at) > '{loading.day_before(90)}' "
             f"AND DATE(mentioned_at) < '{loading.day_before(1)}' AND entity_id NOT IN "
             "(SELECT entity_id FROM {table} GROUP BY entity_id ORDER BY entity_id LIMIT 11)"
         ),
         status="warn",
+        besides={"vertex.series_usable": "warn"},
+    ),
+    Case(
+        "vertex.series_usable",
+        data(usable_count=59, short_count=1),
+        "59 of 60 series are usable, 4,000 rows to train on: 1 span less than 19 days, 0 have",
+        "Google advises 10 series for each of the 6 columns",
+        rows(
+            "DELETE FROM {table} WHERE entity_id = (SELECT MIN(entity_id) FROM {table}) "
+            f"AND DATE(mentioned_at) < '{loading.day_before(18)}'"
+        ),
+        status="warn",
+    ),
+    Case(
+        "vertex.series_usable",
+        data(usable_count=0, usable_rows=None, old_count=60),
+        "0 of 60 series are usable: 0 span less than 19 days, 0 have rows on less than 0.5 of "
+        "their days, 60 have none of the last 30 days",
+        "FORECASTING_SERIES_MIN_SHARE",
+    ),
+    Case(
+        "vertex.context",
+        data(long_usable_count=29),
+        "29 of 60 usable series span 27 days or more, a context of 18 and a horizon of 9 days",
+        "begin with a context of 9 days",
+        rows(
+            f"DELETE FROM {{table}} WHERE DATE(mentioned_at) < '{loading.day_before(20)}' "
+            "AND entity_id > (SELECT MIN(entity_id) FROM {table})"
+        ),
+        status="warn",
+    ),
+    Case(
+        "vertex.split",
+        data(usable_first_day=TODAY - timedelta(days=89)),
+        "the last tenth of 89 days, which is 8 days and less than the horizon of 9",
+        "split 60/20/20 in the training, which tests on 1",
+        nothing,
+        status="warn",
+        options={"horizon_days": "10"},
+        besides={"views.query": "fail", "vertex.span": "warn"},
     ),
 )
 

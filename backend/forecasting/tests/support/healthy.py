@@ -25,8 +25,8 @@ from backend.forecasting.training_table import DIMENSIONS
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
-ENTITIES, DAYS = 30, 92
-"""Enough rows for Vertex AI, and little enough to load in a second."""
+ENTITIES, DAYS = 60, 92
+"""Enough series for Vertex AI, and little enough to load in a second or two."""
 
 HORIZON = "9"
 """Days ahead for which a window of 90 days is long enough."""

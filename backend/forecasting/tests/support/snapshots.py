@@ -44,6 +44,15 @@ DATA: dict[str, Any] = {
     "short_series": 3,
     "constant_series": 0,
     "missing_share": 0.2,
+    "judged_count": 60,
+    "short_count": 0,
+    "sparse_count": 0,
+    "old_count": 0,
+    "usable_count": 60,
+    "long_usable_count": 50,
+    "usable_rows": 4000,
+    "usable_first_day": FIRST_DAY,
+    "usable_last_day": TODAY - timedelta(days=1),
 }
 SAME = DaySums(rows=10, keys=7, scores=420.0, values=999.0)
 YESTERDAY = TODAY - timedelta(days=1)

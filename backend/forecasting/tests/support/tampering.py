@@ -138,7 +138,10 @@ def old_runs(healthy: Healthy) -> None:
 
 
 DATA = ("rows", "grain", "nulls", "finite", "range", "window", "coverage")
-VERTEX_DATA = ("rows", "series_length", "span", "constant_target", "gaps")
+VERTEX_DATA = (
+    *("rows", "series_length", "span", "constant_target", "gaps"),
+    *("series_usable", "context", "split"),
+)
 WITHOUT_DATA = dict.fromkeys(
     [*(f"data.{name}" for name in DATA), *(f"vertex.{name}" for name in VERTEX_DATA)], "skipped"
 )
@@ -150,7 +153,17 @@ WITHOUT_TABLE = WITHOUT_DATA | dict.fromkeys(
     "skipped",
 )
 WITHOUT_VIEWS = {"views.query": "skipped"}
-WITHOUT_ROWS = {"data.coverage": "warn", "vertex.rows": "fail", "vertex.span": "warn"}
+WITHOUT_USABLE = {
+    "vertex.series_usable": "fail",
+    "vertex.context": "skipped",
+    "vertex.split": "skipped",
+}
+WITHOUT_ROWS = {
+    "data.coverage": "warn",
+    "vertex.rows": "fail",
+    "vertex.span": "warn",
+    **WITHOUT_USABLE,
+}
 WITHOUT_SCHEDULE = {
     **dict.fromkeys(
         ("schedule.unique", "schedule.enabled", "schedule.time", "schedule.query"), "skipped"

@@ -1,0 +1,145 @@
+"""Checks of the series that a model would learn from: pure functions from a snapshot to findings.
+
+What a usable series is says sql/usable_series.sql. How many of them Google advises, how much
+context and what split: vertex-ai/docs/tabular-data/forecasting/prepare-data, data-splits and
+forecasting-parameters.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..sql.series import CONTEXT_HORIZONS, RECENT_DAYS
+from ..training_table import COLUMNS, SERIES_COLUMN
+from .findings import Finding, failed, passed, skipped, warned
+from .snapshot import Snapshot
+
+SERIES_A_COLUMN = 10
+Split = tuple[int, int, int]
+"""How many percent of the days are trained on, validated with and tested on, in this order."""
+DEFAULT_SPLIT: Split = (80, 10, 10)
+EVEN_SPLIT: Split = (60, 20, 20)
+"""What leaves whole horizons in half as many days."""
+
+NO_HORIZON = "FORECASTING_HORIZON_DAYS is not set"
+_TRAINED_ON = [column.name for column in COLUMNS if column.name != SERIES_COLUMN]
+
+
+def check_series(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[Finding]:
+    yield _check_usable(snapshot, data)
+    for check, look in (("vertex.context", _check_context), ("vertex.split", _check_split)):
+        if not snapshot.config.horizon_days:
+            yield passed(check, f"nothing to compare with: {NO_HORIZON}")
+        elif not data["usable_count"]:
+            yield skipped(check, "no usable series")
+        else:
+            yield look(snapshot, data)
+
+
+def tested_days(days: int, split: Split) -> int:
+    """How many whole days are in the last part of a split."""
+    return days * split[2] // 100
+
+
+def split_for(days: int, horizon: int) -> Split:
+    """The split to train with: Google's where its parts hold the horizon, else a more even one."""
+    return DEFAULT_SPLIT if tested_days(days, DEFAULT_SPLIT) >= horizon else EVEN_SPLIT
+
+
+def context_for(data: dict[str, Any], horizon: int) -> int:
+    """The context to begin with: all that the view shows, if most series are long enough."""
+    most = 2 * (data["long_usable_count"] or 0) >= data["usable_count"]
+    return CONTEXT_HORIZONS * horizon if most else horizon
+
+
+def training_days(data: dict[str, Any]) -> int:
+    """The days from the first to the last of all usable series, both counted."""
+    first, last = data["usable_first_day"], data["usable_last_day"]
+    return (last - first).days + 1 if first and last else 0
+
+
+def _check_usable(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+    check, usable = "vertex.series_usable", data["usable_count"] or 0
+    advised = SERIES_A_COLUMN * len(_TRAINED_ON)
+    message = f"{usable:,} of {data['judged_count'] or 0:,} series"
+    if not snapshot.config.horizon_days:
+        dense = f"have rows on {_share(snapshot)} of their days, and of the last {RECENT_DAYS} days"
+        return passed(check, f"{message} {dense}; {NO_HORIZON}", str(usable))
+    message += " are usable"
+    if usable:
+        message += f", {data['usable_rows']:,} rows to train on"
+    if usable >= advised:
+        return passed(check, message, str(usable))
+    finding = warned if usable else failed
+    return finding(
+        check,
+        f"{message}: {_misses(snapshot, data)}",
+        f"Google advises {SERIES_A_COLUMN} series for each of the {len(_TRAINED_ON)} columns that "
+        "are trained on: keep more history, forecast less far (--horizon-days), or take sparser "
+        "series (FORECASTING_SERIES_MIN_SHARE)",
+        f"at least {advised}",
+        str(usable),
+    )
+
+
+def _misses(snapshot: Snapshot, data: dict[str, Any]) -> str:
+    """How many series fail each condition; one may fail several."""
+    days = CONTEXT_HORIZONS * snapshot.config.horizon_days + 1
+    return (
+        f"{data['short_count'] or 0:,} span less than {days} days, "
+        f"{data['sparse_count'] or 0:,} have rows on less than {_share(snapshot)} of their days, "
+        f"{data['old_count'] or 0:,} have none of the last {RECENT_DAYS} days"
+    )
+
+
+def _share(snapshot: Snapshot) -> str:
+    return f"{snapshot.config.series_min_share:.3g}"
+
+
+def _check_context(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+    check, horizon = "vertex.context", snapshot.config.horizon_days
+    context = CONTEXT_HORIZONS * horizon
+    long, usable = data["long_usable_count"] or 0, data["usable_count"]
+    message = (
+        f"{long:,} of {usable:,} usable series span {context + horizon} days or more, a context of "
+        f"{context} and a horizon of {horizon} days"
+    )
+    if 2 * long >= usable:
+        return passed(check, message, str(long))
+    return warned(
+        check,
+        message,
+        f"begin with a context of {horizon} days (Google advises 1 to 10 horizons), or keep more "
+        "history",
+        f"at least half of {usable}",
+        str(long),
+    )
+
+
+def _check_split(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+    """Whether the last part of Google's default split, by date, holds a whole horizon."""
+    check, horizon, days = "vertex.split", snapshot.config.horizon_days, training_days(data)
+    tested = tested_days(days, DEFAULT_SPLIT)
+    message = f"the default split tests on the last tenth of {days} days, which is {tested} days"
+    if tested >= horizon:
+        return passed(check, f"{message} and holds the horizon", f"{tested} days")
+    even = tested_days(days, EVEN_SPLIT)
+    another = (
+        f"split {'/'.join(map(str, EVEN_SPLIT))} in the training, which tests on {even} days, or "
+        if even >= horizon
+        else ""
+    )
+    return warned(
+        check,
+        f"{message} and less than the horizon of {horizon}",
+        f"{another}{more_history(snapshot)}, or forecast less far (--horizon-days)",
+        f"at least {horizon} days",
+        f"{tested} days",
+    )
+
+
+def more_history(snapshot: Snapshot) -> str:
+    """How the table comes to hold more days."""
+    load = "load older days (`python manage.py bq_setup_etl --backfill-days N`)"
+    if snapshot.config.keep_history:
+        return f"wait for more days, or {load}"
+    return f"keep the days that leave the window (FORECASTING_KEEP_HISTORY=on) and {load}"
