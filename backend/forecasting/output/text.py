@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from django.core.management.color import Style
 
+from ..errors import printable
 from ..loading.backfill import SliceOutcome
 from ..loading.runs import RunResult
 from ..outcome import Mode, count
@@ -44,7 +45,8 @@ def describe_plans(plans: Sequence[Plan], mode: Mode, style: Style) -> list[str]
     for plan in plans:
         words = _ACTIONS[plan.action]
         lines.append(_paint(style, words, f"{words.mark} {plan.kind} {plan.name}"))
-        lines += [f"    {line}" for change in plan.changes for line in _describe(change, plan.kind)]
+        described = (line for change in plan.changes for line in _describe(change, plan.kind))
+        lines += [f"    {printable(line)}" for line in described]
         if plan.deletes:
             lines.append(_paint(style, _DELETES, f"    The next run deletes {plan.deletes}."))
     return [*lines, _summary(plans, mode)]
@@ -104,9 +106,10 @@ def describe_findings(findings: Sequence[Finding], style: Style) -> list[str]:
     for finding in findings:
         words = _STATUSES[finding.status]
         mark = _paint(style, words, words.mark)
-        lines.append(f"{mark}  {finding.id:<{width}}  {' '.join(finding.message.split())}")
+        message = printable(" ".join(finding.message.split()))
+        lines.append(f"{mark}  {finding.id:<{width}}  {message}")
         if finding.hint and finding.status is not FindingStatus.PASSED:
-            lines.append(f"{'':<{width + 8}}{finding.hint}")
+            lines.append(f"{'':<{width + 8}}{printable(finding.hint)}")
     return [*lines, summarize_findings(findings)]
 
 
@@ -148,5 +151,6 @@ def _say(numbers: Mapping[_Words, int]) -> str:
 
 
 def _paint(style: Style, words: _Words, text: str) -> str:
+    """The text in its colour; no other sequence of characters moves or hides what is shown."""
     paint: Callable[[str], str] = getattr(style, words.role) if words.role else str
-    return paint(text)
+    return paint(printable(text))

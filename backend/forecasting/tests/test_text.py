@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.core.management.color import Style, color_style, no_style
 
@@ -144,3 +146,14 @@ def test_findings__are_marked_in_a_colour_of_their_own(
 def test_findings__summary_leaves_out_what_there_is_none_of() -> None:
     finding = Finding(id="data.rows", status=FindingStatus.WARNED, message="few")
     assert describe_findings([finding], no_style())[-1] == "1 check: 1 warned."
+
+
+def test_findings_and_plans__let_no_sequence_of_a_foreign_text_through() -> None:
+    hidden = "a\x1b[8mb\x1b[31mc"
+    finding = Finding(id="x", status=FindingStatus.FAILED, message=hidden, hint=hidden)
+    hiding = plan(Action.CONFLICT, change("f", hidden, "x"), name=hidden)
+    style = color_style(force_color=True)
+    lines = describe_findings([finding], style) + describe_plans([hiding], Mode.APPLY, style)
+    assert sum("a [8mb [31mc" in line for line in lines) == 4
+    allowed = {style.ERROR("|").partition("|")[0], "\x1b[0m"}
+    assert set(re.findall(r"\x1b\[[0-9;]*.?", "".join(lines))) <= allowed

@@ -1,7 +1,7 @@
 """What the three commands share: their options, their output and their exit status."""
 
 import json
-import re
+import sys
 from argparse import ArgumentParser, BooleanOptionalAction
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -15,14 +15,24 @@ from ...conf import SECONDS, SETTINGS, SWITCH, Config, Setting, load_config
 from ...database.mapping import load_mapping
 from ...errors import ForecastingError, SettingError, printable, shown
 from ...google.clients import Clients, make_clients
+from ...loading.backfill import SliceOutcome
 from ...outcome import Mode, Outcome
-from ...output.text import describe_applied, describe_plans, describe_slice
+from ...output.text import describe_applied, describe_plans, describe_slice, short_name
 from ...provisioning.plan import Plan
 from ...setup import Listeners
+from ._ending import (
+    FAILED,
+    EndedFromOutside,
+    OutputError,
+    flush_output,
+    leave_for,
+    print_error,
+    show_what_can_be_shown,
+    signals_raised,
+    writing,
+)
 
-_FAILED = 1
 _FORMATS = ("text", "json")
-_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 class PipelineCommand(BaseCommand):
@@ -35,6 +45,7 @@ class PipelineCommand(BaseCommand):
     name = ""
     as_json = False
     answered = False
+    left_behind = "nothing was changed"
     timed = "the command takes, with all that it waits for and tries again"
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
@@ -46,7 +57,7 @@ class PipelineCommand(BaseCommand):
         def leave_with_own_status(status: int = 0, message: str | None = None) -> NoReturn:
             if status and self.as_json:
                 self._write_error(ForecastingError((message or "").strip()))
-            leave(_FAILED if status else 0, message)
+            leave(FAILED if status else 0, message)
 
         parser.exit = leave_with_own_status  # type: ignore[method-assign]
         return parser
@@ -54,7 +65,31 @@ class PipelineCommand(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         # Known before the arguments are parsed: how wrong usage is told depends on it.
         self.as_json = "--format=json" in argv or ("--format", "json") in pairwise(argv)
-        super().run_from_argv(argv)
+        show_what_can_be_shown()
+        try:
+            if sys.stdout is None:
+                raise OutputError
+            with signals_raised():
+                self._run_and_flush(argv)
+        except EndedFromOutside as ended:
+            self._tell_ending()
+            sys.exit(ended.status)
+        except OutputError as error:
+            leave_for(error)
+
+    def _run_and_flush(self, argv: list[str]) -> None:
+        try:
+            super().run_from_argv(argv)
+        except SystemExit:
+            flush_output()
+            raise
+        flush_output()
+
+    def _tell_ending(self) -> None:
+        sentence = f"Interrupted: {self.left_behind}."
+        if self.as_json and not self.answered:
+            self._write_error(ForecastingError(sentence))
+        print_error(sentence)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -102,13 +137,24 @@ class PipelineCommand(BaseCommand):
         return self.stderr if self.as_json else self.stdout
 
     def say(self, line: str) -> None:
+        """Tell the operator, with nothing in it that a terminal would take for an order."""
+        self.show(_clean(line))
+
+    def show(self, line: str) -> None:
+        """The same of a line that `output.text` has cleaned and coloured."""
         # `str`: stderr would otherwise colour every line as an error.
-        self.talk.write(_clean(line), style_func=str)
+        with writing():
+            self.talk.write(line, style_func=str)
+
+    def print(self, text: str) -> None:
+        """Text that somebody pipes on, as it is."""
+        with writing():
+            self.stdout.write(text, ending="")
 
     def answer(self, document: dict[str, Any]) -> None:
         """Write the one document of `--format json`; nothing for text."""
         if self.as_json:
-            self.stdout.write(json.dumps(document, indent=2))
+            self.print(json.dumps(document, indent=2) + "\n")
         self.answered = True
 
     def _write_error(self, error: ForecastingError) -> None:
@@ -122,13 +168,30 @@ class PipelineCommand(BaseCommand):
             plan=partial(self._show_plans, mode),
             applied=lambda plans: self.say(describe_applied(plans)),
             note=self.say,
-            run=on_run,
-            slice=lambda outcome: self.say(describe_slice(outcome)),
+            run=partial(self._show_run, on_run),
+            slice=self._show_slice,
         )
 
+    def _show_run(self, on_run: Callable[[TransferRun], None], run: TransferRun) -> None:
+        self.left_behind = (
+            f"run {short_name(run.name)} goes on at Google, and `python manage.py bq_verify` tells "
+            "how it ended"
+        )
+        on_run(run)
+
+    def _show_slice(self, outcome: SliceOutcome) -> None:
+        done, all_of_them = outcome.slice.number, outcome.slice.count
+        self.left_behind = (
+            f"{done} of {all_of_them} slices are done and stay, and what BigQuery is loading it "
+            "may load to its end; run it again to go on"
+        )
+        self.say(describe_slice(outcome))
+
     def _show_plans(self, mode: Mode, plans: Sequence[Plan]) -> None:
+        if mode is Mode.APPLY:
+            self.left_behind = "what was changed by then stays; run it again to go on"
         for line in describe_plans(plans, mode, self.style):
-            self.say(line)
+            self.show(line)
 
     def finish(self, outcome: Outcome) -> None:
         """Print what is left to print of the outcome, and raise its failure if it has one."""
@@ -138,10 +201,8 @@ class PipelineCommand(BaseCommand):
 
 
 def _clean(text: str) -> str:
-    """What may go to a terminal, colours and line ends among it: Google's words are quoted."""
-    parts = _COLOUR.split(text)
-    parts[::2] = [printable(part, kept="\n") for part in parts[::2]]
-    return "".join(parts)
+    """What may go to a terminal, line ends among it: Google's words are quoted."""
+    return printable(text, kept="\n")
 
 
 def add_mode_arguments(parser: ArgumentParser) -> None:

@@ -62,10 +62,10 @@ class Command(PipelineCommand):
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
         if options["print_sql"]:
-            self.stdout.write(render_nightly_load(config), ending="")
+            self.print(render_nightly_load(config))
             return
         if options["print_role_sql"]:
-            self.stdout.write(render_connection_role(config), ending="")
+            self.print(render_connection_role(config))
             return
         mode = mode_of(options)
         refuse_together(options, "run_now", "backfill_days")

@@ -46,7 +46,7 @@ class Command(PipelineCommand):
             reconcile=options["reconcile"],
         )
         for line in describe_findings(result.findings, self.style):
-            self.say(line)
+            self.show(line)
         self.answer(result.as_json())
         if report:
             self._write_report(report, result, clients)

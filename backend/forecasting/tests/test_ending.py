@@ -1,0 +1,134 @@
+"""Commands that are ended from outside, and outputs that take no more."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import ManagementUtility
+
+from backend.forecasting.tests.support.commands import Run, start_answers, without_table
+from backend.forecasting.tests.support.factories import Google
+
+PRINTS = (
+    "bq_setup_etl",
+    "--print-sql",
+    "--project=demo-project",
+    "--instance=demo-project:us-central1:main",
+)
+
+
+@pytest.fixture
+def leave(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Calls a command as a process does; its exit status, and what it wrote to both outputs."""
+    monkeypatch.setattr("django.db.connections.close_all", lambda: None)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            ManagementUtility(["manage.py", *words]).execute()
+        printed = capsys.readouterr()
+        return int(left.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+def interrupt(number: signal.Signals) -> Callable[..., Any]:
+    """In place of a request: the signal arrives while Google is waited for."""
+    return lambda *_, **__: signal.raise_signal(number)
+
+
+SIGNALS = pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+
+
+@SIGNALS
+@pytest.mark.django_db
+def test_signal__before_anything_is_written_says_so(
+    leave: Callable[..., Any], provisioned: Google, number: signal.Signals, status: int
+) -> None:
+    provisioned.bigquery.get_dataset.side_effect = interrupt(number)
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    assert leave("bq_setup") == (status, "", "Interrupted: nothing was changed.\n")
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+@pytest.mark.django_db
+def test_signal__while_it_writes_says_what_stays(
+    leave: Callable[..., Any], provisioned: Google
+) -> None:
+    without_table(provisioned)
+    provisioned.bigquery.create_dataset.side_effect = interrupt(signal.SIGTERM)
+    status, _, said = leave("bq_setup")
+    assert status == 143
+    assert said == "Interrupted: what was changed by then stays; run it again to go on.\n"
+
+
+@pytest.mark.django_db
+def test_signal__while_a_run_is_waited_for_says_that_it_goes_on(
+    leave: Callable[..., Any], provisioned: Google
+) -> None:
+    start_answers(provisioned, "RUNNING")
+    provisioned.transfers.get_transfer_run.side_effect = interrupt(signal.SIGINT)
+    status, _, said = leave("bq_setup_etl", "--run-now")
+    assert status == 130
+    assert "goes on at Google, and `python manage.py bq_verify` tells how it ended" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.django_db
+def test_signal__is_told_as_a_document_too(leave: Callable[..., Any], provisioned: Google) -> None:
+    provisioned.bigquery.get_dataset.side_effect = interrupt(signal.SIGTERM)
+    status, out, _ = leave("bq_setup", "--format", "json")
+    assert status == 143
+    assert json.loads(out)["error"] == "Interrupted: nothing was changed."
+
+
+def process(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **options.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_output__full_disk_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = process(*PRINTS, stdout=full)
+    assert ended.returncode == 1
+    assert ended.stderr == "Standard output cannot be written: No space left on device.\n"
+
+
+def test_output__closed_is_one_sentence() -> None:
+    ended = process(*PRINTS, preexec_fn=lambda: os.close(1))
+    assert ended.returncode == 1
+    assert ended.stderr == "Standard output cannot be written: it is closed.\n"
+
+
+def test_output__reader_that_has_gone_is_told_nothing() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as pipe:  # noqa: PTH123
+        ended = process(*PRINTS, stdout=pipe)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_output__what_a_terminal_cannot_show_is_replaced(encoding: str) -> None:
+    ended = process(*PRINTS, "--schedule=\u65e5\u672c", env={"PYTHONIOENCODING": encoding})
+    assert ended.returncode == 1
+    assert ended.stderr.startswith('CommandError: --schedule is "??": expected "every day HH:MM"')
