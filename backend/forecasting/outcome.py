@@ -123,18 +123,15 @@ def _run_failure(run: RunResult) -> str:
     return f"Run {run.name} ended {run.state}: {said}{cause_line(run.error)}"
 
 
-def hints_after(steps: Iterable[Step[Any]], config: Config) -> Iterator[str]:
-    """The grants that resources which were just created need."""
+def hints_after(steps: Iterable[Step[Any]], config: Config, acting: str) -> Iterator[str]:
+    """The grants that a scheduled query which was just created needs; `acting` made it."""
     for step in steps:
-        if step.plan.action is not Action.CREATE:
-            continue
-        if step.plan.kind == "connection" and step.observed is not None:
-            yield _cloud_sql_client(step.observed, config)
-        if step.plan.kind == "scheduled_query":
-            yield _runtime_roles(config)
+        if step.plan.action is Action.CREATE and step.plan.kind == "scheduled_query":
+            yield _runtime_roles(config, acting)
 
 
-def _cloud_sql_client(connection: Connection, config: Config) -> str:
+def grant_for(connection: Connection, config: Config) -> str:
+    """The grant without which the connection reaches nothing."""
     # The account's address is read, never built: it has more than one form.
     account = connection.cloud_sql.service_account_id
     sql_project = config.instance.rsplit(":", 2)[0]
@@ -145,11 +142,10 @@ def _cloud_sql_client(connection: Connection, config: Config) -> str:
     )
 
 
-def _runtime_roles(config: Config) -> str:
+def _runtime_roles(config: Config, acting: str) -> str:
     """What the account that the load runs as needs (dts-authentication-authorization)."""
-    member = (
-        f"serviceAccount:{config.service_account}" if config.service_account else "user:THE_OWNER"
-    )
+    account = config.service_account
+    member = f"serviceAccount:{account}" if account else acting
     grant = f"gcloud projects add-iam-policy-binding {config.project} --member {member} --role"
     roles = ("jobUser", "dataEditor", "connectionUser")
     return "\n".join(

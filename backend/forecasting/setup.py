@@ -1,5 +1,6 @@
 """What bq_setup and bq_setup_etl do, without arguments parsed or anything printed."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -17,10 +18,12 @@ from .errors import MissingPrerequisiteError
 from .google.clients import Clients
 from .google.errors import gather, reading
 from .loading.backfill import SliceOutcome, backfill, refuse_unkept_backfill
+from .loading.reach import reaches_nothing, wait_for_reach
 from .loading.row_counts import count_rows
 from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
-from .outcome import Mode, Outcome, Status, hints_after
+from .outcome import Mode, Outcome, Status, grant_for, hints_after
 from .provisioning.connections import ConnectionSpec, observe_connection
+from .provisioning.consent import require_consent
 from .provisioning.credentials import read_credential
 from .provisioning.datasets import DatasetSpec
 from .provisioning.engine import Step, apply, apply_step, plan_step, plan_steps
@@ -29,6 +32,11 @@ from .provisioning.scheduled_queries import ScheduledQuerySpec
 from .provisioning.tables import TableSpec
 from .provisioning.views import view_specs
 from .sql.queries import render_nightly_load, render_trial_query
+
+_SHARE_FOR_REACH = 0.9
+"""Of the time that is left: a query that is under way then has to end, too."""
+
+_NEW_SECONDS = 900
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +80,7 @@ def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) 
         steps = plan_steps(specs, clients)
         outcome = _present("bq_setup", config, mode, tell, steps)
         if outcome.status is Status.APPLIED:
-            _conclude(outcome, apply(steps, clients), tell)
+            _conclude(outcome, apply(steps, clients), clients, tell)
     return outcome
 
 
@@ -99,11 +107,16 @@ def set_up_etl(
             tell.note(note)
         steps = _plan_etl(config, clients, allow_deleting=allow_deleting)
         outcome = _present("bq_setup_etl", config, mode, tell, steps.all)
+        if mode is Mode.APPLY and not outcome.failure:
+            _tell_of_reach(config, clients, steps.connection.observed, tell)
         if outcome.status is Status.APPLIED:
-            steps = steps.apply(clients)
-            _conclude(outcome, steps.all, tell)
+            steps = steps.apply(config, clients, tell)
+            _conclude(outcome, steps.all, clients, tell)
     if mode is not Mode.APPLY or outcome.failure:
         return outcome
+    if run.start and _is_new(steps.connection):
+        seconds = min(run.timeout, clients.deadline.left) * _SHARE_FOR_REACH
+        wait_for_reach(config, clients, seconds, tell.note)
     result = _load(config, clients, steps.config_name, tell, run)
     return replace(outcome, run=result, timeout=run.timeout)
 
@@ -132,8 +145,11 @@ class _EtlSteps:
         """Google's name of the scheduled query, once it is there."""
         return next(iter(self.schedule.observed or ())).name
 
-    def apply(self, clients: Clients) -> "_EtlSteps":
+    def apply(self, config: Config, clients: Clients, tell: Listeners) -> "_EtlSteps":
         connection = apply_step(self.connection, clients)
+        if connection.plan.action is Action.CREATE and connection.observed is not None:
+            # At once: whoever fails from here on would never be told.
+            tell.note(grant_for(connection.observed, config))
         return replace(self, connection=connection, schedule=apply_step(self.schedule, clients))
 
 
@@ -149,6 +165,8 @@ def _plan_etl(config: Config, clients: Clients, *, allow_deleting: bool) -> _Etl
     ]
     table, credential, connection, schedule = gather(reads)
     _require_table(table.plan)
+    if schedule.plan.action is Action.CREATE:
+        require_consent(config, clients)
     spec = ConnectionSpec.from_config(config, credential)
     return _EtlSteps(
         in_the_way=[table] if table.plan.refusal else [],
@@ -180,10 +198,27 @@ def _present(
     return Outcome(command=command, config=config, mode=mode, plans=plans)
 
 
-def _conclude(outcome: Outcome, done: Sequence[Step[Any]], tell: Listeners) -> None:
+def _conclude(
+    outcome: Outcome, done: Sequence[Step[Any]], clients: Clients, tell: Listeners
+) -> None:
     tell.applied(outcome.plans)
-    for hint in hints_after(done, outcome.config):
+    for hint in hints_after(done, outcome.config, clients.member):
         tell.note(hint)
+
+
+def _tell_of_reach(
+    config: Config, clients: Clients, connection: Connection | None, tell: Listeners
+) -> None:
+    """Tell of the grant that a connection needs for as long as it does not act."""
+    if connection is not None and reaches_nothing(config, clients):
+        tell.note(grant_for(connection, config))
+
+
+def _is_new(step: Step[Connection]) -> bool:
+    """Whether the connection's grant may have been given just now."""
+    if step.plan.action is Action.CREATE or step.observed is None:
+        return True
+    return time.time() - step.observed.creation_time / 1000 < _NEW_SECONDS
 
 
 def _load(

@@ -49,6 +49,12 @@ class Connections:
     projects: Projects
     clock: Clock
     items: dict[tuple[Place, str], StoredConnection] = field(default_factory=dict)
+    grant_seconds: float = 0
+    """How long after its creation a connection reaches nothing: the grant it needs acts late."""
+
+    def acts(self, stored: StoredConnection) -> bool:
+        """Whether the grant of a connection has begun to act."""
+        return self.clock.now_ms() - stored.created_ms >= self.grant_seconds * 1000
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         place, rest = split_name(request["parent"], self.projects)

@@ -29,6 +29,5 @@ DIFFERENCES = {
     "partition-expiration": "EASIER: partitions never expire, nor do tables.",
     "partition-filter": "EASIER: requirePartitionFilter is kept but not enforced.",
     "partition-limit": "EASIER: a job may write more than 4,000 partitions.",
-    "consent": "EASIER: a scheduled query without a service account needs no consent of its owner.",
     "permissions": "EASIER: every caller may do everything; nothing is checked against a policy.",
 }

@@ -115,6 +115,7 @@ class LocalCloud:
         self.transfers.reset()
         self.bigquery.reset()
         self.connections.items.clear()
+        self.connections.grant_seconds = 0
         self.secrets.items.clear()
         self._add_initial_secrets()
         self.projects.ids.clear()

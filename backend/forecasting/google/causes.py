@@ -206,7 +206,7 @@ _GOOGLE = (
     ),
 )
 
-_CONSENT = (
+CONSENT = (
     "a scheduled query of a person needs that person's consent: set FORECASTING_SERVICE_ACCOUNT to "
     "a service account (recommended), or give the consent by scheduling any query once in the "
     "BigQuery console, and run this again"
@@ -223,8 +223,8 @@ _CIRCUMSTANCES = (
         "Google's transfer agent may not act as the service account: grant it "
         "roles/iam.serviceAccountTokenCreator on that account",
     ),
-    ("Failed to find a valid credential", _CONSENT),
-    ("'version_info' or 'service_account_name' must be specified", _CONSENT),
+    ("Failed to find a valid credential", CONSENT),
+    ("'version_info' or 'service_account_name' must be specified", CONSENT),
     ("service account is not found", _AGENT),
     ("Precondition check failed", _AGENT),
     (
@@ -277,6 +277,11 @@ def cause_line(message: str) -> str:
     """The likely cause as a line to put behind the message; empty for an unknown one."""
     cause = likely_cause(message)
     return f"\nLikely cause: {cause}." if cause else ""
+
+
+def is_out_of_reach(message: str) -> bool:
+    """Whether it says that the instance cannot be reached, as before a grant has begun to act."""
+    return likely_cause(message) == _REACH
 
 
 def circumstance(message: str) -> str:

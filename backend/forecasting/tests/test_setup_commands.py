@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 from django.db import connection
+from google.cloud.bigquery_datatransfer_v1.types import CheckValidCredsResponse
 
 from backend.forecasting.conf import Config
 from backend.forecasting.sql.queries import render_nightly_load
@@ -31,6 +32,9 @@ from backend.forecasting.tests.support.factories import (
 )
 
 BUSY = google_error(503, "busy")
+OUT_OF_REACH = google_error(
+    400, "Error while reading data, error message: Connect to PostgreSQL server failed: timed out"
+)
 TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
 CONNECTION = f"projects/{PROJECT}/locations/us-central1/connections/postgresql-conn"
 LOAD = f"Nightly load of {TABLE}"
@@ -198,6 +202,7 @@ def test_etl__second_run_sends_at_most_six_reads(run: Run, provisioned: Google) 
         "get_connection",
         "get_table",
         "list_transfer_configs",
+        "query_and_wait",
     ]
 
 
@@ -300,6 +305,48 @@ def test_etl__names_every_disabled_api_before_anything_is_written(
         f"Enable {title}: gcloud services enable {service} --project {PROJECT}"
         for service, title in services.items()
     ]
+
+
+# --run-now
+
+
+def test_etl__as_a_person_without_consent_makes_nothing(run: Run, provisioned: Google) -> None:
+    lose_everything(provisioned)
+    reply = CheckValidCredsResponse(has_valid_creds=False)
+    provisioned.transfers.check_valid_creds.return_value = reply
+    result = run("bq_setup_etl")
+    assert (result.status, provisioned.writes) == (1, [])
+    assert result.error.startswith("Nothing was changed: a scheduled query of a person needs that")
+    assert "FORECASTING_SERVICE_ACCOUNT to a service account (recommended), or " in result.error
+    assert run("bq_setup_etl", "--service-account", SERVICE_ACCOUNT).status == 0
+
+
+def test_etl__never_asks_for_the_grant_of_somebody_unnamed(run: Run, provisioned: Google) -> None:
+    lose_everything(provisioned)
+    with patch.object(Google, "member", "user:ana@example.com"):
+        result = run("bq_setup_etl")
+    assert "--member user:ana@example.com --role roles/bigquery.jobUser" in result.out
+
+
+def test_etl__tells_the_grant_though_a_later_step_fails(run: Run, provisioned: Google) -> None:
+    lose_everything(provisioned)
+    provisioned.transfers.create_transfer_config.side_effect = google_error(403, "no")
+    result = run("bq_setup_etl")
+    assert result.status == 1
+    assert f"--member serviceAccount:{CLOUD_SQL_AGENT} --role roles/cloudsql.client" in result.out
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(OUT_OF_REACH, True), (BUSY, False), (google_error(400, "Missing credentials"), False)],
+)
+def test_etl__tells_the_grant_again_while_it_does_not_act(
+    run: Run, provisioned: Google, error: Exception, told: bool
+) -> None:
+    provisioned.bigquery.query_and_wait.side_effect = error
+    result = run("bq_setup_etl")
+    assert (result.status, provisioned.writes) == (0, [])
+    assert ("--role roles/cloudsql.client" in result.out) is told
 
 
 # --run-now

@@ -220,7 +220,7 @@ def test_disabled_api__of_gclouds_own_project_is_about_the_quota_project(google:
         (
             "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
             "Request had insufficient authentication scopes.",
-            "was refused: Request had insufficient authentication scopes (HTTP 403).",
+            "run `gcloud auth application-default login --scopes ",
         ),
         (
             "USER_PROJECT_DENIED",

@@ -6,7 +6,6 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import bigquery
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, TransferRun, TransferState
@@ -16,15 +15,15 @@ from ..errors import ForecastingError, UnreachableError
 from ..google.clients import Clients
 from ..google.errors import reading
 from ..google.queries import Answer, run_query
-from ..google.replies import text_of
 from ..loading.day_sums import BothSides, sum_up_both_sides
+from ..loading.reach import probe_connection
 from ..loading.runs import list_runs
 from ..provisioning.connections import observe_connection
 from ..provisioning.datasets import DatasetSpec
 from ..provisioning.scheduled_queries import observe_scheduled_queries
 from ..provisioning.tables import TableSpec
 from ..provisioning.views import ViewSpec, view_specs
-from ..sql.queries import load_name, render_connection_probe, render_data_summary
+from ..sql.queries import load_name, render_data_summary
 from ..sql.series import CONTEXT_HORIZONS
 from ..training_table import COLUMNS
 
@@ -224,12 +223,7 @@ def _see_probe(seen: Snapshot, clients: Clients) -> Probe | Unseen | None:
 
 
 def _probe(config: Config, clients: Clients) -> Probe:
-    """What Google says of the connection itself; a missing permission is another matter."""
-    try:
-        run_query(clients, render_connection_probe(config), bounded=False)
-    except (BadRequest, NotFound) as error:
-        return Probe(error=text_of(error))
-    return Probe(error="")
+    return Probe(error=probe_connection(config, clients))
 
 
 def _see_data(seen: Snapshot, clients: Clients) -> Answer | Unseen | None:

@@ -106,7 +106,7 @@ class Federation:
     ) -> Iterator[psycopg2.extensions.connection]:
         properties = stored.resource["cloudSql"]
         address = self.instances.get(properties["instanceId"])
-        if address is None:
+        if address is None or not self.connections.acts(stored):
             raise InvalidQuery(PREFIX + UNREACHABLE)
         session = _connect(address, stored, properties["database"])
         with self._lock:

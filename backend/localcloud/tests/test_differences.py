@@ -195,12 +195,6 @@ def test_partitions__4000_a_job(query: Query, table: Table) -> None:
         )
 
 
-@differs("consent")
-def test_transfer_config__needs_consent(make_config: ConfigFactory) -> None:
-    with pytest.raises(BadRequest, match="Failed to find a valid credential"):
-        make_config()
-
-
 @differs("permissions")
 def test_permissions__follow_the_policy(google: GoogleClients, connection: Connection) -> None:
     request = iam_policy_pb2.TestIamPermissionsRequest(

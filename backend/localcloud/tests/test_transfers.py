@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
-from google.api_core.exceptions import BadRequest, Forbidden, NotFound
+from google.api_core.exceptions import BadRequest, Forbidden, GoogleAPICallError, NotFound
 from google.cloud.bigquery import Dataset
 from google.cloud.bigquery_datatransfer_v1.types import (
     CreateTransferConfigRequest,
@@ -259,6 +259,17 @@ def test_delete__takes_the_runs_along(google: GoogleClients, make_config: Config
         list(google.transfer.list_transfer_runs(parent=name))
     with pytest.raises(NotFound):
         google.transfer.delete_transfer_config(name=name)
+
+
+def test_create__as_a_person_without_consent(
+    cloud: LocalCloud, google: GoogleClients, make_config: ConfigFactory
+) -> None:
+    cloud.transfers.consent = False
+    name = f"{PARENT}/dataSources/scheduled_query"
+    assert not google.transfer.check_valid_creds(name=name).has_valid_creds
+    with pytest.raises(GoogleAPICallError, match="Failed to find a valid credential"):
+        make_config()
+    assert not cloud.transfers.items
 
 
 def test_data_source__is_described(google: GoogleClients) -> None:

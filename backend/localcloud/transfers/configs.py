@@ -19,7 +19,9 @@ from backend.localcloud.http.protojson import REQUEST_FIELDS, camel, patch
 from backend.localcloud.transfers import schedules
 from backend.localcloud.transfers.records import Records, TransferConfig
 from backend.localcloud.transfers.rules import (
+    CALLER,
     DATA_SOURCE,
+    NO_CONSENT,
     PARAMETERS,
     check_fields,
     moment,
@@ -46,7 +48,8 @@ RESTRICTED = ("params", "destination_dataset_id")
 class Transfers:
     """All transfer configs and their runs.
 
-    `location_of` tells where a dataset of a project is, None where there is none.
+    `location_of` tells where a dataset of a project is, None where there is none. `consent` is
+    whether the caller, who is a person, has let Google run scheduled queries as that person.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Transfers:
         self.clock = clock
         self.records = Records(projects)
         self.runner = Runner(jobs, clock)
+        self.consent = True
         self.runs = TransferRuns(self.records, self.runner, clock)
         self.scheduler = Scheduler(clock, self._next_due, self._start_due)
         self._seen = clock.now()
@@ -82,6 +86,7 @@ class Transfers:
     def reset(self) -> None:
         with self.runner.changed:
             self.items.clear()
+        self.consent = True
         self.runner.end_runs()
         self.scheduler.wake.set()
 
@@ -96,6 +101,8 @@ class Transfers:
             resource.pop(name, None)
         now = self.clock.now()
         account = owner(request)
+        if account == CALLER and not (self.consent or request.get("versionInfo")):
+            raise InvalidArgument(NO_CONSENT)
         config = TransferConfig(place, self.clock.uuid(), resource, now, now, account, account)
         if not resource.get("schedule") and "scheduleOptionsV2" not in resource:
             resource["schedule"] = schedules.DEFAULT
@@ -163,7 +170,7 @@ class Transfers:
 
     def check_credentials(self, request: dict[str, Any]) -> dict[str, Any]:
         self.get_source(request)
-        return {"hasValidCreds": True}
+        return {"hasValidCreds": self.consent}
 
     def to_json(self, config: TransferConfig) -> dict[str, Any]:
         """The config as Google shows it."""

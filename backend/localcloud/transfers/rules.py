@@ -18,6 +18,10 @@ PARAMETERS = (
     "partitioning_type",
 )
 CALLER = "caller@localhost.invalid"
+NO_CONSENT = (
+    "Failed to find a valid credential. The request to create a transfer config is supposed to "
+    "contain an authorization code."
+)
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.-]+\Z")
 TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+\Z")
 LONGEST_RANGE = timedelta(days=180)
