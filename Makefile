@@ -5,12 +5,14 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 RUN := $(VENV)/bin
+TIMESCALE := backend/forecasting/tests/timescale
+TIMESCALE_STAMP := $(VENV)/timescale/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo localcloud test reliability bench lock lint clean
+.PHONY: help setup demo localcloud test timescale-test reliability bench lock lint clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1 - /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
 
 setup: $(STAMP) ## install everything into .venv, once; LOCK=1: the very files of requirements.lock
 
@@ -29,8 +31,19 @@ demo: setup ## run the whole pipeline on this machine; EVENTS=FILE.csv.gz loads 
 localcloud: setup ## the same, and leave it running with the status page to look at, until Ctrl-C
 	$(RUN)/python manage.py demo --keep $(if $(EVENTS),--events '$(EVENTS)')
 
-test: setup ## run the tests; ARGS='-k name' are for pytest
+test: setup $(TIMESCALE_STAMP) ## run the tests; ARGS='-k name' are for pytest
 	$(RUN)/python -m pytest $(ARGS)
+
+timescale-test: setup $(TIMESCALE_STAMP) ## run those on a real TimescaleDB, which needs Node.js
+	$(RUN)/python -m pytest $(TIMESCALE) $(ARGS)
+
+# Without npm, or out of its registry's reach, the tests are skipped and say why.
+$(TIMESCALE_STAMP): $(TIMESCALE)/package.json $(TIMESCALE)/package-lock.json $(STAMP)
+	@mkdir -p $(@D)
+	@cp $(TIMESCALE)/package.json $(TIMESCALE)/package-lock.json $(@D)
+	@if ! command -v npm >/dev/null; then echo "npm is not installed: no tests on TimescaleDB"; \
+	  elif (cd $(@D) && npm ci --silent --ignore-scripts --no-audit --no-fund); then touch $@; \
+	  else echo "npm does not install TimescaleDB: no tests on it"; fi
 
 reliability: setup ## break everything that can break, and write the counts to docs/reliability.md
 	$(RUN)/python -m pytest backend/forecasting/tests/reliability --reliability docs/reliability.md $(ARGS)
