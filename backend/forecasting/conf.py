@@ -266,6 +266,7 @@ class Config:
     time_zone: Annotated[str, Setting(_TIME_ZONE, optional=True)]
     event_field: Annotated[str, Setting(_PATH_OR_NONE, default="event")]
     event_time_field: Annotated[str, Setting(_PATH_OR_NONE, default="event__occurred_at")]
+    event_lookback_days: Annotated[int, Setting(DAYS, optional=True)]
     score_field: Annotated[str, Setting(_PATH, default=SCORE_FIELD)]
     dimension_fields: Annotated[
         tuple[tuple[str, str], ...],

@@ -5,6 +5,7 @@ The settings are lookup paths seen from one mention. They are resolved through t
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -38,6 +39,7 @@ def load_mapping(config: Config, registry: Apps = apps) -> SourceMapping:
         event=reader.key(reader.event) if reader.event else None,
         events=reader.related(reader.event, Owner.EVENT) if reader.event else None,
         event_time=reader.event_time(),
+        event_lookback_days=reader.event_lookback_days(),
         event_is_one_row=reader.event_is_one_row,
         mentioned_once=reader.mentioned_once,
         score=reader.score(),
@@ -55,6 +57,7 @@ def misfits(config: Config, registry: Apps = apps) -> Iterator[SettingError]:
         reader.entity_names,
         reader.time,
         reader.event_time,
+        reader.event_lookback_days,
         reader.score,
         *(partial(reader.dimension, *pair) for pair in config.dimension_fields),
     ]
@@ -198,7 +201,20 @@ class _Reader:
         owner, found = self._follow(path, fail, expected)
         if owner is not Owner.EVENT:
             raise fail("it is no column of the event", expected)
-        return self._moment(owner, found, fail, expected, UTC)
+        value = self._moment(owner, found, fail, expected, UTC)
+        # Django's own column for a date and time has a zone.
+        return replace(value, kind=Kind.MOMENT) if value.kind is Kind.WALL_CLOCK else value
+
+    def event_lookback_days(self) -> int:
+        days = self.config.event_lookback_days
+        if days and not self.event_time():
+            raise _misfit(
+                "FORECASTING_EVENT_LOOKBACK_DAYS",
+                str(days),
+                "nothing says when an event was",
+                "FORECASTING_EVENT_TIME_FIELD beside it, or nothing",
+            )
+        return days
 
     def _moment(
         self,

@@ -71,6 +71,7 @@ class SourceMapping:
     and the last refer to. `dimensions` goes by the names of the training table's columns; one that
     is not mapped is missing.
 
+    `event_lookback_days`: of what age events are read, in days before the mention's; 0: of any.
     `event_is_one_row`: PostgreSQL itself sees to it that an event's key has one row.
     `mentioned_once`: it sees to it that an event mentions an entity at most once.
     """
@@ -85,6 +86,7 @@ class SourceMapping:
     event: Value | None
     events: Related | None
     event_time: Value | None
+    event_lookback_days: int
     event_is_one_row: bool
     mentioned_once: bool
     score: Value
@@ -94,6 +96,11 @@ class SourceMapping:
         """The score and the dimensions that are an owner's, by the training table's columns."""
         values = {TARGET_COLUMN: self.score, **self.dimensions}
         return {name: value for name, value in values.items() if value.owner is owner}
+
+    @property
+    def event_time_read(self) -> Value | None:
+        """The event's time, where something depends on it."""
+        return None if self.event_is_one_row and not self.event_lookback_days else self.event_time
 
     def columns_read(self) -> dict[Table, list[str]]:
         """All that the source query reads, by table; each column once, in no special order."""
@@ -114,7 +121,7 @@ class SourceMapping:
         of_mention = [self.entity, self.time, *([self.event] if self.event else [])]
         yield [*of_mention, *self.numbers_of(Owner.MENTION).values()], Owner.MENTION, self.mentions
         if self.events:
-            times = [self.event_time] if self.event_time and not self.event_is_one_row else []
+            times = [self.event_time_read] if self.event_time_read else []
             numbers = self.numbers_of(Owner.EVENT).values()
             yield [self.events.key, *times, *numbers], Owner.EVENT, self.events.table
         if self.entities and self.numbers_of(Owner.ENTITY):

@@ -22,6 +22,7 @@ SETTINGS = (
     "time_zone",
     "event_field",
     "event_time_field",
+    "event_lookback_days",
     "score_field",
     "dimension_fields",
     "min_rows_ratio",

@@ -20,7 +20,8 @@ _ONCE = """\
 _EVENTS_AT_ONCE = """\
 {{ table }}
 {{ joins }}
-WHERE {{ key }} IN (SELECT event_id FROM mention)"""
+WHERE {{ key }} IN (SELECT event_id FROM mention)
+    {{ recent }}"""
 # Of an array PostgreSQL expects ten elements, however many they are: where an index finds events by
 # their key, it is used at every length of the history, and not a scan of all events for the few of
 # a week. Where none does, as in the compressed chunks of a hypertable, they are still read at once.
@@ -29,7 +30,8 @@ _EVENTS_BY_KEY = """\
 unnest(ARRAY(SELECT DISTINCT event_id FROM mention ORDER BY event_id)) AS mentioned (event_id)
 CROSS JOIN {{ table }}
 {{ joins }}
-WHERE {{ key }} = mentioned.event_id"""
+WHERE {{ key }} = mentioned.event_id
+    {{ recent }}"""
 _FENCE = "OFFSET '0'"
 _RANGES = {Kind.MOMENT: "tstzrange", Kind.WALL_CLOCK: "tsrange", Kind.DAY: "daterange"}
 
@@ -79,14 +81,31 @@ def _event_names(mapping: SourceMapping, events: Related, *, refresh: bool) -> d
             table=named(events.table, Owner.EVENT),
             joins=selection.join_clauses,
             key=column(events.key.column),
+            recent=_recent(mapping),
         ).strip(),
+        "of_recent_event": _of_recent_event(mapping),
     }
 
 
 def _times(mapping: SourceMapping) -> dict[str, Value]:
-    """The event's time, where there is one and something depends on it."""
-    time = None if mapping.event_is_one_row else mapping.event_time
-    return {"event_time": time} if time else {}
+    return {"event_time": mapping.event_time_read} if mapping.event_time_read else {}
+
+
+def _recent(mapping: SourceMapping) -> str:
+    """That an event is young enough to count on any of the days: all that a hypertable reads."""
+    days, time = mapping.event_lookback_days, mapping.event_time_read
+    if not (days and time):
+        return ""
+    oldest = _start(f"(DATE '@first_day' - {days})", time.kind)
+    return f"AND {column(time.column)} >= {oldest}\nAND {_of_its_type(time)}"
+
+
+def _of_recent_event(mapping: SourceMapping) -> str:
+    """That an event counts on a day by its age alone, whichever other days are read with it."""
+    days, time = mapping.event_lookback_days, mapping.event_time_read
+    if not (days and time):
+        return ""
+    return f"AND event.event_time >= {_start(f'(mention.day - {days})', time.kind)}"
 
 
 def _counting_names(mapping: SourceMapping) -> dict[str, str]:
@@ -150,21 +169,31 @@ def _numbers(values: Mapping[str, Value], selection: Selection, mean: str = "{}"
 
 
 def _in_days(mapping: SourceMapping) -> str:
-    """The condition on a mention's time; a column of another type than it takes is refused.
-
-    Its last part is always true and costs nothing, and PostgreSQL checks its types before anything
-    is read. Without it a time that has no zone would be taken for one of the session's zone.
-    """
+    """The condition on a mention's time; a column of another type than it takes is refused."""
     time = column(mapping.time.column)
-    zoned = "::timestamp AT TIME ZONE 'UTC'" if mapping.time.kind is Kind.MOMENT else ""
+    first, end = (_start(f"DATE '@{day}_day'", mapping.time.kind) for day in ("first", "end"))
     conditions = [
-        f"{time} >= DATE '@first_day'{zoned}",
-        f"{time} < DATE '@end_day'{zoned}",
-        f"(true OR {time} <@ 'empty'::{_RANGES[mapping.time.kind]})",
+        f"{time} >= {first}",
+        f"{time} < {end}",
+        _of_its_type(mapping.time),
     ]
     if mapping.entity_may_be_null:
         conditions.append(f"{column(mapping.entity.column)} IS NOT NULL")
     return "\n    AND ".join(conditions)
+
+
+def _start(day: str, kind: Kind) -> str:
+    """When a day begins in UTC, as what is compared with a time of this kind."""
+    return f"{day}::timestamp AT TIME ZONE 'UTC'" if kind is Kind.MOMENT else day
+
+
+def _of_its_type(time: Value) -> str:
+    """A condition that is always true and costs nothing, but is refused for another type.
+
+    PostgreSQL checks types before anything is read. Without it a time that has no zone would be
+    taken for one of the session's zone.
+    """
+    return f"(true OR {column(time.column)} <@ 'empty'::{_RANGES[time.kind]})"
 
 
 def _day(kind: Kind) -> str:

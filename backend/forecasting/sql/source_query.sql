@@ -43,6 +43,7 @@ counted AS (
         mention.day{{ counted_numbers }}
     FROM mention
     JOIN event ON event.event_id = mention.event_id
+        {{ of_recent_event }}
     {{ latest }}
 )
 SELECT

@@ -66,6 +66,7 @@ MALFORMED = {
     "service_account": ("me@example.com", "loader", "@x.iam.gserviceaccount.com"),
     "notification_topic": ("loads", "projects/demo-project/topics/", "projects/demo-project/loads"),
     "max_age_hours": ("0", "-1", "soon", "inf", "1e3"),
+    "event_lookback_days": ("0", "-1", "3651", "off"),
     "horizon_days": ("0", "-14", "3651", "1.5", "two weeks"),
     "series_min_share": ("1.1", "-0.1", "50%", "nan", "half"),
     "api_endpoint": (
@@ -102,6 +103,7 @@ ACCEPTED: dict[str, tuple[tuple[Any, Any], ...]] = {
     "keep_history": (("on", True), ("TRUE", True), (True, True), ("off", False), ("0", False)),
     "min_rows_ratio": (("0.5", 0.5), ("1", 1.0), (".25", 0.25)),
     "max_age_hours": (("26", 26.0), ("0.5", 0.5)),
+    "event_lookback_days": (("30", 30), ("", 0)),
     "horizon_days": (("14", 14), (" 90 ", 90), ("", 0)),
     "series_min_share": (("0", 0.0), ("1", 1.0), ("0.75", 0.75)),
     "api_endpoint": (
@@ -217,6 +219,7 @@ def test_config__defaults_are_the_documented_ones() -> None:
         service_account="",
         notification_topic="",
         max_age_hours=26.0,
+        event_lookback_days=0,
         horizon_days=0,
         series_min_share=0.5,
         api_endpoint="",

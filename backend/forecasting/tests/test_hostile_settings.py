@@ -33,6 +33,7 @@ VALID = {
     "service_account": SERVICE_ACCOUNT,
     "notification_topic": TOPIC,
     "horizon_days": "14",
+    "event_lookback_days": "30",
     "api_endpoint": "http://127.0.0.1:9050",
     "grpc_endpoint": "127.0.0.1:9051",
     "time_zone": "UTC",

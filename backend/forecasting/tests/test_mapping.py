@@ -1,6 +1,7 @@
 """What the settings that describe the source are turned into; no database takes part."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +45,16 @@ def test_defaults__are_the_sample_backend() -> None:
     assert mapping.score.column == Column("event", "risk_score")
     assert mapping.dimensions["supply_chain_risk"].keys == ("supply_chain",)
     assert mapping.database == "default"
+
+
+def test_lookback__needs_to_know_when_an_event_was() -> None:
+    config = load_config({**GIVEN, "event_lookback_days": "30"})
+    assert load_mapping(config).event_lookback_days == 30
+    untimed = replace(config, event_time_field="")
+    assert [str(error) for error in misfits(untimed)] == [
+        'FORECASTING_EVENT_LOOKBACK_DAYS is "30", but nothing says when an event was: expected '
+        "FORECASTING_EVENT_TIME_FIELD beside it, or nothing."
+    ]
 
 
 def test_score_source__entity_stands_for_the_score_of_the_entity() -> None:

@@ -43,16 +43,13 @@ def read_rows(
     first_day: date = DAY,
     end_day: date | None = None,
     *,
-    score_source: str = "event",
     refresh: bool = False,
+    **changes: Any,
 ) -> list[Row]:
     """What BigQuery reads for the days [first_day, end_day): one day unless more are asked for."""
     end_day = end_day or first_day + timedelta(days=1)
-    query = with_days(
-        render_source_query(make_config(score_source=score_source), refresh=refresh),
-        first_day,
-        end_day,
-    )
+    config = make_config(**changes)
+    query = with_days(render_source_query(config, refresh=refresh), first_day, end_day)
     names = ", ".join(f'"{name}"' for name in NAMES)
     with _cursor() as cursor:
         cursor.execute(f"SELECT {names} FROM ({query}) t; /* Federated query from BigQuery. */")
@@ -184,6 +181,43 @@ def test_day__has_24_hours_when_the_server_changes_to_or_from_summer_time(
     execute("SET LOCAL TIME ZONE 'America/New_York'")
     row = read_row(night)
     assert (row["mentioned_at"], row["risk_score"]) == (start, sum(range(24)) / 24)
+
+
+# Events of which age count ---------------------------------------------------------------------
+
+
+def make_event_at(moment: str, score: float) -> Event:
+    event = make_event(score)
+    Event.objects.filter(pk=event.pk).update(occurred_at=datetime.fromisoformat(moment))
+    return event
+
+
+@pytest.mark.parametrize("time_zone", TIME_ZONES)
+@pytest.mark.parametrize("refresh", [False, True])
+def test_lookback__counts_whole_days_in_utc(entity: Entity, time_zone: str, refresh: bool) -> None:
+    mention(entity, make_event_at("2026-02-27T00:00:00Z", 10))
+    mention(entity, make_event_at("2026-02-26T23:59:59.999999Z", 1000))
+    mention(entity, make_event_at("2026-03-05T00:00:00Z", 30))
+    execute(f"SET LOCAL TIME ZONE '{time_zone}'")
+    (row,) = read_rows(refresh=refresh, event_lookback_days=2)
+    assert row["risk_score"] == 20
+    (row,) = read_rows(refresh=refresh)
+    assert row["risk_score"] == pytest.approx(1040 / 3)
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+def test_lookback__gives_a_day_the_same_whichever_others_are_read_with_it(
+    entity: Entity, refresh: bool
+) -> None:
+    event, last = make_event_at("2026-02-28T12:00Z", 10), date(2026, 3, 6)
+    mention(entity, event, NOON, "2026-03-06T12:00Z")
+    mention(entity, make_event_at("2026-03-06T12:00Z", 30), "2026-03-06T12:00Z")
+    alone = read_rows(last, refresh=refresh, event_lookback_days=2)
+    first, *others = _sorted(
+        read_rows(DAY, last + timedelta(days=1), refresh=refresh, event_lookback_days=2)
+    )
+    assert (first["risk_score"], others) == (10, alone)
+    assert [row["risk_score"] for row in alone] == [30]
 
 
 # Scores ---------------------------------------------------------------------------------------

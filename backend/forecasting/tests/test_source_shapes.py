@@ -205,6 +205,25 @@ def test_time__of_another_type_than_the_settings_say_is_refused(
         read_rows(news, time_zone=time_zone)
 
 
+@pytest.mark.parametrize("refresh", [False, True])
+def test_event_time__of_another_type_is_refused_where_events_are_chosen_by_it(
+    news: SimpleNamespace, refresh: bool
+) -> None:
+    execute('ALTER TABLE "news"."events" ALTER at_time TYPE timestamp')
+    mention(news, ANNA, make_event(news, 40))
+    assert read_row(news, refresh=refresh)["risk_score"] == 40
+    with pytest.raises(psycopg2.ProgrammingError, match="timestamp without time zone <@ tstz"):
+        read_rows(news, refresh=refresh, event_lookback_days=30)
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+def test_event_time__may_be_a_date(news: SimpleNamespace, refresh: bool) -> None:
+    for day, score in ((27, 10), (26, 1000)):
+        mention(news, ANNA, make_event(news, score, reported_on=date(2026, 2, day)))
+    by_date = {"event_time_field": "event__reported_on", "event_lookback_days": 2}
+    assert read_row(news, refresh=refresh, **by_date)["risk_score"] == 10
+
+
 # Several rows of one event --------------------------------------------------------------------
 
 
