@@ -1,4 +1,10 @@
-"""What the three commands share: their options, their output and their exit status."""
+"""What the three commands share: their options, their output and their exit status.
+
+What needs Google's libraries is imported where it is used: half a second, which --help, a refused
+flag and --print-sql do without.
+"""
+
+from __future__ import annotations
 
 import json
 import sys
@@ -6,20 +12,13 @@ from argparse import ArgumentParser, BooleanOptionalAction
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
-from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from ...conf import SECONDS, SETTINGS, SWITCH, Config, Setting, load_config
 from ...database.mapping import load_mapping
 from ...errors import ForecastingError, SettingError, printable, shown
-from ...google.clients import Clients, make_clients
-from ...loading.backfill import SliceOutcome
-from ...outcome import Mode, Outcome
-from ...output.text import describe_applied, describe_plans, describe_slice, short_name
-from ...provisioning.plan import Plan
-from ...setup import Listeners
 from ._ending import (
     FAILED,
     EndedFromOutside,
@@ -31,6 +30,15 @@ from ._ending import (
     signals_raised,
     writing,
 )
+
+if TYPE_CHECKING:
+    from google.cloud.bigquery_datatransfer_v1.types import TransferRun
+
+    from ...google.clients import Clients
+    from ...loading.backfill import SliceOutcome
+    from ...outcome import Mode, Outcome
+    from ...provisioning.plan import Plan
+    from ...setup import Listeners
 
 _FORMATS = ("text", "json")
 
@@ -127,6 +135,8 @@ class PipelineCommand(BaseCommand):
 
     def clients(self, config: Config) -> Clients:
         """Google's clients, which from now on have until --timeout."""
+        from ...google.clients import make_clients
+
         clients = make_clients(config)
         clients.deadline.start(self.timeout)
         return clients
@@ -164,6 +174,9 @@ class PipelineCommand(BaseCommand):
         self, mode: Mode, on_run: Callable[[TransferRun], None] = lambda _: None
     ) -> Listeners:
         """Tells the operator what is planned, done and going on."""
+        from ...output.text import describe_applied
+        from ...setup import Listeners
+
         return Listeners(
             plan=partial(self._show_plans, mode),
             applied=lambda plans: self.say(describe_applied(plans)),
@@ -173,6 +186,8 @@ class PipelineCommand(BaseCommand):
         )
 
     def _show_run(self, on_run: Callable[[TransferRun], None], run: TransferRun) -> None:
+        from ...output.text import short_name
+
         self.left_behind = (
             f"run {short_name(run.name)} goes on at Google, and `python manage.py bq_verify` tells "
             "how it ended"
@@ -180,6 +195,8 @@ class PipelineCommand(BaseCommand):
         on_run(run)
 
     def _show_slice(self, outcome: SliceOutcome) -> None:
+        from ...output.text import describe_slice
+
         done, all_of_them = outcome.slice.number, outcome.slice.count
         self.left_behind = (
             f"{done} of {all_of_them} slices are done and stay, and what BigQuery is loading it "
@@ -188,6 +205,9 @@ class PipelineCommand(BaseCommand):
         self.say(describe_slice(outcome))
 
     def _show_plans(self, mode: Mode, plans: Sequence[Plan]) -> None:
+        from ...outcome import Mode
+        from ...output.text import describe_plans
+
         if mode is Mode.APPLY:
             self.left_behind = "what was changed by then stays; run it again to go on"
         for line in describe_plans(plans, mode, self.style):
@@ -206,17 +226,19 @@ def _clean(text: str) -> str:
 
 
 def add_mode_arguments(parser: ArgumentParser) -> None:
-    modes = {
-        Mode.DRY_RUN: "stop after the plan",
-        Mode.CHECK: "stop after the plan, and exit with status 2 if there is anything to do",
-    }
     group = parser.add_mutually_exclusive_group()
-    for mode, what in modes.items():
-        group.add_argument(f"--{mode}", action="store_true", help=what)
+    group.add_argument("--dry-run", action="store_true", help="stop after the plan")
+    group.add_argument(
+        "--check",
+        action="store_true",
+        help="stop after the plan, and exit with status 2 if there is anything to do",
+    )
 
 
 def mode_of(options: dict[str, Any]) -> Mode:
     """How far the command goes. Raises SettingError for two modes at once."""
+    from ...outcome import Mode
+
     refuse_together(options, "dry_run", "check")
     if options["check"]:
         return Mode.CHECK

@@ -2,7 +2,6 @@ from argparse import ArgumentParser
 from typing import Any
 
 from ...conf import Config
-from ...setup import set_up_table
 from ._pipeline import PipelineCommand, add_mode_arguments, mode_of
 
 
@@ -23,5 +22,7 @@ class Command(PipelineCommand):
         add_mode_arguments(parser)
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
+        from ...setup import set_up_table
+
         mode = mode_of(options)
         self.finish(set_up_table(config, self.clients(config), mode, self.listeners(mode)))

@@ -3,9 +3,6 @@ from typing import Any
 
 from ...conf import DAYS, SETTINGS, Config
 from ...errors import SettingError
-from ...output.progress import RunProgress
-from ...output.text import describe_backfill, describe_run
-from ...setup import RunOptions, set_up_etl
 from ...sql.queries import render_nightly_load
 from ...sql.role import render_connection_role
 from ._pipeline import PipelineCommand, add_mode_arguments, mode_of, refuse_together
@@ -67,6 +64,13 @@ class Command(PipelineCommand):
         if options["print_role_sql"]:
             self.print(render_connection_role(config))
             return
+        self._set_up(config, options)
+
+    def _set_up(self, config: Config, options: dict[str, Any]) -> None:
+        from ...output.progress import RunProgress
+        from ...output.text import describe_backfill, describe_run
+        from ...setup import RunOptions, set_up_etl
+
         mode = mode_of(options)
         refuse_together(options, "run_now", "backfill_days")
         days = options["backfill_days"]

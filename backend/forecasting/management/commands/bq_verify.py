@@ -1,14 +1,16 @@
+from __future__ import annotations
+
 from argparse import ArgumentParser
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...conf import SETTINGS, Config
-from ...google.clients import Clients
-from ...output.report import check_report_path, write_report
-from ...output.text import describe_findings
-from ...verification.verify import Verification, verify
 from ._pipeline import PipelineCommand
+
+if TYPE_CHECKING:
+    from ...google.clients import Clients
+    from ...verification.verify import Verification
 
 
 class Command(PipelineCommand):
@@ -33,6 +35,10 @@ class Command(PipelineCommand):
         )
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
+        from ...output.report import check_report_path
+        from ...output.text import describe_findings
+        from ...verification.verify import verify
+
         now = datetime.now(UTC)
         clients, report = self.clients(config), options["report"]
         if report:
@@ -54,6 +60,8 @@ class Command(PipelineCommand):
             raise result.failure
 
     def _write_report(self, path: Path, result: Verification, clients: Clients) -> None:
+        from ...output.report import write_report
+
         why_no_charts = write_report(path, result, clients)
         without = f", without charts: {why_no_charts}" if why_no_charts else ""
         self.say(f"Report: {path.absolute()}{without}")

@@ -16,7 +16,7 @@ from backend.forecasting.tests.support.factories import (
     make_run,
 )
 
-MAKE_CLIENTS = "backend.forecasting.management.commands._pipeline.make_clients"
+MAKE_CLIENTS = "backend.forecasting.google.clients.make_clients"
 ABSENT = google_error(404, "Not found")
 
 
