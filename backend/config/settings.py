@@ -5,11 +5,14 @@ defaults and checks them, so that a malformed value is one clear sentence of the
 needs it and not a traceback of every command.
 """
 
+import os
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from django.core.management.utils import get_random_secret_key
-from environs import Env
+from environs import Env, EnvError
 
 from backend.forecasting.conf import SETTINGS
 
@@ -18,10 +21,24 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 env = Env()
 env.read_env(str(BASE_DIR / ".env"), recurse=False)
 
+
+def _read(parse: Callable[..., Any], name: str, default: Any, expected: str) -> Any:
+    """A variable's value, the default where it is empty. What cannot be read ends the process.
+
+    In one sentence, and without the value: it may hold a password.
+    """
+    if not env.str(name, ""):
+        return default
+    try:
+        return parse(name)
+    except EnvError:
+        raise SystemExit(f"{name} cannot be read: expected {expected}.") from None
+
+
 # Without a key of its own a process makes one up: commands work, sessions end with the process,
 # and `check --deploy` reports it (security.W009).
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", "") or f"django-insecure-{get_random_secret_key()}"
-DEBUG = env.bool("DJANGO_DEBUG", False)
+DEBUG: bool = _read(env.bool, "DJANGO_DEBUG", False, "true or false")
 ALLOWED_HOSTS: list[str] = env.list("DJANGO_ALLOWED_HOSTS", [])
 
 INSTALLED_APPS = [
@@ -69,7 +86,12 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": env.dj_db_url("DATABASE_URL", "postgresql://127.0.0.1:5432/venezuelawatch"),
+    "default": _read(
+        env.dj_db_url,
+        "DATABASE_URL",
+        {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "NAME": "venezuelawatch"},
+        "postgresql://USER:PASSWORD@HOST:PORT/NAME",
+    ),
 }
 # A database that does not answer is reported in seconds, not after the TCP stack gives up.
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
@@ -101,6 +123,8 @@ LOGGING = {
     "loggers": {"django": {"handlers": [], "level": "INFO"}},
 }
 
+# Those that nobody knows come along, so that `manage.py check` can say so.
+globals().update({name: os.environ[name] for name in os.environ if name.startswith("FORECASTING_")})
 # Google Cloud and the forecasting pipeline. Empty means: not set, the app's default holds; but for
 # the few settings to which an empty text says something.
 globals().update(

@@ -8,12 +8,15 @@ setting FORECASTING_WINDOW_DAYS and the flag --window-days.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
+from difflib import get_close_matches
 from typing import Annotated, Any, get_type_hints
 
 from django.conf import settings
 
 from .errors import SettingError, shown
 from .training_table import DIMENSIONS
+
+_PREFIX = "FORECASTING_"
 
 MAX_WINDOW_DAYS = 3650
 """Ten years of daily partitions; one BigQuery job may modify 4,000 (bigquery/quotas)."""
@@ -197,7 +200,7 @@ class Setting:
     def of(self, field: str) -> "Setting":
         """The setting of a field, with the names that follow from the field's."""
         flag = f"--{field.replace('_', '-')}" if self.help else ""
-        setting = self.setting or f"FORECASTING_{field.upper()}"
+        setting = self.setting or f"{_PREFIX}{field.upper()}"
         return replace(self, field=field, setting=setting, flag=self.flag or flag)
 
     def value(self, flagged: object, *, required: bool) -> Any:
@@ -353,6 +356,19 @@ SETTINGS: tuple[Setting, ...] = tuple(
     hint.__metadata__[0].of(name)
     for name, hint in get_type_hints(Config, include_extras=True).items()
 )
+
+
+def unknown_settings() -> list[SettingError]:
+    """The settings that look like the pipeline's and are none, which nobody would ever read."""
+    known = [setting.setting for setting in SETTINGS]
+    unknown = sorted(name for name in dir(settings) if name.startswith(_PREFIX))
+    return [_unknown(name, known) for name in unknown if name not in known]
+
+
+def _unknown(name: str, known: list[str]) -> SettingError:
+    close = get_close_matches(name, known, n=1, cutoff=0.8)
+    remedy = f"did you mean {close[0]}?" if close else "remove it, or see .env.example for all"
+    return SettingError(f"{shown(name)} is no setting", remedy)
 
 
 def load_config(

@@ -26,7 +26,7 @@ class SettingError(ForecastingError):
         self.problem, self.remedy = problem, remedy
 
     def __str__(self) -> str:
-        return f"{self.problem}: {self.remedy}."
+        return f"{self.problem}: {self.remedy}" + ("" if self.remedy.endswith("?") else ".")
 
     def as_json(self) -> dict[str, str | None]:
         return {"error": printable(self.problem), "hint": printable(self.remedy)}

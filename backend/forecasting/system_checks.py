@@ -12,7 +12,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from .conf import SETTINGS, Config, load_config
+from .conf import SETTINGS, Config, load_config, unknown_settings
 from .database.mapping import load_mapping, misfits
 from .database.source_mapping import Owner, SourceMapping
 from .errors import SettingError
@@ -23,14 +23,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
     """Settings that are malformed, at odds with each other, or bound to disappoint."""
-    malformed = [*_check_forms()]
-    if malformed:
-        return malformed
-    try:
-        config = load_config(optional=_NEEDED)
-    except SettingError as error:
-        return [_error(error, "forecasting.E002")]
-    return [*_check_source(config), *_check_sense(config)]
+    return [*_check_names(), *(list(_check_forms()) or _check_values())]
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
@@ -41,6 +34,20 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
         # `check_settings` has said so.
         return []
     return [*_check_needed(config), *_check_production(config)]
+
+
+def _check_values() -> list[CheckMessage]:
+    try:
+        config = load_config(optional=_NEEDED)
+    except SettingError as error:
+        return [_error(error, "forecasting.E002")]
+    return [*_check_source(config), *_check_sense(config)]
+
+
+def _check_names() -> Iterator[CheckMessage]:
+    for error in unknown_settings():
+        hint = f"{error.remedy[:1].upper()}{error.remedy[1:]}"
+        yield Warning(f"{error.problem}.", hint=hint, id="forecasting.W007")
 
 
 def _check_forms() -> Iterator[CheckMessage]:

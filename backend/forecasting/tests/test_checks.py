@@ -253,3 +253,50 @@ def test_checks__import_nothing_of_googles() -> None:
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_checks__unknown_setting_is_named_with_the_one_that_was_meant(settings: Settings) -> None:
+    settings.FORECASTING_DATASETT = "x"
+    settings.FORECASTING_QQQ = "x"
+    (meant, other) = check_settings()
+    assert ids([meant, other]) == ["forecasting.W007"] * 2
+    assert (meant.msg, meant.hint) == (
+        "FORECASTING_DATASETT is no setting.",
+        "Did you mean FORECASTING_DATASET?",
+    )
+    assert other.hint == "Remove it, or see .env.example for all"
+
+
+def test_checks__unknown_variable_of_the_environment_is_seen() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "manage.py", "check"],
+        env={**os.environ, "FORECASTING_DATASETT": "x", "DJANGO_DEBUG": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "FORECASTING_DATASETT is no setting." in ended.stderr
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "garbage",
+        "postgresql://u:geheim@[bad/x",
+        "mysqlx://u:geheim@h/x",
+        "postgresql://u:geheim@h:p/x",
+    ],
+)
+def test_database_url__that_cannot_be_read_is_one_sentence_without_the_password(value: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "bq_setup"],
+        env={**os.environ, "DATABASE_URL": value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "DATABASE_URL cannot be read: expected postgresql://USER:PASSWORD@HOST:PORT/NAME.\n",
+    )

@@ -156,3 +156,10 @@ def test_output__has_no_control_character_of_googles(run: Run, provisioned: Goog
     result = run("bq_setup")
     assert result.status == 1
     assert "mars [2j" in result.out
+
+
+def test_setting__unknown_is_a_warning_of_each_command(run: Run, settings: Any) -> None:
+    settings.FORECASTING_DATASETT = "x"
+    result = run("bq_setup", "--dry-run")
+    said = "Warning: FORECASTING_DATASETT is no setting: did you mean FORECASTING_DATASET?\n"
+    assert (result.status, result.err) == (0, said)

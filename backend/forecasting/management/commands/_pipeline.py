@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
-from ...conf import SECONDS, SETTINGS, SWITCH, Config, Setting, load_config
+from ...conf import SECONDS, SETTINGS, SWITCH, Config, Setting, load_config, unknown_settings
 from ...database.mapping import load_mapping
 from ...errors import ForecastingError, SettingError, printable, shown
 from ._ending import (
@@ -121,6 +121,8 @@ class PipelineCommand(BaseCommand):
         try:
             _refuse_other_format(options["format"])
             self.timeout = SECONDS.read("--timeout", options["timeout"])
+            for unknown in unknown_settings():
+                self.stderr.write(self.style.WARNING(f"Warning: {unknown}"))
             config = load_config(options, optional=self.optional_fields)
             load_mapping(config)  # what fits no model is said before anything is asked
             self.work(config, options)
