@@ -15,13 +15,20 @@ DIMENSION_KEYS = ("sanctions", "political", "economic", "supply_chain")
 Row = tuple[float | None, ...]
 
 
-def expected_rows(first_day: date, end_day: date) -> dict[tuple[str, date], Row]:
-    """Score and dimensions by entity and UTC day, for the days [first_day, end_day)."""
-    events = {event.pk: event for event in Event.objects.all()}
+def expected_rows(
+    first_day: date, end_day: date, *, lookback_days: int | None = None
+) -> dict[tuple[str, date], Row]:
+    """Score and dimensions by entity and UTC day, for the days [first_day, end_day).
+
+    Of several events with one key the latest counts. With `lookback_days` an event counts only
+    where it was at most so many days before the day.
+    """
+    events = {event.pk: event for event in Event.objects.order_by("occurred_at")}
     mentioning: dict[tuple[UUID, date], set[UUID]] = defaultdict(set)
     for mention in EntityMention.objects.all():
         day = mention.mentioned_at.astimezone(UTC).date()
-        if first_day <= day < end_day and mention.event_id in events:
+        event = events.get(mention.event_id)
+        if first_day <= day < end_day and event and _is_recent(event, day, lookback_days):
             mentioning[mention.entity_id, day].add(mention.event_id)
     rows = {}
     for (entity_id, day), event_ids in mentioning.items():
@@ -29,6 +36,11 @@ def expected_rows(first_day: date, end_day: date) -> dict[tuple[str, date], Row]
         if values[0] is not None:
             rows[str(entity_id), day] = values
     return rows
+
+
+def _is_recent(event: Event, day: date, lookback_days: int | None) -> bool:
+    age = day - event.occurred_at.astimezone(UTC).date()
+    return lookback_days is None or age.days <= lookback_days
 
 
 def _mean_values(events: Iterable[Event]) -> Row:
