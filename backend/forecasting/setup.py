@@ -13,7 +13,7 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, Transfer
 
 from .conf import Config
 from .database.lock import provisioning_lock
-from .database.source import prepare_source_query
+from .database.source import LOCK_SECONDS, prepare_source_query
 from .errors import MissingPrerequisiteError
 from .google.clients import Clients
 from .google.errors import gather, reading
@@ -102,7 +102,7 @@ def set_up_etl(
     if run.backfill_days:
         refuse_unkept_backfill(config, run.backfill_days)
     with _exclusively(config, clients, mode):
-        note = prepare_source_query(config, render_trial_query(config))
+        note = prepare_source_query(config, render_trial_query(config), _lock_seconds(clients))
         if note:
             tell.note(note)
         steps = _plan_etl(config, clients, allow_deleting=allow_deleting)
@@ -119,6 +119,11 @@ def set_up_etl(
         wait_for_reach(config, clients, seconds, tell.note)
     result = _load(config, clients, steps.config_name, tell, run)
     return replace(outcome, run=result, timeout=run.timeout)
+
+
+def _lock_seconds(clients: Clients) -> float:
+    """How long a locked table is waited for: what is left, but for the time to tell it."""
+    return min(LOCK_SECONDS, clients.deadline.left * 0.9)
 
 
 @contextmanager

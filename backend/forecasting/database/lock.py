@@ -14,12 +14,12 @@ from django.db import (
     transaction,
 )
 
+from ..activity import doing
 from ..conf import Config
 from ..errors import ForecastingError
-from .source import milliseconds, why_unreachable
+from .source import LOCK_NOT_AVAILABLE, milliseconds, why_unreachable
 
 LOCK_TIMEOUT_SECONDS = 300
-_LOCK_NOT_AVAILABLE = "55P03"
 
 
 @contextmanager
@@ -51,11 +51,15 @@ def provisioning_lock(config: Config, seconds: float = math.inf) -> Iterator[Non
 def _acquire(config: Config, seconds: float) -> None:
     key = zlib.crc32(config.table_id.encode())
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with (
+            doing("Waiting for other runs to end"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
             cursor.execute(f"SET LOCAL lock_timeout = {milliseconds(seconds)}")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
     except OperationalError as error:
-        if getattr(error.__cause__, "pgcode", "") != _LOCK_NOT_AVAILABLE:
+        if getattr(error.__cause__, "pgcode", "") != LOCK_NOT_AVAILABLE:
             raise ForecastingError(
                 "Django's database was lost while this waited for other runs to end "
                 f"({' '.join(str(error).split())}): run it again."

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..activity import doing
 from ..conf import Config
 from ..errors import SourceDatabaseError, SourceOutOfReachError
 from ..google.causes import likely_cause
@@ -14,6 +15,9 @@ from .mapping import load_mapping
 
 READ_TIMEOUT_SECONDS = 1800
 """As long as the connection's role may take for the source query (connection_role.sql)."""
+
+LOCK_SECONDS = 300
+LOCK_NOT_AVAILABLE = "55P03"
 
 _OTHER_CURE = (
     "correct FORECASTING_SOURCE_DATABASE, DATABASE_URL or the FORECASTING_ settings that name the "
@@ -26,20 +30,33 @@ def source_connection(config: Config) -> BaseDatabaseWrapper:
     return connections[load_mapping(config).database]
 
 
-def prepare_source_query(config: Config, query: str) -> str:
+def prepare_source_query(config: Config, query: str, seconds: float = LOCK_SECONDS) -> str:
     """Let PostgreSQL prepare the source query; returns why that was not done, or nothing.
 
-    Raises SourceDatabaseError where PostgreSQL refuses it: the nightly load would fail likewise.
+    Raises SourceDatabaseError where PostgreSQL refuses it, as the nightly load would fail likewise,
+    or where a table stays locked for `seconds`.
     """
     reason = why_out_of_reach(config)
     if reason:
         return f"source query not tried: {reason}"
     connection = source_connection(config)
+    alias = connection.alias
     try:
-        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        with (
+            doing(f"Trying the source query in {_spoken(connection)}"),
+            transaction.atomic(using=alias),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"SET LOCAL lock_timeout = {milliseconds(seconds)}")
             cursor.execute(f"PREPARE forecasting_source_query AS {query}")
             cursor.execute("DEALLOCATE forecasting_source_query")
     except Error as error:
+        if getattr(error.__cause__, "pgcode", "") == LOCK_NOT_AVAILABLE:
+            raise SourceDatabaseError(
+                f"A table of the source query is locked in database {config.source_database}, as "
+                f"by a migration under way, and was not free within {seconds:.3g} seconds: run it "
+                "again when that has ended."
+            ) from error
         text = " ".join(str(error).split())
         raise SourceDatabaseError(
             f"PostgreSQL refuses the source query in database {config.source_database}: {text}; "
@@ -61,7 +78,7 @@ def read_source(config: Config, query: str, seconds: float = math.inf) -> list[t
         raise SourceOutOfReachError(reason)
     own = source_connection(config).copy()
     try:
-        with closing(own), own.cursor() as cursor:
+        with doing(f"Reading {_spoken(own)}"), closing(own), own.cursor() as cursor:
             cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             cursor.execute(
                 f"SET LOCAL statement_timeout = {milliseconds(min(READ_TIMEOUT_SECONDS, seconds))}"
@@ -91,7 +108,8 @@ def why_unreachable(connection: BaseDatabaseWrapper) -> str:
     if connection.vendor != "postgresql":
         return "it is not PostgreSQL"
     try:
-        connection.ensure_connection()
+        with doing(f"Reaching {_spoken(connection)}"):
+            connection.ensure_connection()
     except Error as error:
         return f"{_spoken(connection)} does not answer ({' '.join(str(error).split())})"
     return ""

@@ -13,6 +13,7 @@ from typing import TypeVar
 from google.api_core import exceptions
 from google.auth import exceptions as auth_exceptions
 
+from ..activity import doing
 from ..errors import ApiError, ForecastingError, UnreachableError
 from .causes import cause_line, circumstance
 from .clients import Clients
@@ -53,18 +54,19 @@ class ApiDisabledError(ApiError):
 
 
 @contextmanager
-def google_errors(doing: str, clients: Clients) -> Iterator[None]:
-    """Turn what Google's clients raise within the block into an ApiError that says `doing`."""
+def google_errors(what: str, clients: Clients) -> Iterator[None]:
+    """Turn what Google's clients raise within the block into an ApiError that says `what` it is."""
     try:
-        yield
+        with doing(what):
+            yield
     except (*GOOGLE_ERRORS, UnreadableReplyError) as error:
-        raise explain(error, doing, clients) from error
+        raise explain(error, what, clients) from error
 
 
 @contextmanager
-def reading(doing: str, clients: Clients) -> Iterator[None]:
+def reading(what: str, clients: Clients) -> Iterator[None]:
     """The same around a block that only reads, where what it meets may be Google's reply."""
-    with google_errors(doing, clients), readable():
+    with google_errors(what, clients), readable():
         yield
 
 

@@ -13,6 +13,7 @@ from google.auth import exceptions as auth_exceptions
 from google.auth.credentials import Credentials
 from google.auth.transport.requests import Request
 
+from ..activity import doing
 from ..errors import UnreachableError
 from .replies import text_of
 
@@ -40,7 +41,8 @@ def log_in(seconds: float = LOGIN_SECONDS) -> Credentials:
     Raises UnreachableError where there are none, or none that can be used, within `seconds`.
     """
     try:
-        return _within(seconds, _find_and_refresh)
+        with doing("Logging in to Google"):
+            return _within(seconds, _find_and_refresh)
     except TimeoutError as error:
         raise UnreachableError(
             f"Google gave no login within {seconds:g} seconds: check the network, DNS and the way "

@@ -46,14 +46,19 @@ class GivenUpError(TimeoutError):
 
 
 class Deadline:
-    """The moment at which something is given up; there is none until it is started."""
+    """The moment at which something is given up; there is none until it is started.
+
+    `on_start` is told the seconds each time that it is started.
+    """
 
     def __init__(self) -> None:
         self._end, self._reason = math.inf, ""
+        self.on_start: Callable[[float], None] = lambda _: None
 
     def start(self, seconds: float, reason: str = "the {:g} seconds of --timeout are over") -> None:
         """It is over after `seconds`, counted from now."""
         self._end, self._reason = time.monotonic() + seconds, reason.format(seconds)
+        self.on_start(seconds)
 
     def within(self, seconds: float) -> "Deadline":
         """One that is over after `seconds`, or together with this one."""

@@ -79,7 +79,8 @@ def test_prepare__accepts_the_source_query(config: Config, score_source: str) ->
 
 
 def test_prepare__leaves_nothing_behind_and_reads_nothing(config: Config) -> None:
-    first, last = statements(config)
+    limit, first, last = statements(config)
+    assert limit.startswith("SET LOCAL lock_timeout = ")
     assert first.startswith("PREPARE forecasting_source_query AS ")
     assert last == "DEALLOCATE forecasting_source_query"
     assert prepare(config) == ""

@@ -7,6 +7,7 @@ flag and --print-sql do without.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,7 @@ from ._ending import (
     signals_raised,
     writing,
 )
+from ._watchdog import watching
 
 if TYPE_CHECKING:
     from google.cloud.bigquery_datatransfer_v1.types import TransferRun
@@ -53,6 +55,7 @@ class PipelineCommand(BaseCommand):
     name = ""
     as_json = False
     answered = False
+    ends_process = False
     left_behind = "nothing was changed"
     timed = "the command takes, with all that it waits for and tries again"
 
@@ -73,6 +76,7 @@ class PipelineCommand(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         # Known before the arguments are parsed: how wrong usage is told depends on it.
         self.as_json = "--format=json" in argv or ("--format", "json") in pairwise(argv)
+        self.ends_process = True
         show_what_can_be_shown()
         try:
             if sys.stdout is None:
@@ -92,6 +96,13 @@ class PipelineCommand(BaseCommand):
             flush_output()
             raise
         flush_output()
+
+    def _leave_late(self, sentence: str) -> NoReturn:
+        if self.as_json and not self.answered:
+            self._write_error(ForecastingError(sentence))
+            flush_output()
+        print_error(sentence)
+        os._exit(FAILED)
 
     def _tell_ending(self) -> None:
         sentence = f"Interrupted: {self.left_behind}."
@@ -123,9 +134,11 @@ class PipelineCommand(BaseCommand):
             self.timeout = SECONDS.read("--timeout", options["timeout"])
             for unknown in unknown_settings():
                 self.stderr.write(self.style.WARNING(f"Warning: {unknown}"))
-            config = load_config(options, optional=self.optional_fields)
-            load_mapping(config)  # what fits no model is said before anything is asked
-            self.work(config, options)
+            leave = self._leave_late if self.ends_process else None
+            with watching(self.timeout, leave) as self.dog:
+                config = load_config(options, optional=self.optional_fields)
+                load_mapping(config)  # what fits no model is said before anything is asked
+                self.work(config, options)
         except ForecastingError as error:
             if self.as_json and not self.answered:
                 self._write_error(error)
@@ -140,7 +153,8 @@ class PipelineCommand(BaseCommand):
         from ...google.clients import make_clients
 
         clients = make_clients(config)
-        clients.deadline.start(self.timeout)
+        clients.deadline.start(self.dog.left, f"the {self.timeout:g} seconds of --timeout are over")
+        clients.deadline.on_start = self.dog.restart
         return clients
 
     @property
