@@ -12,7 +12,7 @@ from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.sql.template import render
 from backend.forecasting.tests.support.loading import TODAY
-from backend.forecasting.tests.timescale.server import OWNER, Timescale
+from backend.forecasting.tests.timescale.server import DATABASE, OWNER, Timescale
 
 ALIAS = "timescale"
 DAYS = 130
@@ -29,15 +29,26 @@ class Router:
 
 
 @contextmanager
-def hypertables(server: Timescale) -> Iterator[None]:
-    """Fills the server, and leads the models to it meanwhile; needs access to the database."""
-    with _database(server), override_settings(DATABASE_ROUTERS=[Router()]):
-        with connections[ALIAS].schema_editor() as editor:
-            for model in _MODELS:
-                editor.create_model(model)
-        _run("hypertables")
-        write_history(0, DAYS)
-        yield
+def led_to(server: Timescale) -> Iterator[None]:
+    """Leads the backend's models to the server meanwhile; needs access to the database."""
+    own = {"HOST": "127.0.0.1", "PORT": server.port, "USER": OWNER, "NAME": DATABASE}
+    connections.settings[ALIAS] = {**connections.settings["default"], **own}
+    try:
+        with override_settings(DATABASE_ROUTERS=[Router()]):
+            yield
+    finally:
+        connections[ALIAS].close()
+        del connections[ALIAS]
+        del connections.settings[ALIAS]
+
+
+def make_hypertables() -> None:
+    """The tables of the models that are led there, with a history."""
+    with connections[ALIAS].schema_editor() as editor:
+        for model in _MODELS:
+            editor.create_model(model)
+    _run("hypertables")
+    write_history(0, DAYS)
 
 
 def write_history(first: int, end: int) -> None:
@@ -59,15 +70,3 @@ def _run(name: str, **names: str) -> None:
     for statement in render(script, **names).split(";\n"):
         if statement.strip():
             execute(statement)
-
-
-@contextmanager
-def _database(server: Timescale) -> Iterator[None]:
-    own = {"HOST": "127.0.0.1", "PORT": server.port, "USER": OWNER, "NAME": "venezuelawatch"}
-    connections.settings[ALIAS] = {**connections.settings["default"], **own}
-    try:
-        yield
-    finally:
-        connections[ALIAS].close()
-        del connections[ALIAS]
-        del connections.settings[ALIAS]

