@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from backend.forecasting.conf import DAYS, SECONDS, SETTINGS, Config, Form, load_config
 from backend.forecasting.errors import ForecastingError, SettingError
-from backend.forecasting.output.report import check_report_path
+from backend.forecasting.output.files import refuse_unwritable
 from backend.forecasting.sql.role import render_connection_role
 from backend.forecasting.tests.support.commands import Run
 from backend.forecasting.tests.support.factories import INSTANCE, PROJECT, SERVICE_ACCOUNT, TOPIC
@@ -187,7 +187,7 @@ def assert_number_or_refusal(form: Form, value: Any) -> None:
 @example("\0")
 def test_report_flag__any_path_is_refused_in_one_clear_sentence(text: str) -> None:
     with pytest.raises(ForecastingError) as raised:
-        check_report_path(Path(text))
+        refuse_unwritable("--report", Path(text))
     assert_clear(str(raised.value))
 
 

@@ -13,6 +13,7 @@ from argparse import ArgumentParser, BooleanOptionalAction
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
@@ -56,6 +57,7 @@ class PipelineCommand(BaseCommand):
     as_json = False
     answered = False
     ends_process = False
+    stdout_claimed = False
     left_behind = "nothing was changed"
     timed = "the command takes, with all that it waits for and tries again"
 
@@ -128,7 +130,8 @@ class PipelineCommand(BaseCommand):
                 _add_setting(parser, setting)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.as_json, self.answered = options["format"] == "json", False
+        self.as_json = options["format"] == "json"
+        self.answered = self.stdout_claimed = False
         try:
             _refuse_other_format(options["format"])
             self.timeout = SECONDS.read("--timeout", options["timeout"])
@@ -160,7 +163,7 @@ class PipelineCommand(BaseCommand):
     @property
     def talk(self) -> OutputWrapper:
         """Where everything goes that is not the JSON document."""
-        return self.stderr if self.as_json else self.stdout
+        return self.stderr if self.as_json or self.stdout_claimed else self.stdout
 
     def say(self, line: str) -> None:
         """Tell the operator, with nothing in it that a terminal would take for an order."""
@@ -176,6 +179,25 @@ class PipelineCommand(BaseCommand):
         """Text that somebody pipes on, as it is."""
         with writing():
             self.stdout.write(text, ending="")
+
+    def claim_stdout(self, flag: str, path: Path) -> None:
+        """Keep standard output for a file that is to go there. Raises SettingError for a second."""
+        from ...output.files import is_stdout
+
+        if is_stdout(path) and self.talk is self.stderr:
+            raise SettingError(
+                f"{flag} is {path}, and standard output is taken", "name a file to write"
+            )
+        self.stdout_claimed |= is_stdout(path)
+
+    def write_file(self, path: Path, text: str) -> None:
+        """Write a file that a flag names. Raises ForecastingError."""
+        from ...output.files import is_stdout, write_text
+
+        if is_stdout(path):
+            self.print(text)
+        else:
+            write_text(path, text)
 
     def answer(self, document: dict[str, Any]) -> None:
         """Write the one document of `--format json`; nothing for text."""

@@ -31,11 +31,12 @@ class Command(PipelineCommand):
             "--report",
             metavar="FILE",
             type=Path,
-            help="write a page with the checks and charts of the data to look at in a browser",
+            help="write a page with the checks and charts of the data to look at in a browser (-: "
+            "standard output)",
         )
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
-        from ...output.report import check_report_path
+        from ...output.files import refuse_unwritable
         from ...output.text import describe_findings
         from ...verification.verify import verify
 
@@ -43,7 +44,8 @@ class Command(PipelineCommand):
         clients, report = self.clients(config), options["report"]
         if report:
             report = Path(report)  # By keyword it may be a text.
-            check_report_path(report)
+            self.claim_stdout("--report", report)
+            refuse_unwritable("--report", report)
         result = verify(
             config,
             clients,
@@ -60,8 +62,9 @@ class Command(PipelineCommand):
             raise result.failure
 
     def _write_report(self, path: Path, result: Verification, clients: Clients) -> None:
-        from ...output.report import write_report
+        from ...output.report import render_report
 
-        why_no_charts = write_report(path, result, clients)
+        page, why_no_charts = render_report(result, clients)
+        self.write_file(path, page)
         without = f", without charts: {why_no_charts}" if why_no_charts else ""
-        self.say(f"Report: {path.absolute()}{without}")
+        self.say(f"Report: {path.absolute() if path.exists() else path}{without}")

@@ -1,0 +1,78 @@
+"""Where a report may be written, and what is left as it was."""
+
+import os
+import stat
+import threading
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from backend.forecasting.errors import ForecastingError
+from backend.forecasting.output.files import is_stdout, refuse_unwritable, write_text
+from backend.forecasting.tests.support.healthy import Healthy
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_file__that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    path.chmod(0o640)
+    write_text(path, "new")
+    assert (path.read_text(), mode_of(path)) == ("new", 0o640)
+
+
+def test_file__link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
+    target, link = tmp_path / "real.html", tmp_path / "link.html"
+    link.symlink_to(target)
+    for text in ("first", "second"):
+        refuse_unwritable("--report", link)
+        write_text(link, text)
+        assert (link.is_symlink(), target.read_text()) == (True, text)
+
+
+def test_file__links_in_a_circle_are_refused(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.symlink_to(other)
+    other.symlink_to(one)
+    with pytest.raises(ForecastingError, match="no such file can be"):
+        refuse_unwritable("--report", one)
+
+
+def test_file__fifo_is_written_through_and_stays(tmp_path: Path) -> None:
+    path, read = tmp_path / "pipe", []
+    os.mkfifo(path)
+    reader = threading.Thread(target=lambda: read.append(path.read_text()))
+    reader.start()
+    refuse_unwritable("--report", path)
+    write_text(path, "page")
+    reader.join(timeout=10)
+    assert (read, path.is_fifo()) == (["page"], True)
+
+
+def test_file__device_is_written_through_and_stays() -> None:
+    path = Path("/dev/null")
+    refuse_unwritable("--report", path)
+    write_text(path, "page")
+    assert path.is_char_device()
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_stdout__gets_the_page_alone_and_the_rest_goes_to_stderr(
+    healthy: Healthy, name: str
+) -> None:
+    out, err = StringIO(), StringIO()
+    call_command("bq_verify", report=name, stdout=out, stderr=err)
+    assert is_stdout(Path(name))
+    assert out.getvalue().startswith("<!doctype html>")
+    assert "checks: " in err.getvalue()
+    assert f"Report: {name}" in err.getvalue()
+
+
+def test_stdout__is_not_for_two(healthy: Healthy) -> None:
+    with pytest.raises(CommandError, match="--report is -, and standard output is taken"):
+        call_command("bq_verify", report="-", format="json", stdout=StringIO(), stderr=StringIO())
