@@ -14,13 +14,17 @@ TARGET_COLUMN = "risk_score"
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column; `dimension` is the key of `Event.risk_dimensions` that it is the mean of."""
+    """One column; `dimension` is the key of `Event.risk_dimensions` that it is the mean of.
+
+    `scale` is from where to where its numbers go.
+    """
 
     name: str
     type: str
     required: bool
     description: str
     dimension: str = ""
+    scale: tuple[float, float] = (0, 100)
 
     @property
     def mode(self) -> str:

@@ -13,6 +13,14 @@ from hypothesis import strategies as st
 from backend.forecasting import sql
 from backend.forecasting.conf import Config, load_config
 from backend.forecasting.errors import SettingError
+from backend.forecasting.sql.day_counts import (
+    COUNT,
+    GREATEST,
+    LEAST,
+    OFF_SCALE,
+    counted,
+    render_day_counts,
+)
 from backend.forecasting.sql.queries import (
     render_connection_probe,
     render_data_summary,
@@ -41,7 +49,7 @@ from backend.forecasting.tests.oracles.googlesql import (
     read_path,
     statement_kinds,
 )
-from backend.forecasting.training_table import COLUMNS
+from backend.forecasting.training_table import COLUMNS, DIMENSIONS
 
 RUN_TIME = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 EXTERNAL = {name: FEDERATED_TYPES[type_name] for name, type_name in SOURCE_COLUMNS.items()}
@@ -231,6 +239,7 @@ RENDERED: dict[str, Callable[[Config], str]] = {
     "nightly load": render_nightly_load,
     "data summary": render_data_summary,
     "table by day": render_table_by_day,
+    "day counts": render_day_counts,
     "report data": render_report_data,
     "partitions": lambda config: render_partitions(config.table_id),
     "connection probe": render_connection_probe,
@@ -284,6 +293,15 @@ def test_partitions__are_asked_for_as_google_documents_them() -> None:
         "partition_id": "STRING",
         "row_count": "INT64",
     }
+
+
+def test_day_counts__are_accepted_and_yield_what_is_read_of_them() -> None:
+    config = make_config()
+    bigquery = BigQuery(tables={config.table_id: TRAINING_TABLE}, parameters=WINDOW_PARAMETERS)
+    columns = bigquery.analyze_statement(render_day_counts(config)).columns
+    types = {COUNT: "INT64", OFF_SCALE: "INT64", LEAST: "FLOAT64", GREATEST: "FLOAT64"}
+    expected = {counted(c, what): kind for c in DIMENSIONS for what, kind in types.items()}
+    assert columns == {"day": "DATE", "row_count": "INT64", **expected}
 
 
 def test_data_summary__is_accepted_and_yields_one_number_or_day_a_column() -> None:

@@ -26,6 +26,7 @@ from ..provisioning.views import ViewSpec, view_specs
 from ..sql.queries import load_name, render_data_summary
 from ..sql.series import CONTEXT_HORIZONS
 from ..training_table import COLUMNS
+from .day_counts import DayCounts, count_days
 
 T = TypeVar("T")
 
@@ -77,6 +78,7 @@ class Snapshot:
     probe: Probe | Unseen | None = None
     data: dict[str, Any] | Unseen | None = None
     bytes_processed: int | None = None
+    days: Sequence[DayCounts] | Unseen | None = None
     reconcile: bool = False
     sides: BothSides | Unseen | None = None
 
@@ -94,6 +96,12 @@ class Snapshot:
         if isinstance(self.table, bigquery.Table) and not self.readable:
             return "the table lacks columns to read"
         return "no table to read"
+
+    @property
+    def why_no_days(self) -> str:
+        if isinstance(self.days, Unseen):
+            return f"could not read the table: {self.days.reason}"
+        return self.why_no_data
 
     @property
     def hours_since_good_run(self) -> float | None:
@@ -124,6 +132,7 @@ class Snapshot:
             self.runs,
             self.probe,
             self.data,
+            self.days,
             self.sides,
             *(view for _, view in self.views),
         )
@@ -145,6 +154,7 @@ def take_snapshot(
             probe=_see_probe(seen, clients),
             data=answer.rows[0] if isinstance(answer, Answer) else answer,
             bytes_processed=answer.bytes_processed if isinstance(answer, Answer) else None,
+            days=_see_days(seen, clients),
             reconcile=reconcile,
             sides=_see_sides(seen, clients) if reconcile else None,
         )
@@ -239,6 +249,14 @@ def _see_data(seen: Snapshot, clients: Clients) -> Answer | Unseen | None:
     ]
     look = partial(run_query, clients, render_data_summary(seen.config), parameters)
     return see(clients, "Reading the training table", look)
+
+
+def _see_days(seen: Snapshot, clients: Clients) -> Sequence[DayCounts] | Unseen | None:
+    if not seen.readable:
+        return None
+    window = seen.window
+    look = partial(count_days, seen.config, clients, window.start, window.end)
+    return see(clients, "Counting the days of the training table", look)
 
 
 def _see_sides(seen: Snapshot, clients: Clients) -> BothSides | Unseen | None:

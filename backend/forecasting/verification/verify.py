@@ -9,6 +9,7 @@ from ..errors import ApiError, ForecastingError, VerificationFailed
 from ..google.clients import Clients
 from ..google.replies import UnreadableReplyError, readable
 from .data_checks import check_data, check_runs
+from .dimension_checks import check_dimensions
 from .findings import Finding, FindingStatus, count_findings, count_things
 from .reconciliation import check_source
 from .resource_checks import (
@@ -20,6 +21,7 @@ from .resource_checks import (
 )
 from .snapshot import Snapshot, take_snapshot
 from .vertex_checks import check_vertex
+from .volume_checks import check_volume
 
 _CHECKS = (
     check_dataset,
@@ -28,6 +30,8 @@ _CHECKS = (
     check_schedule,
     check_runs,
     check_data,
+    check_volume,
+    check_dimensions,
     check_source,
     check_vertex,
     check_views,

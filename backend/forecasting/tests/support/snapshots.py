@@ -18,6 +18,8 @@ from backend.forecasting.tests.support.factories import (
     make_transfer,
     make_view,
 )
+from backend.forecasting.training_table import DIMENSIONS
+from backend.forecasting.verification.day_counts import DayCounts, DimensionCounts
 from backend.forecasting.verification.findings import Finding
 from backend.forecasting.verification.snapshot import Probe, Snapshot, Unseen, Window
 from backend.forecasting.verification.verify import check_snapshot
@@ -57,6 +59,28 @@ DATA: dict[str, Any] = {
 SAME = DaySums(rows=10, keys=7, scores=420.0, values=999.0)
 YESTERDAY = TODAY - timedelta(days=1)
 
+
+def make_days(
+    last: int = 0, rows: int = 50, share: float = 1.0, **fields: Any
+) -> tuple[DayCounts, ...]:
+    """The days of the window, 50 rows in each, of which all have all dimensions.
+
+    Of the `last` ones `rows` are there, of which a `share` has the political dimension; `fields`
+    are more of what that is on the very last one.
+    """
+    found = []
+    for number in range(90, 0, -1):
+        of_day = rows if number <= last else 50
+        usual = DimensionCounts(count=of_day, least=1, greatest=99)
+        dimensions = {column.name: usual for column in DIMENSIONS}
+        if number <= last:
+            counts = {"count": round(rows * share), **(fields if number == 1 else {})}
+            dimensions["political_risk"] = replace(usual, **counts)
+        day = TODAY - timedelta(days=number)
+        found.append(DayCounts(day=day, rows=of_day, dimensions=dimensions))
+    return tuple(found)
+
+
 Change = Callable[[Config], dict[str, Any]]
 
 
@@ -75,6 +99,7 @@ def make_snapshot(config: Config, /, **changes: Any) -> Snapshot:
         window=Window(start=FIRST_DAY, end=TODAY),
         views=make_views(config),
         data=DATA,
+        days=make_days(),
         reconcile=True,
         sides=BothSides(source={YESTERDAY: SAME}, table={YESTERDAY: SAME}),
     )
@@ -117,6 +142,10 @@ def run(state: str, **fields: Any) -> Change:
 
 def data(**changes: Any) -> Change:
     return lambda _: {"data": {**DATA, **changes}}
+
+
+def days(last: int, **changes: Any) -> Change:
+    return lambda _: {"days": make_days(last, **changes)}
 
 
 def source(day: date, **changes: Any) -> Change:

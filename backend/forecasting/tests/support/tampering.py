@@ -137,7 +137,22 @@ def old_runs(healthy: Healthy) -> None:
         run.resource["endTime"] = timestamp(datetime.now(UTC) - timedelta(hours=27))
 
 
-DATA = ("rows", "grain", "nulls", "finite", "range", "window", "coverage")
+def thin_days(healthy: Healthy) -> None:
+    healthy.change_rows(
+        f"DELETE FROM {{table}} WHERE DATE(mentioned_at) >= '{day_before(3)}' "
+        f"AND entity_id != ({_ONE_ENTITY})"
+    )
+
+
+def no_political_risk(healthy: Healthy) -> None:
+    healthy.change_rows(
+        f"UPDATE {{table}} SET political_risk = NULL WHERE DATE(mentioned_at) >= '{day_before(3)}'"
+    )
+
+
+_ONE_ENTITY = "SELECT MIN(entity_id) FROM {table}"
+
+DATA = ("rows", "grain", "nulls", "finite", "range", "window", "coverage", "volume", "dimensions")
 VERTEX_DATA = (
     *("rows", "series_length", "span", "constant_target", "gaps"),
     *("series_usable", "context", "split"),
@@ -159,6 +174,7 @@ WITHOUT_USABLE = {
     "vertex.split": "skipped",
 }
 WITHOUT_ROWS = {
+    **dict.fromkeys(("data.volume", "data.dimensions"), "fail"),
     "data.coverage": "warn",
     "vertex.rows": "fail",
     "vertex.span": "warn",

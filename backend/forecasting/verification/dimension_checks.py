@@ -1,0 +1,92 @@
+"""The check of the dimensions: a pure function from a snapshot to findings.
+
+A dimension whose key was renamed, or whose JSON was encoded twice, is NULL from then on, and no
+load fails of it. So the share of rows that have it is compared between the last days and those
+before. A difference that chance explains is none: three standard deviations of as many throws of a
+coin.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import sqrt
+
+from ..conf import Config
+from ..training_table import DIMENSIONS, Column
+from .day_counts import DayCounts, count_rows
+from .findings import Finding, count_things, failed, passed, skipped, warned
+from .snapshot import Snapshot, Unseen
+
+CHECK = "data.dimensions"
+SPANS = (7, 3)
+LEAST_SHARE = 0.5
+"""Of the share before: below it the last days' share is told."""
+
+LEAST_ROWS = 20
+DEVIATIONS = 3.0
+_HINT = (
+    "look at what PostgreSQL holds under these names (FORECASTING_DIMENSION_FIELDS): a key that "
+    "was renamed, JSON that was encoded twice, a number that is none; the load takes numbers only"
+)
+
+
+def check_dimensions(snapshot: Snapshot) -> Iterator[Finding]:
+    days, config = snapshot.days, snapshot.config
+    if days is None or isinstance(days, Unseen):
+        yield skipped(CHECK, snapshot.why_no_days)
+        return
+    if not count_rows(days):
+        yield failed(CHECK, "no rows", _HINT)
+        return
+    mapped = [column for column in DIMENSIONS if _is_mapped(config, column)]
+    wrong = "; ".join(problem for column in mapped for problem in _problems(days, column))
+    if wrong:
+        yield warned(CHECK, wrong, _HINT, "as many values as before, on their scale", wrong)
+    else:
+        yield passed(CHECK, ", ".join(_describe(days, c, c in mapped) for c in DIMENSIONS))
+
+
+def _is_mapped(config: Config, column: Column) -> bool:
+    return column.dimension in dict(config.dimension_fields)
+
+
+def _problems(days: Sequence[DayCounts], column: Column) -> Iterator[str]:
+    if not _count(days, column):
+        yield f"no row has {column.name}"
+        return
+    drops = (_drop(days[:-span], days[-span:], column) for span in SPANS)
+    yield from list(filter(None, drops))[:1]
+    off = sum(day.of(column.name).off_scale for day in days)
+    if off:
+        yield _describe_off_scale(days, column, off)
+
+
+def _drop(before: Sequence[DayCounts], last: Sequence[DayCounts], column: Column) -> str:
+    """What is told of a share that fell; empty where it did not."""
+    rows = count_rows(last)
+    if min(rows, count_rows(before)) < LEAST_ROWS:
+        return ""
+    share = _count(before, column) / count_rows(before)
+    found, chance = _count(last, column), DEVIATIONS * sqrt(rows * share * (1 - share))
+    if found >= LEAST_SHARE * rows * share or found >= rows * share - chance:
+        return ""
+    shares = f"{found / rows:.0%} of the last {len(last)} days' rows, {share:.0%} of those before"
+    return f"{column.name} in {shares}".replace("%", " %")
+
+
+def _describe_off_scale(days: Sequence[DayCounts], column: Column, number: int) -> str:
+    counts = [day.of(column.name) for day in days]
+    least = min(c.least for c in counts if c.least is not None)
+    greatest = max(c.greatest for c in counts if c.greatest is not None)
+    scale = "{:g} to {:g}".format(*column.scale)
+    values = count_things(number, "value")
+    return f"{values} of {column.name} outside {scale}: they go from {least:g} to {greatest:g}"
+
+
+def _describe(days: Sequence[DayCounts], column: Column, mapped: bool) -> str:
+    if not mapped:
+        return f"{column.name} is not mapped"
+    share = _count(days, column) / count_rows(days)
+    return f"{column.name} in {share:.0%} of the rows".replace("%", " %")
+
+
+def _count(days: Sequence[DayCounts], column: Column) -> int:
+    return sum(day.of(column.name).count for day in days)
