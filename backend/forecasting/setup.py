@@ -245,9 +245,11 @@ def _run(
     config: Config, clients: Clients, config_name: str, tell: Listeners, options: RunOptions
 ) -> RunResult:
     rows_before = count_rows(clients, config)
-    run, adopted = start_or_adopt_run(
-        clients, config_name, script=render_nightly_load(config), tell=tell.note
-    )
+    # Of two that look at once both would start one.
+    with provisioning_lock(config, clients.deadline.left):
+        run, adopted = start_or_adopt_run(
+            clients, config_name, script=render_nightly_load(config), tell=tell.note
+        )
     if adopted:
         tell.note("A run is already under way: it is taken for this one.")
     # A last look, and counting the rows, take time too.

@@ -14,6 +14,7 @@ from django.core.cache import cache
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from ..conf import Config, load_config
+from ..database.lock import provisioning_lock
 from ..errors import ForecastingError, MissingPrerequisiteError
 from ..google.causes import likely_cause
 from ..google.clients import Clients, make_clients
@@ -98,7 +99,9 @@ def _start() -> StartedRun:
     try:
         config = load_config()
         clients = make_clients(config)
-        run, adopted = start_or_adopt_run(clients, _scheduled_query(config, clients))
+        name = _scheduled_query(config, clients)
+        with provisioning_lock(config, START_PATIENCE):
+            run, adopted = start_or_adopt_run(clients, name)
     except ForecastingError as error:
         return StartedRun(problem=str(error))
     _watch(run.name)

@@ -36,8 +36,11 @@ _MASKS = {
     "destination_dataset": "destination_dataset_id",
     "notification_topic": "notification_pubsub_topic",
     "service_account": "service_account_name",
+    "twins": "",
 }
 _RESTRICTED = {"params", "destination_dataset_id"}
+_TWINS = "twins"
+"""Not a field of Google's: others that are the same in all, which go."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +90,13 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         The owner is part of a single look-up only, so it costs one more request, which is spent
         where the owner matters.
         """
-        found = _observe_settled(clients, self.parent, self.name)
-        if len(found) == 1 and (self.service_account or self.changes(found)):
+        found = tuple(sorted(_observe_settled(clients, self.parent, self.name), key=_age))
+        if _all_alike(found) and (self.service_account or self.changes(found)):
             name = found[0].name
             whole = clients.surely(
                 lambda: clients.transfers.get_transfer_config(name=name, **clients.repeating)
             )
-            return (whole,)
+            return (whole, *found[1:])
         return found or None
 
     def wanted(self) -> dict[str, str]:
@@ -147,8 +150,16 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
     def update(
         self, clients: Clients, observed: Sequence[TransferConfig], plan: Plan
     ) -> tuple[TransferConfig, ...]:
-        """Patch the fields that the plan names; where a service account is configured, as it."""
-        fields = plan.fields | ({"service_account"} if self.service_account else set())
+        """Patch the fields that the plan names; where a service account is configured, as it.
+
+        Those that are there twice are taken back first.
+        """
+        for twin in observed[1:]:
+            with readable():
+                clients.transfers.delete_transfer_config(name=twin.name, **clients.repeating)
+        if plan.fields == {_TWINS}:
+            return (observed[0],)
+        fields = plan.fields - {_TWINS} | ({"service_account"} if self.service_account else set())
         request = UpdateTransferConfigRequest(
             transfer_config=self._message(observed[0]),
             update_mask=FieldMask(paths=sorted({_mask(field) for field in fields})),
@@ -168,6 +179,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
             ("ends", _end_of(config), None),
             ("disabled", _on(config.disabled), "off"),
             ("destination_dataset", config.destination_dataset_id or None, None),
+            (_TWINS, ", ".join(twin.name for twin in observed[1:]) or None, None),
         )
         if self.notification_topic:
             topic = config.notification_pubsub_topic or None
@@ -178,8 +190,12 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         return changes
 
     def obstacles(self, observed: Sequence[TransferConfig]) -> list[Change]:
-        """What keeps the scheduled query from being updated at all."""
-        if len(observed) > 1:
+        """What keeps the scheduled query from being updated at all.
+
+        Several that differ are somebody's doing; those that do not are what makers leave that were
+        ended before they could take theirs back.
+        """
+        if not _all_alike(observed):
             names = ", ".join(config.name for config in observed)
             return differences(("scheduled queries", names, "one"))
         config = observed[0]
@@ -193,7 +209,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         return []
 
     def remedy(self, observed: Sequence[TransferConfig]) -> str:
-        if len(observed) > 1:
+        if not _all_alike(observed):
             return (
                 "They would load the same table: delete all but one (bq rm --transfer_config NAME) "
                 "and run this again."
@@ -293,6 +309,25 @@ def _age(config: TransferConfig) -> tuple[Any, str]:
 def is_of_script(field: str) -> bool:
     """Whether a changed field is the script's, or one of the parameters beside it."""
     return _mask(field) == "params"
+
+
+def _all_alike(configs: Sequence[TransferConfig]) -> bool:
+    """Whether one would do for all, which holds for a single one too."""
+    return bool(configs) and all(_likeness(c) == _likeness(configs[0]) for c in configs)
+
+
+def _likeness(config: TransferConfig) -> tuple[Any, ...]:
+    """What makes it do what it does."""
+    return (
+        dict(config.params or {}),
+        schedule_of(config),
+        config.schedule_options,
+        config.schedule_options_v2,
+        config.disabled,
+        config.destination_dataset_id,
+        config.notification_pubsub_topic,
+        config.user_id,
+    )
 
 
 def _mask(field: str) -> str:

@@ -8,6 +8,7 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from backend.forecasting.conf import Config
 from backend.forecasting.google.waiting import TIMEOUT
+from backend.forecasting.provisioning.engine import apply_step, plan_step
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec, schedule_of
 from backend.forecasting.sql.queries import render_nightly_load
@@ -461,7 +462,8 @@ def test_update__of_everything_at_once(
 
 
 def test_query__several_of_ours_are_a_conflict(spec: ScheduledQuerySpec, config: Config) -> None:
-    plan = spec.plan([named(config, 1), named(config, 2)])
+    """Those that differ: nobody but an operator knows which is meant."""
+    plan = spec.plan([named(config, 1), named(config, 2, disabled=True)])
     assert plan.action is Action.CONFLICT
     assert changes_of(plan) == {"scheduled queries": (f"{TRANSFER_NAME}1, {TRANSFER_NAME}2", "one")}
     assert "bq rm --transfer_config NAME" in plan.remedy
@@ -533,7 +535,7 @@ def race(config: Config, *, age: timedelta) -> list[TransferConfig]:
     """Two of ours, the later one made `age` ago."""
     return [
         named(config, 1, update_time=datetime(2026, 3, 1, tzinfo=UTC)),
-        named(config, 2, update_time=datetime.now(UTC) - age),
+        named(config, 2, update_time=datetime.now(UTC) - age, disabled=True),
     ]
 
 
@@ -544,6 +546,22 @@ def test_observe__waits_until_the_loser_has_taken_its_own_back(
     both = race(config, age=timedelta(seconds=1))
     google.transfers.list_transfer_configs.side_effect = [both, both, both[:1]]
     assert spec.observe(google) == (both[0],)
+
+
+def test_update__of_twins_takes_the_younger_back(google: Google, config: Config) -> None:
+    """Makers that were ended in a race leave them: the older stays, whatever the order."""
+    old = make_transfer(config, name="z-old")
+    later = datetime(2026, 3, 1, 9, 0, 3, tzinfo=UTC)
+    young = make_transfer(config, name="a-young", update_time=later)
+    google.transfers.list_transfer_configs.side_effect = lambda *_, **__: [young, old]
+    google.transfers.get_transfer_config.return_value = old
+    spec = ScheduledQuerySpec.from_config(config)
+    step = plan_step(spec, google)
+    assert step.plan.action is Action.UPDATE
+    assert [(c.field, c.before, c.after) for c in step.plan.changes] == [("twins", "a-young", None)]
+    assert apply_step(step, google).observed == (old,)
+    assert google.writes == ["delete_transfer_config"]
+    assert google.transfers.delete_transfer_config.call_args.kwargs["name"] == "a-young"
 
 
 def test_observe__of_two_that_have_been_there_for_long_does_not_wait(

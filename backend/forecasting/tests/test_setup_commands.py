@@ -267,7 +267,7 @@ def test_etl__conflict_of_one_resource_writes_neither(
     provisioned.connections.get_connection.side_effect = ABSENT
     provisioned.transfers.list_transfer_configs.side_effect = lambda *_, **__: [
         make_transfer(config, name="one"),
-        make_transfer(config, name="two"),
+        make_transfer(config, name="two", schedule="every day 05:00"),
     ]
     result = run("bq_setup_etl")
     assert result.status == 1
