@@ -128,7 +128,7 @@ def _watch(name: str) -> None:
 def _look_at_pipeline() -> Page:
     config = load_config()
     clients = make_clients(config)
-    result = verify(config, clients, datetime.now(UTC), strict=False)
+    result = verify(config, clients, datetime.now(UTC), strict=False, show_baseline=True)
     _watch_any(result.snapshot.runs)
     return make_page(result, read_report_data(result.snapshot, clients), _draw_once)
 

@@ -13,6 +13,7 @@ from ..loading.backfill import SliceOutcome
 from ..loading.runs import RunResult
 from ..outcome import Mode, count
 from ..provisioning.plan import Action, Change, Plan
+from ..verification.baseline import Baseline
 from ..verification.findings import Finding, FindingStatus, count_findings, count_things
 
 
@@ -117,6 +118,24 @@ def summarize_findings(findings: Sequence[Finding]) -> str:
     """How many checks there were, and how many of them ended how."""
     numbers = {words: count_findings(findings, status) for status, words in _STATUSES.items()}
     return f"{count_things(len(findings), 'check')}: {_say(numbers)}."
+
+
+def describe_baseline(baseline: object) -> list[str]:
+    """A small table of the methods, the best one marked; nothing where there is none to show."""
+    if not isinstance(baseline, Baseline) or not baseline.best:
+        return []
+    days, rows = count_things(baseline.horizon_days, "day"), count_things(baseline.rows, "row")
+    lines = [f"Baseline: {days} from {baseline.cutoff} on, {rows} of {baseline.series:,} series."]
+    lines.append(f"{'':<9}{'MAE':>8}{'WAPE':>8}{'MASE':>8}")
+    for name, errors in baseline.methods.items():
+        mark = "*" if name == baseline.best else " "
+        numbers = zip((errors.mae, errors.wape, errors.mase), (2, 3, 3), strict=True)
+        lines.append(f"{mark} {name:<7}" + "".join(_number(*number) for number in numbers))
+    return lines
+
+
+def _number(value: float | None, digits: int) -> str:
+    return f"{'-' if value is None else f'{value:.{digits}f}':>8}"
 
 
 def _describe(change: Change, kind: str) -> Iterable[str]:

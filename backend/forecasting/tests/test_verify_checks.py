@@ -22,6 +22,7 @@ from backend.forecasting.tests.support.factories import (
 )
 from backend.forecasting.tests.support.snapshots import (
     DATA,
+    NO_BASELINE,
     NOW,
     TODAY,
     UNSEEN,
@@ -76,6 +77,7 @@ IDS = [
     "vertex.series_usable",
     "vertex.context",
     "vertex.split",
+    "vertex.baseline",
     "views.exists",
     "views.query",
 ]
@@ -90,6 +92,7 @@ PARTS = {
     "data": "data[.](?!volume|dimensions)",
     "days": "data[.](volume|dimensions)",
     "sides": "source[.]",
+    "baseline": "vertex[.]baseline",
 }
 
 
@@ -157,6 +160,21 @@ def test_views__are_not_missed_without_a_horizon(config: Config) -> None:
     for check in ("views.exists", "views.query"):
         assert findings[check].status is FindingStatus.PASSED
         assert "FORECASTING_HORIZON_DAYS is not set" in findings[check].message
+
+
+def test_baseline__is_absent_where_it_was_not_asked_for(config: Config) -> None:
+    changed = make_snapshot(config, baseline_asked=False, baseline=UNSEEN)
+    assert "vertex.baseline" not in findings_of(changed)
+    assert changed.unseen == []
+
+
+def test_baseline__to_be_shown_is_a_finding_where_there_is_one(config: Config) -> None:
+    finding = findings_of(make_snapshot(config, baseline_asked=False))["vertex.baseline"]
+    assert finding.status is FindingStatus.PASSED
+    assert finding.message == (
+        "a model has to beat `mean`, with a MAE of 10.00, WAPE 0.250 over 400 rows since "
+        "2026-02-21 of 60 series"
+    )
 
 
 def test_table__of_another_partitioning_still_shows_the_other_differences(config: Config) -> None:
@@ -303,6 +321,12 @@ def test_verification__failure_counts_what_failed(config: Config) -> None:
     assert str(failure) == "2 checks failed."
 
 
+def test_verification__failure_counts_what_was_skipped(config: Config) -> None:
+    failure = verified(make_snapshot(config, baseline=NO_BASELINE)).failure
+    assert isinstance(failure, VerificationFailed)
+    assert str(failure) == "1 check skipped."
+
+
 def test_verification__says_what_could_not_be_looked_at(config: Config) -> None:
     failure = verified(make_snapshot(config, runs=UNSEEN)).failure
     assert isinstance(failure, ForecastingError)
@@ -311,7 +335,8 @@ def test_verification__says_what_could_not_be_looked_at(config: Config) -> None:
 
 def test_verification__json_is_the_documented_one(config: Config) -> None:
     document = verified(make_snapshot(config, dataset=make_dataset(location="EU"))).as_json()
-    assert list(document) == ["command", "project", "ok", "checks"]
+    first = ["command", "project", "location", "table", "at", "ok", "checks"]
+    assert list(document) == [*first, "baseline"]
     assert (document["command"], document["ok"]) == ("bq_verify", False)
     assert [check["id"] for check in document["checks"]] == IDS
     assert document["checks"][1] == {

@@ -19,7 +19,7 @@ TAMPERED = [case for case in CASES if case.tamper]
 
 
 def test_verify__healthy_pipeline_passes_every_check(healthy: Healthy) -> None:
-    verified = healthy.verify(reconcile=True)
+    verified = healthy.verify(reconcile=True, baseline=True)
     assert verified.troubles == {}
     assert verified.document["ok"] is True
     assert verified.status == 0
@@ -29,7 +29,7 @@ def test_verify__healthy_pipeline_passes_every_check(healthy: Healthy) -> None:
 def test_cases__are_there_for_every_check(healthy: Healthy) -> None:
     elsewhere = {"source.reconciled", "vertex.size"}  # test_reconciliation.py, and below
     tampered = {case.check for case in TAMPERED}
-    assert set(healthy.verify(reconcile=True).checks) == tampered | elsewhere
+    assert set(healthy.verify(reconcile=True, baseline=True).checks) == tampered | elsewhere
 
 
 @pytest.mark.parametrize("case", TAMPERED, ids=str)

@@ -10,8 +10,17 @@ from typing import Any
 
 from ..sql.series import CONTEXT_HORIZONS, RECENT_DAYS
 from ..training_table import COLUMNS, SERIES_COLUMN
-from .findings import Finding, failed, passed, skipped, warned
-from .snapshot import Snapshot
+from .baseline import Baseline
+from .findings import (
+    Finding,
+    count_bytes,
+    count_things,
+    failed,
+    passed,
+    skipped,
+    warned,
+)
+from .snapshot import Snapshot, Unseen
 
 SERIES_A_COLUMN = 10
 Split = tuple[int, int, int]
@@ -33,6 +42,15 @@ def check_series(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[Finding]:
             yield skipped(check, "no usable series")
         else:
             yield look(snapshot, data)
+
+
+def check_baseline(snapshot: Snapshot) -> Iterator[Finding]:
+    """Nothing where the baseline was not asked for and there is none to show."""
+    check, baseline = "vertex.baseline", snapshot.baseline
+    if isinstance(baseline, Baseline) and baseline.best:
+        yield passed(check, _describe_baseline(baseline), baseline.best)
+    elif snapshot.baseline_asked:
+        yield skipped(check, _why_no_baseline(snapshot), more_history(snapshot))
 
 
 def tested_days(days: int, split: Split) -> int:
@@ -135,6 +153,28 @@ def _check_split(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
         f"at least {horizon} days",
         f"{tested} days",
     )
+
+
+def _describe_baseline(baseline: Baseline) -> str:
+    best = baseline.methods[baseline.best or ""]
+    wape = "" if best.wape is None else f", WAPE {best.wape:.3f}"
+    return (
+        f"a model has to beat `{baseline.best}`, with a MAE of {best.mae:.2f}{wape} over "
+        f"{count_things(baseline.rows, 'row')} since {baseline.cutoff} of {baseline.series:,} "
+        f"series{count_bytes(baseline.bytes_processed)}"
+    )
+
+
+def _why_no_baseline(snapshot: Snapshot) -> str:
+    baseline = snapshot.baseline
+    if isinstance(baseline, Unseen):
+        return f"could not compute it: {baseline.reason}"
+    if baseline is None:
+        return snapshot.why_no_data
+    if not baseline.series:
+        return f"too little data: no series was usable before {baseline.cutoff}"
+    what = "has a row" if not baseline.rows else "has a number"
+    return f"too little data: none of {baseline.series:,} series {what} since {baseline.cutoff}"
 
 
 def more_history(snapshot: Snapshot) -> str:

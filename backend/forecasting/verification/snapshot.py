@@ -26,6 +26,7 @@ from ..provisioning.views import ViewSpec, view_specs
 from ..sql.queries import load_name, render_data_summary
 from ..sql.series import CONTEXT_HORIZONS
 from ..training_table import COLUMNS
+from .baseline import Baseline, read_baseline
 from .day_counts import DayCounts, count_days
 
 T = TypeVar("T")
@@ -63,7 +64,8 @@ class Snapshot:
 
     `views` are those that the settings ask for, each with what has its name. `data` is the row of
     `data_summary.sql`, for which `bytes_processed` were read. `sides` are the days of the source
-    database and of the table where `reconcile` asks for them.
+    database and of the table where `reconcile` asks for them. The `baseline` may be there to be
+    shown, without having been asked for.
     """
 
     config: Config
@@ -81,6 +83,8 @@ class Snapshot:
     days: Sequence[DayCounts] | Unseen | None = None
     reconcile: bool = False
     sides: BothSides | Unseen | None = None
+    baseline_asked: bool = False
+    baseline: Baseline | Unseen | None = None
 
     @property
     def readable(self) -> bool:
@@ -134,17 +138,25 @@ class Snapshot:
             self.data,
             self.days,
             self.sides,
+            self.baseline if self.baseline_asked else None,
             *(view for _, view in self.views),
         )
         return [part for part in parts if isinstance(part, Unseen)]
 
 
 def take_snapshot(
-    config: Config, clients: Clients, now: datetime, *, reconcile: bool = False
+    config: Config,
+    clients: Clients,
+    now: datetime,
+    *,
+    reconcile: bool = False,
+    baseline: bool = False,
+    show_baseline: bool = False,
 ) -> Snapshot:
     """Everything that the checks need, read in as few requests as possible.
 
-    Raises UnreachableError where nothing can be asked at all.
+    `show_baseline` looks for it without a word where there is none. Raises UnreachableError where
+    nothing can be asked at all.
     """
     seen = look_at_resources(config, clients, now)
     with reading("Reading what Google answered", clients):
@@ -157,6 +169,8 @@ def take_snapshot(
             days=_see_days(seen, clients),
             reconcile=reconcile,
             sides=_see_sides(seen, clients) if reconcile else None,
+            baseline_asked=baseline,
+            baseline=_see_baseline(seen, clients) if baseline or show_baseline else None,
         )
 
 
@@ -265,6 +279,13 @@ def _see_sides(seen: Snapshot, clients: Clients) -> BothSides | Unseen | None:
     window = seen.window
     look = partial(sum_up_both_sides, seen.config, clients, window.start, window.end)
     return see(clients, "Comparing with the source database", look)
+
+
+def _see_baseline(seen: Snapshot, clients: Clients) -> Baseline | Unseen | None:
+    if not seen.readable or not seen.config.horizon_days:
+        return None
+    look = partial(read_baseline, seen.config, clients, seen.now.date())
+    return see(clients, "Computing the baseline", look)
 
 
 def short_days(horizon_days: int) -> int:

@@ -8,6 +8,7 @@ from ..conf import Config
 from ..errors import ApiError, ForecastingError, VerificationFailed
 from ..google.clients import Clients
 from ..google.replies import UnreadableReplyError, readable
+from .baseline import Baseline
 from .data_checks import check_data, check_runs
 from .dimension_checks import check_dimensions
 from .findings import Finding, FindingStatus, count_findings, count_things
@@ -63,16 +64,15 @@ class Verification:
             )
         if self.ok:
             return None
-        failures = count_findings(self.findings, FindingStatus.FAILED)
-        return VerificationFailed(
-            f"{count_things(failures, 'check')} failed."
-            if failures
-            else "A warning fails under --strict."
-        )
+        for status, ended in ((FindingStatus.FAILED, "failed"), (FindingStatus.SKIPPED, "skipped")):
+            count = count_findings(self.findings, status)
+            if count:
+                return VerificationFailed(f"{count_things(count, 'check')} {ended}.")
+        return VerificationFailed("A warning fails under --strict.")
 
     def as_json(self) -> dict[str, Any]:
         """The document of `--format json`."""
-        return {
+        document: dict[str, Any] = {
             "command": "bq_verify",
             "project": self.config.project,
             "location": self.config.location,
@@ -81,6 +81,11 @@ class Verification:
             "ok": self.ok,
             "checks": [finding.as_json() for finding in self.findings],
         }
+        baseline = self.snapshot.baseline
+        if self.snapshot.baseline_asked:
+            found = baseline.as_json() if isinstance(baseline, Baseline) else None
+            document["baseline"] = found
+        return document
 
 
 def verify(
@@ -89,10 +94,13 @@ def verify(
     now: datetime,
     *,
     strict: bool,
-    reconcile: bool = False,
+    **options: bool,
 ) -> Verification:
-    """Look at everything and check it. Raises UnreachableError where nothing can be asked."""
-    snapshot = take_snapshot(config, clients, now, reconcile=reconcile)
+    """Look at everything and check it; `options` are those of take_snapshot.
+
+    Raises UnreachableError where nothing can be asked.
+    """
+    snapshot = take_snapshot(config, clients, now, **options)
     findings = check_snapshot(snapshot)
     return Verification(config=config, snapshot=snapshot, findings=findings, strict=strict)
 

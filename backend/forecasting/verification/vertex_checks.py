@@ -19,7 +19,7 @@ from .findings import (
     skipped,
     warned,
 )
-from .series_checks import NO_HORIZON, check_series, more_history
+from .series_checks import NO_HORIZON, check_baseline, check_series, more_history
 from .snapshot import Snapshot, Unseen, short_days
 
 ROWS = range(1_000, 100_000_001)
@@ -50,6 +50,7 @@ def check_vertex(snapshot: Snapshot) -> Iterator[Finding]:
         yield from (skipped(f"vertex.{name}", why) for name in _TABLE)
     if not isinstance(data, dict):
         yield from (skipped(f"vertex.{name}", snapshot.why_no_data) for name in _DATA)
+    yield from check_baseline(snapshot)
 
 
 def _check_rows(data: dict[str, Any]) -> Finding:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...conf import SETTINGS, Config
+from ...errors import SettingError
 from ._pipeline import PipelineCommand
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ class Command(PipelineCommand):
             help="compare with the source database, day by day",
         )
         parser.add_argument(
+            "--baseline",
+            action="store_true",
+            help="compute how well the simplest forecasts would have done over the last horizon",
+        )
+        parser.add_argument(
             "--report",
             metavar="FILE",
             type=Path,
@@ -37,10 +43,11 @@ class Command(PipelineCommand):
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
         from ...output.files import refuse_unwritable
-        from ...output.text import describe_findings
+        from ...output.text import describe_baseline, describe_findings
         from ...verification.verify import verify
 
         now = datetime.now(UTC)
+        _require_horizon(config, options)
         clients, report = self.clients(config), options["report"]
         if report:
             report = Path(report)  # By keyword it may be a text.
@@ -52,8 +59,12 @@ class Command(PipelineCommand):
             now,
             strict=options["strict"],
             reconcile=options["reconcile"],
+            baseline=options["baseline"],
+            show_baseline=bool(report),
         )
         for line in describe_findings(result.findings, self.style):
+            self.show(line)
+        for line in describe_baseline(result.snapshot.baseline):
             self.show(line)
         self.answer(result.as_json())
         if report:
@@ -68,3 +79,12 @@ class Command(PipelineCommand):
         self.write_file(path, page)
         without = f", without charts: {why_no_charts}" if why_no_charts else ""
         self.say(f"Report: {path.absolute() if path.exists() else path}{without}")
+
+
+def _require_horizon(config: Config, options: dict[str, Any]) -> None:
+    if options["baseline"] and not config.horizon_days:
+        raise SettingError(
+            "FORECASTING_HORIZON_DAYS is not set",
+            "--baseline needs to know how many days ahead are forecast; set it in the environment "
+            "or .env, or give --horizon-days",
+        )

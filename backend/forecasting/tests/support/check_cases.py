@@ -1,7 +1,7 @@
 """What each check finds: in a snapshot made by hand, and in a pipeline on the stand-in."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from backend.forecasting.tests.support import loading, tampering
 from backend.forecasting.tests.support.factories import column_reprs, make_transfer
 from backend.forecasting.tests.support.healthy import Healthy
 from backend.forecasting.tests.support.snapshots import (
+    NO_BASELINE,
     NOW,
     TODAY,
     WRONG_PASSWORD,
@@ -469,6 +470,24 @@ VERTEX = (
         status="warn",
         options={"horizon_days": "10"},
         besides={"views.query": "fail", "vertex.span": "warn"},
+    ),
+    Case(
+        "vertex.baseline",
+        lambda _: {"baseline": NO_BASELINE},
+        "too little data: no series was usable before 2026-02-21",
+        "--backfill-days",
+        rows(f"DELETE FROM {{table}} WHERE DATE(mentioned_at) < '{loading.day_before(22)}'"),
+        status="skipped",
+        options={"baseline": True},
+        besides={"data.coverage": "warn", "vertex.span": "warn", "vertex.context": "warn"}
+        | {"vertex.split": "warn"},
+    ),
+    Case(
+        "vertex.baseline",
+        lambda _: {"baseline": replace(NO_BASELINE, series=3)},
+        "too little data: none of 3 series has a row since 2026-02-21",
+        "--backfill-days",
+        status="skipped",
     ),
 )
 

@@ -19,6 +19,7 @@ from backend.forecasting.tests.support.factories import (
     make_view,
 )
 from backend.forecasting.training_table import DIMENSIONS
+from backend.forecasting.verification.baseline import Baseline, Errors
 from backend.forecasting.verification.day_counts import DayCounts, DimensionCounts
 from backend.forecasting.verification.findings import Finding
 from backend.forecasting.verification.snapshot import Probe, Snapshot, Unseen, Window
@@ -57,6 +58,21 @@ DATA: dict[str, Any] = {
     "usable_last_day": TODAY - timedelta(days=1),
 }
 SAME = DaySums(rows=10, keys=7, scores=420.0, values=999.0)
+BASELINE = Baseline(
+    horizon_days=9,
+    cutoff=TODAY - timedelta(days=9),
+    series=60,
+    rows=400,
+    methods={
+        "last": Errors(mae=12.5, wape=0.3125, mase=1.25),
+        "mean": Errors(mae=10.0, wape=0.25, mase=1.0),
+        "weekday": Errors(mae=10.5, wape=0.2625, mase=1.05),
+    },
+)
+NO_ERRORS = Errors(mae=None, wape=None, mase=None)
+NO_BASELINE = replace(
+    BASELINE, series=0, rows=0, methods=dict.fromkeys(("last", "mean", "weekday"), NO_ERRORS)
+)
 YESTERDAY = TODAY - timedelta(days=1)
 
 
@@ -102,6 +118,8 @@ def make_snapshot(config: Config, /, **changes: Any) -> Snapshot:
         days=make_days(),
         reconcile=True,
         sides=BothSides(source={YESTERDAY: SAME}, table={YESTERDAY: SAME}),
+        baseline_asked=True,
+        baseline=BASELINE,
     )
     return replace(snapshot, **changes)
 

@@ -1,0 +1,219 @@
+"""The baseline: its figures by hand, and how bq_verify asks for it, shows it and goes without."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.management import call_command
+from jsonschema import Draft202012Validator
+
+from backend.forecasting.google.clients import make_clients
+from backend.forecasting.google.queries import Answer
+from backend.forecasting.output.text import describe_baseline
+from backend.forecasting.provisioning.datasets import DatasetSpec
+from backend.forecasting.provisioning.tables import TableSpec
+from backend.forecasting.tests.support.commands import Run
+from backend.forecasting.tests.support.factories import Google, make_config, make_google
+from backend.forecasting.tests.support.healthy import ENTITIES, HORIZON, Healthy
+from backend.forecasting.tests.support.loading import TODAY, day_before, fill_table
+from backend.forecasting.tests.support.snapshots import BASELINE, NO_BASELINE
+from backend.forecasting.tests.support.tampering import WITHOUT_DATA, no_table
+from backend.forecasting.verification import baseline as module
+from backend.forecasting.verification.baseline import Baseline, Errors, read_baseline
+
+SCHEMA = json.loads(
+    (django_settings.BASE_DIR / "docs" / "bq_verify.schema.json").read_text("utf-8")
+)
+
+
+# By hand ---------------------------------------------------------------------------------------
+
+
+def test_baseline__of_two_series_worked_out_by_hand(cloud: Any) -> None:
+    """A horizon of 2 days; what is known is every day from the 7th before today to the 3rd.
+
+    `up` goes 10, 20, ... 50 and then 60, 70; `flat` stays at 30, and has no row yesterday.
+    Steps: four of 10 and four of 0, so 5 on average. The three scores to forecast add up to 160.
+    `last` says 50 and 30: off by 10, 20 and 0. `mean` says 30 and 30: off by 30, 40 and 0.
+    No known day has a weekday of the test, so `weekday` says what `mean` does.
+    """
+    config = replace(make_config(horizon_days="2"), api_endpoint=cloud.endpoint)
+    clients = make_clients(config)
+    DatasetSpec.from_config(config).create(clients)
+    TableSpec.from_config(config).create(clients)
+    rows = {("up", day_before(age)): (10.0 * (8 - age),) for age in range(1, 8)}
+    rows |= {("flat", day_before(age)): (30.0,) for age in range(2, 8)}
+    fill_table(cloud, {key: (*values, None, None, None, None) for key, values in rows.items()})
+    found = read_baseline(config, clients, TODAY)
+    as_mean = {"mae": 70 / 3, "wape": 70 / 160, "mase": 70 / 3 / 5}
+    assert found.as_json() == {
+        "horizon_days": 2,
+        "cutoff": f"{day_before(2)}",
+        "series": 2,
+        "rows": 3,
+        "methods": {
+            "last": {"mae": 10.0, "wape": 30 / 160, "mase": 2.0},
+            "mean": pytest.approx(as_mean),
+            "weekday": pytest.approx(as_mean),
+        },
+        "best": "last",
+    }
+
+
+def errors(**maes: float | None) -> dict[str, Errors]:
+    return {name: Errors(mae=mae, wape=None, mase=None) for name, mae in maes.items()}
+
+
+@pytest.mark.parametrize(
+    ("maes", "best"),
+    [
+        ({"last": 1.0, "mean": 1.0, "weekday": 1.0}, "last"),
+        ({"last": 2.0, "mean": 1.0, "weekday": 1.0}, "mean"),
+        ({"last": 2.0, "mean": 1.5, "weekday": 1.0}, "weekday"),
+        ({"last": None, "mean": None, "weekday": None}, None),
+    ],
+)
+def test_best__is_the_first_of_those_with_the_least_error(
+    maes: Mapping[str, float | None], best: str | None
+) -> None:
+    assert replace(BASELINE, methods=errors(**maes)).best == best
+
+
+TOTAL: dict[str, Any] = {
+    "kind": "total",
+    "series_count": 2,
+    "row_count": 4,
+    "score": 100.0,
+    "last_value": 20.0,
+    "mean_value": 10.0,
+    "weekday_value": 10.0,
+    "mean_step": 2.0,
+}
+NOTHING = {f"{name}_value": None for name in ("last", "mean", "weekday")}
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, **total: Any) -> Baseline:
+    """The baseline of a query that answers this."""
+    answer = Answer(rows=[{**TOTAL, **total}], bytes_processed=None)
+    monkeypatch.setattr(module, "run_query", lambda *_: answer)
+    return read_baseline(make_config(horizon_days="7"), make_google(), TODAY)
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [
+        ({}, Errors(mae=2.5, wape=0.1, mase=1.25)),
+        ({"score": 0.0}, Errors(mae=2.5, wape=None, mase=1.25)),
+        ({"mean_step": 0.0}, Errors(mae=2.5, wape=0.1, mase=None)),
+        ({"mean_step": None}, Errors(mae=2.5, wape=0.1, mase=None)),
+        ({"row_count": 0, "score": None, **NOTHING}, Errors(mae=None, wape=None, mase=None)),
+        ({"mean_value": float("nan")}, Errors(mae=None, wape=None, mase=None)),
+        ({"score": float("inf")}, Errors(mae=2.5, wape=0.0, mase=1.25)),
+    ],
+)
+def test_errors__are_none_where_there_is_nothing_to_divide_by(
+    monkeypatch: pytest.MonkeyPatch, total: dict[str, Any], expected: Errors
+) -> None:
+    assert answered(monkeypatch, **total).methods["mean"] == expected
+
+
+# As text ---------------------------------------------------------------------------------------
+
+
+def test_text__is_a_small_table_with_the_best_one_marked() -> None:
+    assert "\n".join(describe_baseline(BASELINE)) == (
+        "Baseline: 9 days from 2026-02-21 on, 400 rows of 60 series.\n"
+        "              MAE    WAPE    MASE\n"
+        "  last      12.50   0.312   1.250\n"
+        "* mean      10.00   0.250   1.000\n"
+        "  weekday   10.50   0.263   1.050"
+    )
+
+
+def test_text__has_a_dash_for_what_there_is_not() -> None:
+    methods = errors(last=1.0, mean=2.0, weekday=3.0)
+    assert describe_baseline(replace(BASELINE, methods=methods))[2] == (
+        "* last       1.00       -       -"
+    )
+
+
+@pytest.mark.parametrize("nothing", [None, NO_BASELINE])
+def test_text__is_nothing_where_there_is_nothing(nothing: Baseline | None) -> None:
+    assert describe_baseline(nothing) == []
+
+
+# bq_verify -------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_verify__baseline_without_a_horizon_names_the_setting(
+    run: Run, provisioned: Google
+) -> None:
+    result = run("bq_verify", "--baseline")
+    assert result.status == 1
+    assert result.error.startswith("FORECASTING_HORIZON_DAYS is not set: --baseline needs ")
+    assert provisioned.calls == []
+
+
+@pytest.mark.django_db
+def test_verify__baseline_is_in_the_document(healthy: Healthy) -> None:
+    verified = healthy.verify(baseline=True)
+    found = verified.document["baseline"]
+    assert (verified.status, verified.troubles) == (0, {})
+    assert (found["horizon_days"], found["cutoff"]) == (int(HORIZON), f"{day_before(9)}")
+    assert (found["series"], found["rows"]) == (ENTITIES, ENTITIES * 9)
+    assert found["best"] in found["methods"]
+    assert f"a model has to beat `{found['best']}`" in verified.checks["vertex.baseline"]["message"]
+    assert " bytes read)" in verified.checks["vertex.baseline"]["message"]
+    Draft202012Validator(SCHEMA).validate(verified.document)
+
+
+@pytest.mark.django_db
+def test_verify__baseline_costs_one_query_more_with_a_limit_on_bytes(healthy: Healthy) -> None:
+    healthy.verify(baseline=True)
+    posted = [request for request in healthy.cloud.requests if request.method == "POST"]
+    assert len(posted) <= 4
+    (asked,) = [request for request in posted if "weekday" in request.body["query"]]
+    assert asked.body["maximumBytesBilled"] == "200000000000"
+    assert not healthy.cloud.writes
+
+
+@pytest.mark.django_db
+def test_verify__baseline_is_a_table_in_text(healthy: Healthy) -> None:
+    out = StringIO()
+    call_command("bq_verify", baseline=True, stdout=out)
+    *_, title, head, last, mean, weekday = out.getvalue().splitlines()
+    assert title.startswith("Baseline: 9 days from ")
+    assert head.split() == ["MAE", "WAPE", "MASE"]
+    assert [line[2:].split()[0] for line in (last, mean, weekday)] == ["last", "mean", "weekday"]
+
+
+@pytest.mark.django_db
+def test_verify__too_little_data_is_said_and_the_figures_are_null(healthy: Healthy) -> None:
+    healthy.change_rows("DELETE FROM {table} WHERE TRUE")
+    verified = healthy.verify(baseline=True)
+    assert verified.status == 2
+    assert verified.checks["vertex.baseline"]["status"] == "skipped"
+    assert verified.checks["vertex.baseline"]["message"].startswith("too little data: no series")
+    found = verified.document["baseline"]
+    assert (found["series"], found["rows"], found["best"]) == (0, 0, None)
+    assert found["methods"]["last"] == {"mae": None, "wape": None, "mase": None}
+    Draft202012Validator(SCHEMA).validate(verified.document)
+
+
+@pytest.mark.django_db
+def test_verify__without_a_table_there_is_no_baseline(healthy: Healthy) -> None:
+    no_table(healthy)
+    verified = healthy.verify(baseline=True)
+    assert verified.status == 2
+    assert verified.document["baseline"] is None
+    assert verified.troubles.items() >= {**WITHOUT_DATA, "vertex.baseline": "skipped"}.items()
+
+
+@pytest.mark.django_db
+def test_verify__document_without_the_flag_is_as_before(healthy: Healthy) -> None:
+    assert "baseline" not in healthy.verify().document
