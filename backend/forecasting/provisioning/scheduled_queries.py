@@ -162,7 +162,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         fields = plan.fields - {_TWINS} | ({"service_account"} if self.service_account else set())
         request = UpdateTransferConfigRequest(
             transfer_config=self._message(observed[0]),
-            update_mask=FieldMask(paths=sorted({_mask(field) for field in fields})),
+            update_mask=FieldMask(paths=sorted({_path(field, observed[0]) for field in fields})),
             service_account_name=self.service_account,
         )
         with readable():
@@ -249,8 +249,13 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
             message.name = observed.name
             # Explicitly empty: only so is a destination cleared that somebody set.
             message.destination_dataset_id = ""
-            if "start_time" in observed.schedule_options:
-                message.schedule_options.start_time = observed.schedule_options.start_time
+            if _is_of_second_form(observed):
+                # Google takes the two forms of a schedule not together.
+                message.schedule = ""
+                message.schedule_options_v2.time_based_schedule.schedule = self.schedule
+            kept, written = _options_of(observed), _options_of(message)
+            if "start_time" in kept:
+                written.start_time = kept.start_time
         return message
 
 
@@ -338,9 +343,28 @@ def _on(value: bool) -> str:
     return "on" if value else "off"
 
 
+def _path(field: str, observed: TransferConfig) -> str:
+    """What a field is written to in the form in which Google keeps the schedule."""
+    path = _mask(field)
+    of_schedule = path in ("schedule", "schedule_options")
+    return "schedule_options_v2" if of_schedule and _is_of_second_form(observed) else path
+
+
+def _is_of_second_form(config: TransferConfig) -> bool:
+    """Whether the schedule is kept in the newer form, as one that a newer client has edited."""
+    return "time_based_schedule" in config.schedule_options_v2
+
+
+def _options_of(config: TransferConfig) -> Any:
+    """What holds the schedule's start and end."""
+    if _is_of_second_form(config):
+        return config.schedule_options_v2.time_based_schedule
+    return config.schedule_options
+
+
 def _end_of(config: TransferConfig) -> str | None:
-    end = config.schedule_options.end_time
-    return f"{end:%Y-%m-%d %H:%M} UTC" if "end_time" in config.schedule_options else None
+    options = _options_of(config)
+    return f"{options.end_time:%Y-%m-%d %H:%M} UTC" if "end_time" in options else None
 
 
 def _other_trigger(config: TransferConfig) -> str:

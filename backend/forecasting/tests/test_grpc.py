@@ -154,3 +154,15 @@ def test_unreachable__is_said_at_once(source: "LocalCloud", settings: Settings) 
     said = run("bq_setup_etl")
     assert "nothing usable answers at FORECASTING_GRPC_ENDPOINT 127.0.0.1:1" in said
     assert said.endswith(" [1]")
+
+
+def test_schedule__in_the_newer_form_that_has_ended_is_put_right(ready: "LocalCloud") -> None:
+    (scheduled,) = ready.transfers.items.values()
+    timed = {"schedule": scheduled.resource.pop("schedule"), "endTime": "2026-01-01T00:00:00Z"}
+    scheduled.resource["scheduleOptionsV2"] = {"timeBasedSchedule": timed}
+    assert "ends: 2026-01-01 00:00 UTC -> " in run("bq_setup_etl", check=True)
+    assert "schedule.enabled" in run("bq_verify").partition("FAIL")[2]
+    assert "Done: 0 created, 1 updated" in run("bq_setup_etl")
+    (write,) = ready.writes
+    assert write.query["updateMask"] == "scheduleOptionsV2"
+    assert "Plan: 2 unchanged." in run("bq_setup_etl", check=True)

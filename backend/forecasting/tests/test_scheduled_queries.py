@@ -548,6 +548,44 @@ def test_observe__waits_until_the_loser_has_taken_its_own_back(
     assert spec.observe(google) == (both[0],)
 
 
+def of_second_form(config: Config, **options: Any) -> TransferConfig:
+    """As Google answers what a newer client has edited."""
+    timed = {"time_based_schedule": {"schedule": config.schedule, **options}}
+    return make_transfer(config, schedule="", schedule_options_v2=timed)
+
+
+def test_second_form__that_is_as_it_should_be_is_unchanged(
+    spec: ScheduledQuerySpec, config: Config
+) -> None:
+    assert spec.plan([of_second_form(config)]).action is Action.UNCHANGED
+
+
+def test_second_form__that_has_an_end_is_written_in_that_form(
+    google: Google, spec: ScheduledQuerySpec, config: Config
+) -> None:
+    start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+    found = of_second_form(config, start_time=start, end_time=end, schedule="every day 05:00")
+    changes = changes_of(spec.plan([found]))
+    assert changes["ends"] == ("2026-02-01 00:00 UTC", None)
+    request = update(google, spec, found)
+    assert list(request.update_mask.paths) == ["schedule_options_v2"]
+    sent = request.transfer_config
+    assert (sent.schedule, "schedule_options" in sent) == ("", False)
+    timed = sent.schedule_options_v2.time_based_schedule
+    assert (timed.schedule, timed.start_time) == (config.schedule, start)
+    assert "end_time" not in timed
+
+
+def test_second_form__is_left_as_it_is_where_the_script_differs(
+    google: Google, spec: ScheduledQuerySpec, config: Config
+) -> None:
+    found = of_second_form(config)
+    found.params.update({"query": "SELECT 1"})
+    request = update(google, spec, found)
+    assert list(request.update_mask.paths) == ["params"]
+    assert not request.transfer_config.schedule
+
+
 def test_update__of_twins_takes_the_younger_back(google: Google, config: Config) -> None:
     """Makers that were ended in a race leave them: the older stays, whatever the order."""
     old = make_transfer(config, name="z-old")
