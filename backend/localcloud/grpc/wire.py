@@ -102,8 +102,12 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Say good-bye, and hang up."""
         if not self.transport.is_closing():
-            self.http2.close_connection()
-            self.flush()
+            self.go_away(max(self.streams, default=0))
+
+    def go_away(self, last: int) -> None:
+        """The same, telling the client that its calls after the `last` were not begun."""
+        self.http2.close_connection(last_stream_id=last)
+        self.flush()
         self.transport.close()
 
     async def reply(self, stream: Stream, message: bytes) -> None:

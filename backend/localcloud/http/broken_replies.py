@@ -77,11 +77,20 @@ class Markup(BrokenReply):
         await send({"type": "http.response.body", "body": self.page})
 
 
+class Empty(BrokenReply):
+    """A JSON object with nothing in it."""
+
+    async def send(self, receive: Receive, send: Send, transport: Transport) -> None:
+        await send(_start(self.broken.status, b"application/json; charset=UTF-8", b"{}"))
+        await send({"type": "http.response.body", "body": b"{}"})
+
+
 _REPLIES: dict[Kind, type[BrokenReply]] = {
     Kind.RESET: Reset,
     Kind.HANG: Hang,
     Kind.TRUNCATED: Truncated,
     Kind.HTML: Markup,
+    Kind.EMPTY: Empty,
 }
 
 

@@ -44,6 +44,28 @@ class Kind(StrEnum):
     NOT_FOUND = "404"
     CONFLICT = "409"
     PRECONDITION = "412"
+    ABORTED = "ABORTED"
+    CANCELLED = "CANCELLED"
+    DATA_LOSS = "DATA_LOSS"
+    UNKNOWN = "UNKNOWN"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    GOAWAY = "GOAWAY"
+    OVERSIZED = "5 MiB"
+    GARBLED = "no protobuf"
+    EMPTY = "empty"
+
+
+_OF_REST_ALONE = {Kind.BAD_GATEWAY, Kind.LEGACY}
+_OF_GRPC_ALONE = {
+    *(Kind.ABORTED, Kind.CANCELLED, Kind.DATA_LOSS, Kind.UNKNOWN, Kind.UNAUTHENTICATED),
+    *(Kind.GOAWAY, Kind.OVERSIZED, Kind.GARBLED),
+}
+
+
+def kinds(transport: str) -> list[Kind]:
+    """What can go wrong over `rest`, or over `grpc`."""
+    foreign = _OF_GRPC_ALONE if transport == "rest" else _OF_REST_ALONE
+    return [kind for kind in Kind if kind not in foreign]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +89,11 @@ class Fault:
 
 EVERY_TIME = math.inf
 
-STATUS_ON_THE_WIRE = {Kind.RESET: 0, Kind.HANG: 0, Kind.TRUNCATED: 200, Kind.HTML: 502}
+STATUS_ON_THE_WIRE = {
+    **dict.fromkeys((Kind.RESET, Kind.HANG, Kind.GOAWAY), 0),
+    **dict.fromkeys((Kind.TRUNCATED, Kind.OVERSIZED, Kind.GARBLED, Kind.EMPTY), 200),
+    Kind.HTML: 502,
+}
 """What is wrong with the wire and not with what is said on it, with its status; 0: none is sent."""
 
 
@@ -149,6 +175,7 @@ def _counts(fault: Fault, count: list[int], call: Call) -> bool:
 
 # What Google says with these statuses, and BigQuery's older word for it.
 _FAILURES = {
+    401: ("UNAUTHENTICATED", "authError"),
     429: ("RESOURCE_EXHAUSTED", "rateLimitExceeded"),
     502: ("UNAVAILABLE", "badGateway"),
     503: ("UNAVAILABLE", "backendError"),
@@ -156,12 +183,23 @@ _FAILURES = {
 }
 
 
-class Failure(CloudError):
-    """A service, or what is on the way to it, cannot answer now."""
+UNAUTHENTICATED = (
+    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie "
+    "or other valid authentication credential. See "
+    "https://developers.google.com/identity/sign-in/web/devconsole-project."
+)
 
-    def __init__(self, code: int, message: str) -> None:
+
+class Failure(CloudError):
+    """A service, or what is on the way to it, cannot answer now.
+
+    `status` is for those that gRPC has and REST knows by another's code.
+    """
+
+    def __init__(self, code: int, message: str, status: str = "") -> None:
         self.code = code
-        self.status, reason = _FAILURES[code]
+        usual, reason = _FAILURES.get(code, ("INTERNAL", "backendError"))
+        self.status = status or usual
         super().__init__(message, reason=reason)
 
 
@@ -189,4 +227,9 @@ def _errors(service: str, number: str) -> dict[Kind, Callable[[], CloudError]]:
         Kind.NOT_FOUND: lambda: NotFound("Requested entity was not found."),
         Kind.CONFLICT: lambda: AlreadyExists("Requested entity already exists"),
         Kind.PRECONDITION: ConditionNotMet,
+        Kind.ABORTED: lambda: Failure(409, "The operation was aborted.", "ABORTED"),
+        Kind.CANCELLED: lambda: Failure(499, "The operation was cancelled.", "CANCELLED"),
+        Kind.DATA_LOSS: lambda: Failure(500, "Unrecoverable data loss.", "DATA_LOSS"),
+        Kind.UNKNOWN: lambda: Failure(500, "Unknown error.", "UNKNOWN"),
+        Kind.UNAUTHENTICATED: lambda: Failure(401, UNAUTHENTICATED),
     }

@@ -13,7 +13,7 @@ import requests
 from google.api_core.exceptions import Forbidden
 from urllib3.exceptions import IncompleteRead, ProtocolError
 
-from backend.localcloud.http.faults import EVERY_TIME, Fault, Kind
+from backend.localcloud.http.faults import EVERY_TIME, Fault, Kind, kinds
 from backend.localcloud.http.names import project_number
 from backend.localcloud.http.web import HOST
 from backend.localcloud.server import LocalCloud
@@ -70,7 +70,7 @@ def test_faults__are_forgotten_by_a_reset(cloud: LocalCloud, send: Send) -> None
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", kinds("rest"))
 def test_fault__comes_before_the_effect_or_after_it(
     cloud: LocalCloud, kind: Kind, after_effect: bool
 ) -> None:

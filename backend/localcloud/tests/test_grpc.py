@@ -12,6 +12,9 @@ from typing import Any
 import grpc
 import pytest
 from google.api_core.exceptions import (
+    Aborted,
+    Cancelled,
+    DataLoss,
     DeadlineExceeded,
     FailedPrecondition,
     GoogleAPICallError,
@@ -19,7 +22,10 @@ from google.api_core.exceptions import (
     InvalidArgument,
     MethodNotImplemented,
     PermissionDenied,
+    ResourceExhausted,
     ServiceUnavailable,
+    Unauthenticated,
+    Unknown,
 )
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import StartManualTransferRunsRequest
@@ -210,6 +216,64 @@ def test_broken_reply__is_an_error_and_the_next_call_is_answered(
     with pytest.raises(error):
         read_user(google)
     assert read_user(google) == b"bigquery"
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (Kind.UNAVAILABLE, ServiceUnavailable),
+        (Kind.INTERNAL, InternalServerError),
+        (Kind.GATEWAY_TIMEOUT, DeadlineExceeded),
+        (Kind.TOO_MANY_REQUESTS, ResourceExhausted),
+        (Kind.ABORTED, Aborted),
+        (Kind.CANCELLED, Cancelled),
+        (Kind.DATA_LOSS, DataLoss),
+        (Kind.UNKNOWN, Unknown),
+        (Kind.UNAUTHENTICATED, Unauthenticated),
+        (Kind.GARBLED, InternalServerError),
+    ],
+)
+def test_fault__is_the_status_of_its_name(
+    cloud: LocalCloud, google: GoogleClients, kind: Kind, error: type[GoogleAPICallError]
+) -> None:
+    cloud.faults.add(Fault(kind=kind))
+    with pytest.raises(error) as raised:
+        read_user(google)
+    assert type(raised.value) is error
+    assert read_user(google) == b"bigquery"
+
+
+def test_goaway__is_for_calls_that_were_not_begun_and_not_noticed(
+    cloud: LocalCloud, google: GoogleClients
+) -> None:
+    read_user(google)
+    cloud.faults.add(Fault(kind=Kind.GOAWAY))
+    assert read_user(google) == b"bigquery"
+    assert len(cloud.faults.hits) == 1
+
+
+def test_goaway__after_the_effect_loses_the_reply(cloud: LocalCloud, google: GoogleClients) -> None:
+    cloud.faults.add(Fault(kind=Kind.GOAWAY, after_effect=True))
+    with pytest.raises(ServiceUnavailable):
+        read_user(google)
+    assert read_user(google) == b"bigquery"
+
+
+def test_oversized_reply__is_the_right_one(cloud: LocalCloud, google: GoogleClients) -> None:
+    cloud.faults.add(Fault(kind=Kind.OVERSIZED, after_effect=True))
+    assert read_user(google) == b"bigquery"
+    with grpc.insecure_channel(cloud.grpc_endpoint) as limited:
+        cloud.faults.add(Fault(kind=Kind.OVERSIZED))
+        with pytest.raises(grpc.RpcError, match="larger than max") as raised:
+            send_bytes(limited, "ListSecrets", b"\x0a\x0aprojects/p")
+    assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_empty_reply__is_a_message_without_anything(
+    cloud: LocalCloud, google: GoogleClients
+) -> None:
+    cloud.faults.add(Fault(kind=Kind.EMPTY))
+    assert read_user(google) == b""
 
 
 def test_hang__lasts_until_the_client_gives_up(cloud: LocalCloud, google: GoogleClients) -> None:
