@@ -23,7 +23,7 @@ from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from ..conf import Config
 from .login import is_lost_login, log_in
 from .logs import keep_messages_unlogged
-from .replies import GOOGLE_ERRORS, UnreadableReplyError, is_unreachable, readable
+from .replies import GOOGLE_ERRORS, UnreadableReplyError, is_unreachable, named, readable
 from .waiting import (
     BoundedAdapter,
     BoundedRetry,
@@ -46,6 +46,9 @@ _TRANSIENT = (
     exceptions.ServiceUnavailable,
     exceptions.GatewayTimeout,
     exceptions.Unknown,
+    exceptions.Aborted,
+    exceptions.Cancelled,
+    exceptions.DataLoss,
     requests.exceptions.ConnectionError,
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.Timeout,
@@ -62,7 +65,8 @@ def is_transient(error: BaseException) -> bool:
 
     Over REST a 429, 500 or 504 is no subclass of what the clients retry by default, hence a
     predicate of our own. gRPC says UNKNOWN for a stream that broke, and for a 500 that somebody on
-    the way sent. A host that cannot be connected to at all is not waited for.
+    the way sent; ABORTED, CANCELLED (not by us) and DATA_LOSS are over as soon. A host that cannot
+    be connected to at all is not waited for.
     """
     if is_unreachable(error) or is_lost_login(error):
         return False
@@ -161,20 +165,32 @@ class Clients:
     def surely(self, read: Callable[[], T]) -> T:
         """What `read` answers, asked once more where it says that nothing is there.
 
-        A single 404, or an empty list, may be a slip or a race. Raises the second NotFound.
+        A single 404, or an empty list, may be a slip or a race. Raises the second NotFound. An
+        empty message, or what cannot be read, says nothing at all: raises UnreadableReplyError for
+        two of them.
         """
         nothing: T | None = None
         with suppress(exceptions.NotFound):
-            nothing = read()
+            nothing = self._told(read)
             if nothing not in ((), []):
                 return nothing
-        time.sleep(min(next(self.pace.pauses()), self.deadline.left))
+        self._pause()
         try:
-            return read()
+            return self._told(read)
         except exceptions.NotFound:
             if nothing is None:
                 raise
             return nothing
+
+    def _told(self, read: Callable[[], T]) -> T:
+        with suppress(UnreadableReplyError), readable():
+            return named(read())
+        self._pause()
+        with readable():
+            return named(read())
+
+    def _pause(self) -> None:
+        time.sleep(min(next(self.pace.pauses()), self.deadline.left))
 
     def find(self, read: Callable[[], T]) -> T | None:
         """What `read` answers; None for what surely is not there."""

@@ -17,6 +17,9 @@ def keep_messages_unlogged() -> None:
         if name.partition(".")[0] == "google":
             # A logger's own filter: those of the loggers above it never see its records.
             logging.getLogger(name).addFilter(_without_messages)
+        elif name.partition(".")[0] == "grpc":
+            logging.getLogger(name).addFilter(_without_traceback)
+    # That of a module which grpc imports only when it is needed.
     logging.getLogger("grpc._plugin_wrapping").addFilter(_without_traceback)
 
 
@@ -29,5 +32,8 @@ def _without_messages(record: logging.LogRecord) -> bool:
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
-    """grpc prints one for each request that got no token, which the request's error tells too."""
+    """grpc logs one for each request without a token and each reply that is no message.
+
+    The request's error tells of both.
+    """
     return not record.exc_info

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import requests
 from google.api_core import exceptions
@@ -30,6 +31,8 @@ _UNREADABLE = (
 )
 
 
+Named = TypeVar("Named")
+
 _NOBODY_THERE = ("failed to connect to all addresses", "DNS resolution failed")
 
 
@@ -42,6 +45,13 @@ class UnreadableReplyError(Exception):
             f"({type(error).__name__}: {text_of(error)}); run it again, and with --traceback if it "
             "stays so."
         )
+
+
+class EmptyReplyError(UnreadableReplyError):
+    """A reply without anything in it."""
+
+    def __init__(self) -> None:
+        super().__init__(LookupError("it is empty"))
 
 
 @contextmanager
@@ -59,6 +69,17 @@ def readable() -> Iterator[None]:
         raise
     except _UNREADABLE as error:
         raise UnreadableReplyError(error) from error
+
+
+def named(reply: Named) -> Named:
+    """The reply, which tells of something that has a name. Raises EmptyReplyError.
+
+    A message without a name is the empty one. That is a valid message of every kind, so no client
+    minds it, and it says neither that something is there nor that anything was done.
+    """
+    if getattr(reply, "name", None) == "":
+        raise EmptyReplyError
+    return reply
 
 
 def is_unreachable(error: BaseException) -> bool:

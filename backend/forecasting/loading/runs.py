@@ -15,7 +15,7 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 from ..conf import Config
 from ..google.clients import WRITE_TRIES, Clients, tries_after
 from ..google.errors import google_errors, reading
-from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, readable, without_login
+from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, named, readable, without_login
 from ..google.waiting import rounds
 from .adoption import loads_the_latest_days
 from .row_counts import count_rows
@@ -169,7 +169,7 @@ def _start(clients: Clients, config_name: str, script: str) -> TransferRun:
         try:
             with readable():
                 reply = clients.transfers.start_manual_transfer_runs(request, **clients.once)
-                return reply.runs[0]
+                return named(reply.runs[0])
         except (*GOOGLE_ERRORS, UnreadableReplyError) as error:
             left = min(left - 1, tries_after(error))
             if not left:

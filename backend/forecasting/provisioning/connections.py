@@ -12,7 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from ..conf import Config
 from ..google.clients import Clients
-from ..google.replies import readable
+from ..google.replies import named, readable
 from .credentials import Credential
 from .plan import Change, Plan, Resource, differences
 
@@ -79,12 +79,13 @@ class ConnectionSpec(Resource[Connection]):
 
     def create(self, clients: Clients) -> Connection:
         with readable():
-            return clients.connections.create_connection(
+            created = clients.connections.create_connection(
                 parent=self.parent,
                 connection_id=self.connection_id,
                 connection=self._message(_record("", self.credential.versions)),
                 **clients.repeating,
             )
+        return named(created)
 
     def update(self, clients: Clients, observed: Connection, plan: Plan) -> Connection:
         """Patch the properties that differ, always with the credential.
@@ -94,12 +95,13 @@ class ConnectionSpec(Resource[Connection]):
         """
         properties = [path for field, path in _PROPERTIES.items() if field in plan.fields]
         with readable():
-            return clients.connections.update_connection(
+            updated = clients.connections.update_connection(
                 name=self.name,
                 connection=self._message(_record(observed.description, self.credential.versions)),
                 update_mask=FieldMask(paths=[*properties, "cloud_sql.credential", "description"]),
                 **clients.repeating,
             )
+        return named(updated)
 
     def _message(self, description: str) -> Connection:
         return Connection(

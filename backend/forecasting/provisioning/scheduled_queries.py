@@ -16,7 +16,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from ..conf import Config
 from ..google.clients import Clients
-from ..google.replies import readable
+from ..google.replies import named, readable
 from ..google.waiting import rounds
 from ..sql.queries import load_name, render_nightly_load
 from ..sql.script_head import UNKNOWN_SCRIPT, read_script
@@ -122,6 +122,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         )
         with readable():
             created = clients.transfers.create_transfer_config(request, **clients.once)
+        named(created)
         rival = self._find_rival(clients, created)
         if rival is None:
             return (created,)
@@ -166,7 +167,8 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
             service_account_name=self.service_account,
         )
         with readable():
-            return (clients.transfers.update_transfer_config(request, **clients.repeating),)
+            updated = clients.transfers.update_transfer_config(request, **clients.repeating)
+        return (named(updated),)
 
     def changes(self, observed: Sequence[TransferConfig]) -> list[Change]:
         config = observed[0]

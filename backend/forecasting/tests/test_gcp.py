@@ -6,12 +6,14 @@ import requests
 from google.api_core import exceptions
 from google.auth import compute_engine
 from google.auth.credentials import AnonymousCredentials
+from google.cloud.bigquery_connection_v1.types import Connection
 from google.oauth2 import credentials as user_credentials
 from google.oauth2 import service_account
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
 from backend.forecasting.google.clients import Clients, is_transient, make_clients
+from backend.forecasting.google.replies import UnreadableReplyError
 from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.tests.support.factories import (
     NUMBER,
@@ -89,6 +91,9 @@ def test_transient__a_connection_that_broke_but_not_one_that_was_refused() -> No
         auth_error("TransportError"),
         grpc_error("DEADLINE_EXCEEDED", "slow"),
         grpc_error("UNKNOWN", "Stream removed"),
+        grpc_error("ABORTED", "again"),
+        grpc_error("CANCELLED", "on the way"),
+        grpc_error("DATA_LOSS", "half of it"),
     ],
 )
 def test_transient__network(error: Exception) -> None:
@@ -155,6 +160,15 @@ def test_clients__google_is_reached_with_default_credentials(
 def test_clients__none_is_made_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("google.cloud.bigquery.Client", None)
     assert make_clients(make_config_with_endpoint())
+
+
+def test_surely__takes_no_empty_message_for_an_answer(google: Google) -> None:
+    read = Mock(side_effect=[Connection(), Connection(name="found")])
+    assert google.surely(read).name == "found"
+    with pytest.raises(UnreadableReplyError, match="it is empty"):
+        google.surely(Mock(return_value=Connection()))
+    slips = [google_error(404, "no"), Connection(), Connection(name="found")]
+    assert google.surely(Mock(side_effect=slips)).name == "found"
 
 
 @pytest.mark.parametrize("first", [google_error(404, "no"), [], ()])

@@ -148,6 +148,28 @@ def test_lost_race__to_create_is_settled(source: "LocalCloud") -> None:
     assert run("bq_setup_etl").endswith("Plan: 2 unchanged.\n")
 
 
+@pytest.mark.parametrize("after_effect", [False, True])
+@pytest.mark.parametrize("path", ["/connections$", "/transferConfigs$", ":startManualRuns$"])
+def test_empty_reply__is_not_taken_for_a_write_that_was_done(
+    source: "LocalCloud", path: str, after_effect: bool
+) -> None:
+    run("bq_setup")
+    source.faults.add(Fault(kind=Kind.EMPTY, method="POST", path=path, after_effect=after_effect))
+    assert "SUCCEEDED" in run("bq_setup_etl", run_now=True)
+    assert len(source.faults.hits) == 1
+    assert len(source.connections.items) == len(source.transfers.items) == 1
+    assert len(table_rows(source)) == 1
+
+
+def test_garbled_reply__leaves_no_traceback_in_the_log(
+    ready: "LocalCloud", log: Callable[[], str]
+) -> None:
+    ready.faults.add(Fault(kind=Kind.GARBLED, path=":access"))
+    assert run("bq_setup_etl").endswith("Plan: 2 unchanged.\n")
+    assert "Sending request for /google.cloud.secretmanager" in log()
+    assert "exc_info': (" not in log()
+
+
 def test_unreachable__is_said_at_once(source: "LocalCloud", settings: Settings) -> None:
     run("bq_setup")
     settings.FORECASTING_GRPC_ENDPOINT = "127.0.0.1:1"

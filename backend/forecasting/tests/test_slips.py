@@ -1,8 +1,14 @@
-"""An answer that slips: one 404, or one empty list, for what is there all the same."""
+"""An answer that slips: one 404, an empty list or an empty message, for what is there after all."""
 
 from typing import Any
 
 import pytest
+from google.cloud.bigquery_connection_v1.types import Connection
+from google.cloud.bigquery_datatransfer_v1.types import (
+    StartManualTransferRunsResponse,
+    TransferRun,
+)
+from google.cloud.secretmanager_v1.types import AccessSecretVersionResponse
 
 from backend.forecasting.tests.support.commands import ABSENT, Run, start_answers
 from backend.forecasting.tests.support.factories import Google, make_run
@@ -23,6 +29,9 @@ READS = {
 SLIPS: list[tuple[str, str, str, Any]] = [
     *((command, *read, ABSENT) for command, reads in READS.items() for read in reads),
     ("bq_setup_etl", "transfers", "list_transfer_configs", []),
+    ("bq_setup_etl", "connections", "get_connection", Connection()),
+    ("bq_setup_etl", "secrets", "access_secret_version", AccessSecretVersionResponse()),
+    ("bq_setup_etl", "transfers", "get_transfer_run", TransferRun()),
 ]
 
 
@@ -48,9 +57,19 @@ def test_slip__where_the_rows_are_counted_is_not_believed(run: Run, provisioned:
     assert "the training table holds 4,200 rows" in result.out
 
 
-def test_slip__of_a_start_is_looked_into_and_started_again(run: Run, provisioned: Google) -> None:
+@pytest.mark.parametrize(
+    "first",
+    [
+        ABSENT,
+        StartManualTransferRunsResponse(),
+        StartManualTransferRunsResponse(runs=[TransferRun()]),
+    ],
+)
+def test_slip__of_a_start_is_looked_into_and_started_again(
+    run: Run, provisioned: Google, first: Any
+) -> None:
     start_answers(provisioned, "SUCCEEDED")
-    assert slip(provisioned, "transfers", "start_manual_transfer_runs", ABSENT)
+    assert slip(provisioned, "transfers", "start_manual_transfer_runs", first)
     assert run("bq_setup_etl", run_now=True).status == 0
     assert provisioned.writes == ["start_manual_transfer_runs"] * 2
 
