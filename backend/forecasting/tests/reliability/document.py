@@ -36,7 +36,9 @@ def _introduction() -> str:
         "table, connection, scheduled query, or row of an entity and day; a **loss** a row that "
         "should be there and is not, a wrong value, or a resource that is missing or differs; a "
         "**leak** a lock, session, thread or process that stays behind, or a credential that "
-        "shows. Each suite says how it looks for them."
+        "shows; a **traceback** one that somebody would see. The commands ask BigQuery over REST "
+        "and the other three services over gRPC, as in production. Each suite says how it looks "
+        "for them."
     )
 
 

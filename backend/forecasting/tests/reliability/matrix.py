@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import product
+from itertools import groupby, product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,12 +24,13 @@ from backend.forecasting.google.clients import Clients, make_clients
 from backend.forecasting.google.waiting import Pace
 from backend.forecasting.tests.reliability.scene import Fault as Trouble
 from backend.forecasting.tests.reliability.scene import Scene, judge_resources
+from backend.forecasting.tests.reliability.tracebacks import logged_tracebacks
 from backend.forecasting.tests.support.commands import MAKE_CLIENTS, Result, call
 from backend.forecasting.tests.support.loading import TABLE, day_before, midnight
 from backend.forecasting.tests.support.stand_in import pipeline_settings
 from backend.forecasting.training_table import DIMENSIONS
 from backend.localcloud.http.errors import NotFound
-from backend.localcloud.http.faults import Fault, Kind
+from backend.localcloud.http.faults import Fault, Kind, kinds
 
 if TYPE_CHECKING:
     from backend.localcloud.http.gateway import RecordedRequest
@@ -50,6 +51,8 @@ HASTY = replace(QUICK, request=0.4)
 TRANSIENT = {
     *(Kind.TOO_MANY_REQUESTS, Kind.INTERNAL, Kind.BAD_GATEWAY, Kind.UNAVAILABLE),
     *(Kind.GATEWAY_TIMEOUT, Kind.RESET, Kind.HANG, Kind.TRUNCATED, Kind.HTML),
+    *(Kind.ABORTED, Kind.CANCELLED, Kind.DATA_LOSS, Kind.UNKNOWN, Kind.GOAWAY),
+    *(Kind.OVERSIZED, Kind.GARBLED, Kind.EMPTY),
     Kind.NOT_FOUND,
 }
 """What is over when the request is sent again: nobody is to notice."""
@@ -72,6 +75,7 @@ class Request:
     """The nth request of a command with this method and path, in which an id is any."""
 
     command: str
+    transport: str
     method: str
     path: str
     nth: int
@@ -97,7 +101,22 @@ class Cell:
 
 
 def cells_of(requests: Iterable[Request]) -> list[Cell]:
-    return [Cell(*parts) for parts in product(requests, Kind, (False, True))]
+    return [
+        Cell(request, *parts)
+        for request in requests
+        for parts in product(kinds(request.transport), (False, True))
+    ]
+
+
+def tenth_of(cells: Iterable[Cell]) -> list[Cell]:
+    """Every tenth cell on the diagonals: every request, and every fault on both of its sides."""
+    rows: Counter[str] = Counter()
+    found: list[Cell] = []
+    for request, row in groupby(cells, key=lambda cell: cell.request):
+        shift = 3 * rows[request.transport]
+        found += [cell for column, cell in enumerate(row) if (column + shift) % 10 == 0]
+        rows[request.transport] += 1
+    return found
 
 
 @dataclass
@@ -150,8 +169,11 @@ class Matrix:
         command = cell.request.command
         self.begin(command)
         self.cloud.requests.clear()
-        result, seconds = self._disturbed(cell)
-        troubles = [("hangs", f"{seconds:.1f} seconds")] if seconds > PATIENCE_SECONDS else []
+        with logged_tracebacks() as logged:
+            result, seconds = self._disturbed(cell)
+        troubles = [("tracebacks", text) for text in logged]
+        if seconds > PATIENCE_SECONDS:
+            troubles.append(("hangs", f"{seconds:.1f} seconds"))
         troubles += [("losses", text) for text in judge_end(cell, result)]
         if command == "bq_verify" and self.cloud.writes:
             troubles.append(("losses", f"bq_verify wrote: {self.cloud.writes}"))
@@ -221,7 +243,7 @@ def _requests(command: str, recorded: "list[RecordedRequest]") -> Iterator[Reque
         seen[request.method, path] += 1
         nth = seen[request.method, path]
         if nth == 1 or "/runs/" not in path:
-            yield Request(command, request.method, path, nth)
+            yield Request(command, request.transport, request.method, path, nth)
 
 
 def judge_end(cell: Cell, result: Result) -> Iterator[str]:

@@ -155,6 +155,7 @@ def judge_rows(rows: Sequence[tuple[Any, ...]] | None, wanted: dict[Key, Row]) -
 def judge_ends(ended: Sequence[Ended], commands: Sequence[Sequence[str]]) -> list[Fault]:
     """What is wrong with how commands ended that should all have ended well."""
     faults = [("losses", f"{e.arguments} exits {e.status}: {e.said}") for e in ended if e.status]
+    faults += [("tracebacks", e.said) for e in ended if "Traceback" in e.said]
     missing = commands[len(ended) :]
     return [*faults, *(("hangs", f"{arguments} did not end") for arguments in missing[:1])]
 

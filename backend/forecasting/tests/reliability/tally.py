@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from bench.tables import table
 
 TRIED = ("cells", "points", "rounds", "processes", "nights")
-FAULTS = ("hangs", "duplicates", "losses", "leaks")
+FAULTS = ("hangs", "duplicates", "losses", "leaks", "tracebacks")
 COLUMNS = (*TRIED, "survived", "clearly failed", *FAULTS)
 """Outcomes in the order of a table's columns; whatever else is counted comes after these."""
 

@@ -47,7 +47,7 @@ def test_tally__has_a_line_for_each_suite() -> None:
 
 def test_document__says_that_all_passed() -> None:
     text = write_document(_counted(points=2, hangs=0), [_ran()])
-    assert "All tests passed: 0 hangs, 0 duplicates, 0 losses, 0 leaks." in text
+    assert "All tests passed: 0 hangs, 0 duplicates, 0 losses, 0 leaks, 0 tracebacks." in text
     assert "| test_kills.py | 2 | 0 | 61 |" in text
 
 
@@ -76,6 +76,7 @@ def test_judge__counts_every_fault_and_no_outcome_beside_one() -> None:
         "duplicates": 0,
         "losses": 2,
         "leaks": 0,
+        "tracebacks": 0,
     }
 
 
