@@ -150,8 +150,8 @@ def message_of(run: TransferRun) -> str:
 def _runs_under_way(clients: Clients, config_name: str) -> list[TransferRun]:
     request = ListTransferRunsRequest(parent=config_name, states=list(UNDER_WAY), page_size=10)
     with readable():
-        # That there is none is what is to be expected, and not asked about again.
-        return _list(clients, request)
+        # An iterator: that there is none is to be expected, and not asked about again.
+        return list(clients.surely(lambda: iter(_list(clients, request))))
 
 
 def _start(clients: Clients, config_name: str, script: str) -> TransferRun:

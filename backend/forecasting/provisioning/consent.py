@@ -20,7 +20,10 @@ def require_consent(config: Config, clients: Clients) -> None:
         return
     request = CheckValidCredsRequest(name=f"{config.parent}/dataSources/{DATA_SOURCE}")
     with reading("Asking whether a scheduled query may be made", clients):
-        reply = clients.transfers.check_valid_creds(request, **clients.repeating)
-        if reply.has_valid_creds:
-            return
+        for _ in clients.attempts(2):  # An empty reply says no, too.
+            reply = clients.surely(
+                lambda: clients.transfers.check_valid_creds(request, **clients.repeating)
+            )
+            if reply.has_valid_creds:
+                return
     raise MissingPrerequisiteError(f"Nothing was changed: {CONSENT}.")
