@@ -69,7 +69,7 @@ def everything() -> list[str]:
         ("bq_setup", {}),
         ("bq_setup_etl", {"run_now": True}),
         ("bq_setup", {}),
-        ("bq_setup_etl", {"mode": "check"}),
+        ("bq_setup_etl", {"check": True}),
         ("bq_setup_etl", {}),
         ("bq_verify", {}),
     ]
