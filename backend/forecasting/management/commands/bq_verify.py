@@ -34,6 +34,13 @@ class Command(PipelineCommand):
             help="compute how well the simplest forecasts would have done over the last horizon",
         )
         parser.add_argument(
+            "--training-spec",
+            metavar="FILE",
+            type=Path,
+            help="write what Vertex AI's own client takes to train on the usable series, as JSON "
+            "(-: standard output)",
+        )
+        parser.add_argument(
             "--report",
             metavar="FILE",
             type=Path,
@@ -48,11 +55,13 @@ class Command(PipelineCommand):
 
         now = datetime.now(UTC)
         _require_horizon(config, options)
-        clients, report = self.clients(config), options["report"]
-        if report:
-            report = Path(report)  # By keyword it may be a text.
-            self.claim_stdout("--report", report)
-            refuse_unwritable("--report", report)
+        clients, files = self.clients(config), {}
+        for flag in ("--report", "--training-spec"):
+            given = options[flag[2:].replace("-", "_")]
+            if given:
+                files[flag] = Path(given)  # By keyword it may be a text.
+                self.claim_stdout(flag, files[flag])
+                refuse_unwritable(flag, files[flag])
         result = verify(
             config,
             clients,
@@ -60,15 +69,17 @@ class Command(PipelineCommand):
             strict=options["strict"],
             reconcile=options["reconcile"],
             baseline=options["baseline"],
-            show_baseline=bool(report),
+            show_baseline=bool(files),
         )
         for line in describe_findings(result.findings, self.style):
             self.show(line)
         for line in describe_baseline(result.snapshot.baseline):
             self.show(line)
         self.answer(result.as_json())
-        if report:
-            self._write_report(report, result, clients)
+        if "--report" in files:
+            self._write_report(files["--report"], result, clients)
+        if "--training-spec" in files:
+            self._write_training_spec(files["--training-spec"], result)
         if result.failure:
             raise result.failure
 
@@ -80,11 +91,18 @@ class Command(PipelineCommand):
         without = f", without charts: {why_no_charts}" if why_no_charts else ""
         self.say(f"Report: {path.absolute() if path.exists() else path}{without}")
 
+    def _write_training_spec(self, path: Path, result: Verification) -> None:
+        from ...output.training_spec import render_training_spec
+
+        self.write_file(path, render_training_spec(result))
+        self.say(f"Training specification: {path.absolute() if path.exists() else path}")
+
 
 def _require_horizon(config: Config, options: dict[str, Any]) -> None:
-    if options["baseline"] and not config.horizon_days:
+    flags = [f for f in ("baseline", "training_spec") if options[f]]
+    if flags and not config.horizon_days:
         raise SettingError(
             "FORECASTING_HORIZON_DAYS is not set",
-            "--baseline needs to know how many days ahead are forecast; set it in the environment "
-            "or .env, or give --horizon-days",
+            f"--{flags[0].replace('_', '-')} needs to know how many days ahead are "
+            "forecast; set it in the environment or .env, or give --horizon-days",
         )

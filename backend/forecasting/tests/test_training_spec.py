@@ -1,0 +1,129 @@
+"""The training specification: bound to Google's own client, written whole or not at all."""
+
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any
+from unittest.mock import create_autospec
+
+import pytest
+from django.conf import settings as django_settings
+
+from backend.forecasting.conf import Config
+from backend.forecasting.errors import VerificationFailed
+from backend.forecasting.output.training_spec import render_training_spec
+from backend.forecasting.tests.support.commands import Run
+from backend.forecasting.tests.support.factories import Google, make_config
+from backend.forecasting.tests.support.snapshots import (
+    BASELINE,
+    DATA,
+    TODAY,
+    UNSEEN,
+    make_snapshot,
+)
+from backend.forecasting.verification.verify import Verification, check_snapshot
+
+TABLE = "demo-project.intelligence.entity_risk_training_data"
+DOCUMENT = django_settings.BASE_DIR / "docs" / "training.md"
+
+
+def verification(**changes: Any) -> Verification:
+    snapshot = make_snapshot(make_config(), **changes)
+    findings = check_snapshot(snapshot)
+    return Verification(config=snapshot.config, snapshot=snapshot, findings=findings, strict=False)
+
+
+def spec(**data: Any) -> Any:
+    return json.loads(render_training_spec(verification(data={**DATA, **data})))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_spec__each_set_of_arguments_fits_googles_client_and_the_documents_program() -> None:
+    from google.cloud import aiplatform
+
+    found = spec()
+    job = getattr(aiplatform, found["training"]["class"])
+    dataset = getattr(aiplatform, found["dataset"]["class"])
+    inspect.signature(dataset.create).bind(**found["dataset"]["create"])
+    inspect.signature(job).bind(**found["training"]["init"])
+    inspect.signature(job.run).bind(None, dataset=None, **found["training"]["run"])
+    predict = inspect.signature(aiplatform.Model.batch_predict)
+    predict.bind(None, **found["prediction"]["batch_predict"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_document__program_runs_with_googles_signatures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from google.cloud import aiplatform
+
+    found = spec()
+    (tmp_path / "training.json").write_text(json.dumps(found))
+    monkeypatch.chdir(tmp_path)
+    model = create_autospec(aiplatform.Model, instance=True)
+    job = create_autospec(getattr(aiplatform, found["training"]["class"]))
+    job.return_value.run.return_value = model
+    dataset = create_autospec(getattr(aiplatform, found["dataset"]["class"]))
+    monkeypatch.setattr(aiplatform, found["training"]["class"], job)
+    monkeypatch.setattr(aiplatform, found["dataset"]["class"], dataset)
+    (program,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    exec(compile(program, "training.md", "exec"), {})  # noqa: S102
+    assert dataset.create.call_args.kwargs["bq_source"] == f"bq://{TABLE}_training"
+    assert job.return_value.run.call_args.kwargs["forecast_horizon"] == 9
+    assert model.batch_predict.call_args.kwargs["bigquery_source"] == f"bq://{TABLE}_forecast"
+
+
+def test_spec__columns_have_their_roles() -> None:
+    run = spec()["training"]["run"]
+    assert run["unavailable_at_forecast_columns"] == [
+        *("risk_score", "sanctions_risk", "political_risk", "economic_risk", "supply_chain_risk")
+    ]
+    assert run["available_at_forecast_columns"] == ["mentioned_at"]
+    assert run["window_column"] == "observed"
+
+
+@pytest.mark.parametrize(
+    ("data", "context", "split"),
+    [
+        ({}, 18, (0.8, 0.1, 0.1)),
+        ({"long_usable_count": 29}, 9, (0.8, 0.1, 0.1)),
+        ({"usable_first_day": TODAY.replace(month=1, day=1)}, 18, (0.6, 0.2, 0.2)),
+    ],
+)
+def test_spec__context_and_split_follow_the_data(
+    data: dict[str, Any], context: int, split: tuple[float, ...]
+) -> None:
+    run = spec(**data)["training"]["run"]
+    names = ("training", "validation", "test")
+    assert run["context_window"] == context
+    assert tuple(run[f"{name}_fraction_split"] for name in names) == split
+
+
+def test_spec__says_what_it_was_made_from() -> None:
+    made_from = spec()["made_from"]
+    assert made_from["series"] == {"usable": 60, "judged": 60, "rows": 4000}
+    assert made_from["baseline"] == BASELINE.as_json()
+
+
+def test_spec__without_a_usable_series_is_none(config: Config) -> None:
+    nothing = {**DATA, "usable_count": 0, "usable_first_day": None, "usable_last_day": None}
+    with pytest.raises(VerificationFailed, match=r"none of 60 series is usable"):
+        render_training_spec(verification(data=nothing))
+
+
+@pytest.mark.parametrize(("data", "status"), [(None, 2), (UNSEEN, 1)])
+def test_spec__of_what_could_not_be_read_is_none(data: Any, status: int) -> None:
+    with pytest.raises(Exception) as raised:  # noqa: PT011
+        render_training_spec(verification(data=data))
+    assert getattr(raised.value, "returncode", None) == status
+
+
+@pytest.mark.django_db
+def test_verify__spec_without_a_horizon_names_the_setting_and_writes_nothing(
+    run: Run, provisioned: Google, tmp_path: Path
+) -> None:
+    result = run("bq_verify", training_spec=tmp_path / "spec.json")
+    assert (result.status, provisioned.calls) == (1, [])
+    assert "FORECASTING_HORIZON_DAYS is not set: --training-spec needs" in result.error
+    assert list(tmp_path.iterdir()) == []
