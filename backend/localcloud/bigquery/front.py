@@ -83,7 +83,9 @@ class BigQuery:
             raise NotDone(f"{kind} jobs: nothing reads or writes files")
         if "query" not in configuration:
             call.writes = True
-            return patched(self.passthrough(call), body.get("jobReference", {}))
+            answer = patched(self.passthrough(call), body.get("jobReference", {}))
+            self.runner.forget_jobs()
+            return answer
         job = self.runner.start(call.params["project"], configuration, body.get("jobReference", {}))
         call.writes = not (configuration.get("dryRun") or self.runner.only_reads(job))
         return job.resource(INSERT_WAIT_SECONDS)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from typing import Any
 
 from backend.localcloud.bigquery.datasets import Datasets
@@ -40,6 +42,10 @@ from backend.localcloud.http.names import Projects
 
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,1024}\Z")
 WORKERS = 8
+# Google keeps jobs for months, and their rows for a day.
+KEPT_JOBS = 500
+KEPT_BYTES = 16 * 1024 * 1024  # By Arrow's count; DuckDB's buffers take some five times as much.
+ALWAYS_KEPT = 10
 
 
 class JobRunner:
@@ -58,6 +64,7 @@ class JobRunner:
         self.projects = projects
         self.watchers: list[Callable[[str, str], None]] = []
         self.jobs: dict[tuple[str, str], Job] = {}
+        self.forgetting = threading.Lock()
         self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="localcloud-job")
 
     def start(self, project: str, configuration: dict[str, Any], reference: dict[str, Any]) -> Job:
@@ -139,6 +146,27 @@ class JobRunner:
             self.jobs.pop((job.project, job.id), None)
             error.message = message(error.message, job.location)
             raise
+        finally:
+            self.forget_jobs()
+
+    def forget_jobs(self) -> None:
+        """Forget the oldest jobs, so that memory does not grow for ever."""
+        with self.forgetting:
+            old = [(key, self.jobs.get(key)) for key in self._old_jobs()]
+            gone = [key for key, job in old if job is None or job.future.done()]
+            for key in gone:
+                self.jobs.pop(key, None)
+            self.emulator.forget_jobs(gone, set(self.jobs))
+
+    def _old_jobs(self) -> list[tuple[str, str]]:
+        """The jobs that are too many, or whose rows together take too much memory."""
+        newest_first = list(reversed(list(self.jobs)))
+        sizes = accumulate(self.emulator.job_bytes(job) for _, job in newest_first)
+        return [
+            key
+            for number, (key, size) in enumerate(zip(newest_first, sizes, strict=True))
+            if number >= ALWAYS_KEPT and (number >= KEPT_JOBS or size > KEPT_BYTES)
+        ]
 
     def _run_query(self, job: Job, sql: str) -> dict[str, Any]:
         dry = bool(job.configuration.get("dryRun"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,11 +21,11 @@ from bqemulator.observability.metrics import MetricsRegistry
 from bqemulator.row_access.policy import RowAccessPolicyManager
 from bqemulator.storage.engine import SNAPSHOTS_SCHEMA
 from bqemulator.udf.runtime import UDFRegistry
-from bqemulator.versioning.snapshots import SnapshotManager
 
 from backend.localcloud.bqemulator.engine import Engine, Work, current
 from backend.localcloud.bqemulator.errors import cloud_errors
 from backend.localcloud.bqemulator.interpreter import explain, install
+from backend.localcloud.bqemulator.memory import Key, Snapshots, forget_jobs, result_bytes
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Emulator:
             metrics=MetricsRegistry(),
             events=events,
             udf_registry=UDFRegistry(self.settings),
-            snapshots=SnapshotManager(
+            snapshots=Snapshots(
                 engine=self.engine, catalog=catalog, clock=clock, events=events, retention_days=7
             ),
             row_access=RowAccessPolicyManager(catalog=catalog, clock=clock),
@@ -151,6 +151,14 @@ class Emulator:
         """What a finished job selected."""
         rows: list[dict[str, Any]] = executor.JOB_RESULTS[job].to_pylist()
         return rows
+
+    def job_bytes(self, job: str) -> int:
+        """How much memory a finished job's rows take."""
+        return result_bytes(job)
+
+    def forget_jobs(self, gone: Iterable[Key], kept: Collection[Key]) -> None:
+        """Forget jobs by (project, id): those gone, and all but the newest few not kept."""
+        forget_jobs(self.catalog, gone, kept)
 
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of DuckDB's own SQL."""

@@ -14,12 +14,16 @@ from backend.localcloud.http.faults import Broken, Fault, Faults
 from backend.localcloud.http.names import Projects
 from backend.localcloud.http.routes import Route, find
 
+KEPT_REQUESTS = 2000
+LARGEST_RECORDED = 256 * 1024
 CREDENTIALS = {"password", "data"}
 
 
 @dataclass(frozen=True)
 class RecordedRequest:
     """A request that was answered; credentials in its body are replaced by `***`.
+
+    Of a large body only its size is here.
 
     One that came over gRPC, its `transport`, is told as the same request over REST. `status` is 0
     for one that a `fault` left without an answer.
@@ -36,7 +40,7 @@ class RecordedRequest:
 
 
 class Gateway:
-    """Hands requests to the services, refuses those of disabled APIs, and records them all.
+    """Hands requests to the services, refuses those of disabled APIs, and records the newest.
 
     `watchers` are called twice for each request, in its thread: before it does anything (then
     False), and when it is done and not yet answered (True). `faults` holds what is to go wrong.
@@ -99,10 +103,12 @@ class Gateway:
             raise ServiceDisabled(route.service, self.projects.number(project))
 
     def _record(self, call: Call, status: int, fault: Fault | None) -> None:
-        body = _without_credentials(call.sent)
+        large = len(call.raw) > LARGEST_RECORDED
+        body = f"{len(call.raw)} bytes" if large else _without_credentials(call.sent)
         query = dict(call.query)
         seen = (call.method, call.path, query, body, status, call.writes, fault, call.transport)
         self.requests.append(RecordedRequest(*seen))
+        del self.requests[:-KEPT_REQUESTS]
 
 
 def _without_credentials(value: Any) -> Any:

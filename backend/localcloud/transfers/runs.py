@@ -17,6 +17,7 @@ from backend.localcloud.transfers.records import Run, TransferConfig
 from backend.localcloud.transfers.rules import schedule_of
 
 WORKERS = 3
+KEPT_RUNS = 1000  # Of each config.
 # google.rpc.Code of what BigQuery calls by these reasons.
 CODES = {"notFound": 5, "duplicate": 6, "accessDenied": 7, "notImplemented": 12}
 INVALID_ARGUMENT, FAILED_PRECONDITION = 3, 9
@@ -55,6 +56,9 @@ class Runner:
         run = Run(self.clock.uuid(), resource)
         with self.changed:
             config.runs[run.id] = run
+            for old in list(config.runs.values())[:-KEPT_RUNS]:
+                if not old.unfinished:
+                    del config.runs[old.id]
             run.log("INFO", f"Dispatched run to data source with id {run.id}", now)
             future = self.workers.submit(self._work, config, run, run_time)
             self.unfinished.add(future)

@@ -1,0 +1,131 @@
+"""What is kept: the newest jobs, results, requests, runs and copies of tables, and no more."""
+
+from __future__ import annotations
+
+import pytest
+from bqemulator.jobs import executor
+from google.api_core.exceptions import NotFound
+from google.cloud.bigquery import Table
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from backend.localcloud.server import LocalCloud
+from backend.localcloud.tests.conftest import LOCATION, ConfigFactory, GoogleClients, Query, Send
+
+JOB_RUNNER = "backend.localcloud.bigquery.job_runner"
+
+
+@pytest.fixture
+def few_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{JOB_RUNNER}.KEPT_JOBS", 5)
+    monkeypatch.setattr(f"{JOB_RUNNER}.ALWAYS_KEPT", 2)
+    monkeypatch.setattr("backend.localcloud.bqemulator.memory.KEPT_OTHER_JOBS", 3)
+
+
+def kept(cloud: LocalCloud) -> dict[str, int]:
+    """How many of each there are."""
+    emulator = cloud.bigquery.emulator
+    return {
+        "jobs": len(cloud.bigquery.runner.jobs),
+        "of bqemulator": len(emulator.catalog._jobs),
+        "results": len(executor.JOB_RESULTS),
+        "schemas": len(executor.JOB_SCHEMAS),
+    }
+
+
+@pytest.mark.usefixtures("few_jobs")
+def test_jobs__the_oldest_are_forgotten_everywhere(
+    cloud: LocalCloud, google: GoogleClients, query: Query, table: Table
+) -> None:
+    jobs = [google.bigquery.query(f"SELECT {n} AS a", location=LOCATION) for n in range(12)]
+    assert [dict(row) for row in jobs[-1].result()] == [{"a": 11}]
+    for _ in range(4):
+        google.bigquery.copy_table(table, "intelligence.copied").result()
+        view = Table("demo-project.intelligence.view")
+        view.view_query = "SELECT 1 AS a"
+        google.bigquery.create_table(view)
+        google.bigquery.delete_table(view)
+    query("SELECT 1")
+    counts = kept(cloud)
+    assert max(counts.values()) <= 5 + 3 + 1, counts
+    assert min(counts.values()) >= 5
+    with pytest.raises(NotFound, match="Not found"):
+        google.bigquery.get_job(jobs[0].job_id, location=LOCATION)
+
+
+@pytest.mark.usefixtures("few_jobs")
+def test_jobs__those_with_many_rows_are_forgotten_sooner(
+    cloud: LocalCloud, google: GoogleClients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{JOB_RUNNER}.KEPT_BYTES", 100_000)
+    sql = "SELECT n FROM UNNEST(GENERATE_ARRAY(1, 10000)) AS n"  # 80,000 bytes
+    jobs = [google.bigquery.query(sql, location=LOCATION) for _ in range(4)]
+    assert [len(list(job.result())) for job in jobs[-1:]] == [10_000]
+    google.bigquery.query("SELECT 1").result()
+    assert (kept(cloud)["jobs"], kept(cloud)["results"]) == (2, 2)
+
+
+@pytest.mark.usefixtures("few_jobs")
+def test_jobs__one_that_runs_is_not_forgotten(
+    cloud: LocalCloud, send: Send, query: Query, connection: object
+) -> None:
+    sql = "SELECT * FROM EXTERNAL_QUERY('us-central1.pg', 'SELECT pg_sleep(60)::text AS a')"
+    configuration = {"query": {"query": sql, "useLegacySql": False}}
+    reference = {"jobId": "slow", "location": LOCATION}
+    path = "/bigquery/v2/projects/demo-project/jobs"
+    body = {"jobReference": reference, "configuration": configuration}
+    assert send("POST", path, json=body).json()["status"]["state"] == "RUNNING"
+    for _ in range(8):
+        query("SELECT 1")
+    assert send("GET", f"{path}/slow").json()["status"]["state"] == "RUNNING"
+    assert send("POST", f"{path}/slow/cancel").ok
+
+
+def test_requests__the_oldest_are_forgotten(
+    cloud: LocalCloud, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.localcloud.http.gateway.KEPT_REQUESTS", 3)
+    monkeypatch.setattr("backend.localcloud.http.gateway.LARGEST_RECORDED", 100)
+    for n in range(5):
+        send("GET", f"/nothing/{n}")
+    assert [request.path for request in cloud.requests] == [f"/nothing/{n}" for n in (2, 3, 4)]
+    send("POST", "/bigquery/v2/projects/p/datasets", json={"description": "x" * 100})
+    assert cloud.requests[-1].body == "119 bytes"
+
+
+def test_runs__the_oldest_are_forgotten(
+    cloud: LocalCloud,
+    google: GoogleClients,
+    make_config: ConfigFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("backend.localcloud.transfers.runs.KEPT_RUNS", 3)
+    config = make_config("SELECT 1")
+    started = []
+    for day in range(5):
+        moment = Timestamp(seconds=1_767_225_600 + day * 86_400)
+        request = {"parent": config.name, "requested_run_time": moment}
+        started += [run.name for run in google.transfer.start_manual_transfer_runs(request).runs]
+        cloud.wait_for_runs(30)
+    found = {run.name for run in google.transfer.list_transfer_runs(parent=config.name)}
+    assert found == set(started[2:])
+
+
+def test_copies__of_each_table_the_newest_are_kept(
+    cloud: LocalCloud, query: Query, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.localcloud.bqemulator.memory.KEPT_SNAPSHOTS", 3)
+    for n in range(5):
+        query(f"INSERT INTO intelligence.risk (id, day) VALUES ('{n}', TIMESTAMP '2026-01-01')")
+    now = "SELECT COUNT(*) AS n FROM intelligence.risk FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()"
+    assert query(now) == [{"n": 5}]
+    assert copies(cloud) == 3
+    query("DROP SCHEMA intelligence CASCADE; CREATE SCHEMA other; CREATE TABLE other.t (a INT64)")
+    query("INSERT INTO other.t VALUES (1)")
+    assert copies(cloud) == 1
+
+
+def copies(cloud: LocalCloud) -> int:
+    """The copies that DuckDB holds for time travel."""
+    sql = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = '_bqemulator_snapshots'"
+    ((count,),) = cloud.bigquery.emulator.rows(sql)
+    return int(count)
