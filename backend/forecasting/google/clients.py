@@ -28,6 +28,7 @@ from .waiting import (
     BoundedAdapter,
     BoundedRetry,
     Deadline,
+    GoogleClock,
     Pace,
     request_seconds,
 )
@@ -112,6 +113,7 @@ class Clients:
     grpc_endpoint: str = field(default="", kw_only=True)
     pace: Pace = field(default=Pace(), kw_only=True)
     deadline: Deadline = field(default_factory=Deadline, compare=False, kw_only=True)
+    clock: GoogleClock = field(default_factory=GoogleClock, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
         keep_messages_unlogged()
@@ -209,7 +211,7 @@ class Clients:
         )
         if not client._http.is_mtls:  # That has an adapter of its own.
             for scheme in ("https://", "http://"):
-                client._http.mount(scheme, BoundedAdapter(self.pace, self.deadline))
+                client._http.mount(scheme, BoundedAdapter(self.pace, self.deadline, self.clock))
         return client
 
     @cached_property

@@ -3,7 +3,10 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from itertools import count
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -18,6 +21,7 @@ TIMEOUT = 30.0
 """Seconds for one request; several methods of Google's clients have no limit of their own."""
 
 _LONGEST_PAUSE = 5.0
+_TOLERATED = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,19 +149,37 @@ def request_seconds(pace: Pace, deadline: Deadline) -> float:
     return min(pace.request, deadline.cap(math.inf) / 4)
 
 
+class GoogleClock:
+    """This machine's time, or Google's where its answers show this machine's to be wrong."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def learn(self, date: str) -> None:
+        """Take in the Date header of an answer; what is no date says nothing."""
+        with suppress(ValueError):
+            ahead = parsedate_to_datetime(date) - datetime.now(UTC)
+            self._ahead = ahead if abs(ahead) > _TOLERATED else timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+
 class BoundedAdapter(HTTPAdapter):
     """HTTP in which no request outlasts the deadline, whatever the caller allows it.
 
     BigQuery's client gives each look at a job as long as the job as a whole is waited for.
     """
 
-    def __init__(self, pace: Pace, deadline: Deadline) -> None:
+    def __init__(self, pace: Pace, deadline: Deadline, clock: GoogleClock) -> None:
         super().__init__()
-        self._pace, self._until = pace, deadline
+        self._pace, self._until, self._clock = pace, deadline, clock
 
     def send(
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> requests.Response:
         most, wanted = self._until.cap(self._pace.request), kwargs.get("timeout")
         kwargs["timeout"] = min(most, wanted) if isinstance(wanted, int | float) else most
-        return super().send(request, *args, **kwargs)
+        reply = super().send(request, *args, **kwargs)
+        self._clock.learn(reply.headers.get("Date", ""))
+        return reply

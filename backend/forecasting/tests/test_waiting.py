@@ -9,7 +9,13 @@ from google.api_core.exceptions import RetryError, ServiceUnavailable
 from requests.adapters import HTTPAdapter
 
 from backend.forecasting.google.clients import Clients
-from backend.forecasting.google.waiting import BoundedAdapter, Deadline, GivenUpError, Pace
+from backend.forecasting.google.waiting import (
+    BoundedAdapter,
+    Deadline,
+    GivenUpError,
+    GoogleClock,
+    Pace,
+)
 from backend.forecasting.tests.support.clock import FastClock
 from backend.forecasting.tests.support.factories import PROJECT, anonymous, google_error
 
@@ -170,8 +176,14 @@ def test_http__outlasts_neither_a_request_nor_the_deadline(
     monkeypatch: pytest.MonkeyPatch, fast_clock: FastClock, given: Any, left: float, sent: float
 ) -> None:
     seen: list[float] = []
-    monkeypatch.setattr(HTTPAdapter, "send", lambda *_, **kwargs: seen.append(kwargs["timeout"]))
+
+    def send(*_: Any, **options: Any) -> requests.Response:
+        seen.append(options["timeout"])
+        return requests.Response()
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
     deadline = Deadline()
     deadline.start(left)
-    BoundedAdapter(Pace(), deadline).send(requests.PreparedRequest(), timeout=given)
+    adapter = BoundedAdapter(Pace(), deadline, GoogleClock())
+    adapter.send(requests.PreparedRequest(), timeout=given)
     assert seen == [pytest.approx(sent, abs=0.1)]
