@@ -187,7 +187,12 @@ def _observe_connection(config: Config, clients: Clients) -> Connection | None:
 
 def _require_table(plan: Plan) -> None:
     absent = plan.action is Action.CREATE
-    columns = [c.field.removeprefix("columns.") for c in plan.changes if c.before is None]
+    # A description that is missing is drift; only a whole column is in the way of a load.
+    columns = [
+        c.field.removeprefix("columns.")
+        for c in plan.changes
+        if c.before is None and "description" not in c.field
+    ]
     if absent or (plan.action is Action.UPDATE and columns):
         what = "does not exist" if absent else f"lacks {', '.join(columns)}"
         raise MissingPrerequisiteError(

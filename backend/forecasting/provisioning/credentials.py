@@ -64,8 +64,11 @@ def _read_secret(clients: Clients, config: Config, name: str) -> _SecretValue:
     return _SecretValue(text=_text(reply.payload, version, config.project), version=version)
 
 
+_AT_THE_ENDS = "\r\n\ufeff"
+
+
 def _text(payload: SecretPayload, version: str, project: str) -> str:
-    """The payload as text, without the one newline that `echo` leaves at its end."""
+    """The payload as text, without what editors and `echo` leave at its ends: line ends, a BOM."""
     data = bytes(payload.data)
     if "data_crc32c" in payload and google_crc32c.value(data) != payload.data_crc32c:
         raise MissingPrerequisiteError(
@@ -74,11 +77,13 @@ def _text(payload: SecretPayload, version: str, project: str) -> str:
     text = _decode(data)
     if text is None:
         raise _unusable(version, "is not UTF-8 text", project)
-    text = text.removesuffix("\n")
+    text = text.strip(_AT_THE_ENDS)
     if not text.strip():
         raise _unusable(version, "is empty", project)
     if "\0" in text:
         raise _unusable(version, "holds a NUL character", project)
+    if "\n" in text or "\r" in text:
+        raise _unusable(version, "holds several lines", project)
     return text
 
 

@@ -81,7 +81,10 @@ class TableSpec(Resource[bigquery.Table]):
 
     def obstacles(self, observed: bigquery.Table) -> list[Change]:
         """What BigQuery cannot change in place (managing-table-schemas, partitioned-tables)."""
-        found = {field.name: field for field in observed.schema}
+        kind = _kind(observed)
+        if kind != "table":
+            return differences(("kind", kind, "table"))
+        found = by_name(observed.schema)
         location = (observed.location or self.location).lower()
         obstacles = differences(
             ("location", location, self.location),
@@ -94,7 +97,17 @@ class TableSpec(Resource[bigquery.Table]):
                 obstacles.append(
                     Change(field=f"columns.{column.name}", before=before, after=_shape(column))
                 )
-        return obstacles
+        return obstacles + self._required_by_others(observed.schema)
+
+    def _required_by_others(self, schema: Iterable[bigquery.SchemaField]) -> list[Change]:
+        """Further columns that have to be given, and that no load gives: each would fail."""
+        ours = {column.name for column in self.columns}
+        others = (field for name, field in by_name(schema).items() if name not in ours)
+        return [
+            Change(field=f"columns.{f.name}", before=_shape_of(f), after="NULLABLE, or a default")
+            for f in others
+            if f.mode == "REQUIRED" and not f.default_value_expression
+        ]
 
     def changes(self, observed: bigquery.Table) -> list[Change]:
         return [
@@ -104,7 +117,7 @@ class TableSpec(Resource[bigquery.Table]):
         ]
 
     def _column_changes(self, schema: Iterable[bigquery.SchemaField]) -> list[Change]:
-        found = {field.name: field for field in schema}
+        found = by_name(schema)
         changes = []
         for column in self.columns:
             field, name = found.get(column.name), f"columns.{column.name}"
@@ -124,8 +137,8 @@ class TableSpec(Resource[bigquery.Table]):
         """
         ours = {column.name: column for column in self.columns}
         merged = [
-            _with_owned_parts(field, ours.pop(field.name)) if field.name in ours else field
-            for field in schema
+            _with_owned_parts(field, ours.pop(name)) if name in ours else field
+            for name, field in by_name(schema).items()
         ]
         return merged + [_field(column) for column in ours.values()]
 
@@ -135,6 +148,22 @@ class TableSpec(Resource[bigquery.Table]):
             f"another dataset), or move this one aside (bq cp {_bq(self.name)} "
             f"{_bq(self.name)}_old, then bq rm {_bq(self.name)}) and run bq_setup again."
         )
+
+
+def by_name(schema: Iterable[bigquery.SchemaField]) -> dict[str, bigquery.SchemaField]:
+    """The columns by their names, which BigQuery compares without regard to case."""
+    return {field.name.lower(): field for field in schema}
+
+
+_KINDS = {"VIEW": "view", "MATERIALIZED_VIEW": "materialized view", "EXTERNAL": "external table"}
+
+
+def _kind(table: bigquery.Table) -> str:
+    """What the object of that name is, in words (reference/rest/v2/tables, type)."""
+    if table.clone_definition:
+        return "clone"
+    kind = table.table_type or "TABLE"
+    return _KINDS.get(kind, kind.lower().replace("_", " "))
 
 
 def _bq(table_id: str) -> str:

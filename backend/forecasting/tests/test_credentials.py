@@ -61,13 +61,17 @@ def test_credential__is_read_with_a_timeout(google: Google, config: Config) -> N
     ("data", "text"),
     [
         (b"secret\n", "secret"),
-        (b"secret\n\n", "secret\n"),
+        (b"secret\r\n", "secret"),
+        (b"secret\r", "secret"),
+        (b"secret\n\n", "secret"),
+        (b"\xef\xbb\xbfsecret\r\n", "secret"),
+        (b"\nsecret\xef\xbb\xbf", "secret"),
         (b" secret ", " secret "),
         ("contraseña".encode(), "contraseña"),
         (b"a", "a"),
     ],
 )
-def test_secret__loses_one_newline_at_its_end_and_nothing_else(
+def test_secret__loses_line_ends_and_bom_at_its_ends_and_nothing_else(
     google: Google, config: Config, data: bytes, text: str
 ) -> None:
     assert read_password(google, config, data) == text
@@ -84,7 +88,12 @@ def test_secret__empty_is_refused(google: Google, config: Config, data: bytes) -
 
 @pytest.mark.parametrize(
     ("data", "what"),
-    [(b"hunter2\xff\xfe", "is not UTF-8 text"), (b"hunter2\0x", "holds a NUL character")],
+    [
+        (b"hunter2\xff\xfe", "is not UTF-8 text"),
+        (b"hunter2\0x", "holds a NUL character"),
+        (b"hunter2\nx\n", "POSTGRES_PASSWORD/versions/1 holds several lines"),
+        (b"hunter2\rx", "holds several lines"),
+    ],
 )
 def test_secret__unusable_is_refused_without_showing_it(
     google: Google, config: Config, data: bytes, what: str

@@ -233,7 +233,7 @@ def test_reconcile__late_mention_of_an_old_day_fails_with_the_days_to_backfill(
 def test_reconcile__costs_one_query_more(healthy: Healthy) -> None:
     reconcile(healthy)
     posted = [request for request in healthy.cloud.requests if request.method == "POST"]
-    assert len(posted) == 3
+    assert len(posted) == 4
     assert not healthy.cloud.writes
 
 

@@ -39,27 +39,30 @@ def check_data(snapshot: Snapshot) -> Iterator[Finding]:
         return
     again = "load the days again: " + _RUN_NOW
     yield _check_rows(snapshot, data)
-    yield none_of(
-        "data.grain",
-        data["repeated_rows"],
-        "one row for each entity and day",
-        "rows that repeat an entity and day",
-        again,
-    )
-    yield none_of(
-        "data.nulls",
-        data["rows_with_null"],
-        "every row has entity, day and score",
-        "rows without entity, day or score",
-        again,
-    )
-    yield none_of(
-        "data.finite",
-        data["rows_not_finite"],
-        "every number is finite",
-        "rows with NaN or an infinite number",
-        again,
-    )
+    for check, number, fine, what in (
+        (
+            "data.grain",
+            "repeated_rows",
+            "one row for each entity and day",
+            "rows that repeat an entity and day",
+        ),
+        (
+            "data.nulls",
+            "rows_with_null",
+            "every row has entity, day and score",
+            "rows without entity, day or score",
+        ),
+        (
+            "data.finite",
+            "rows_not_finite",
+            "every number is finite",
+            "rows with NaN or an infinite number",
+        ),
+    ):
+        if data["row_count"]:
+            yield none_of(check, data[number], fine, what, again)
+        else:
+            yield failed(check, "the table is empty", _RUN_NOW, "at least 1 row", "0")
     yield none_of(
         "data.range",
         data["rows_out_of_range"],

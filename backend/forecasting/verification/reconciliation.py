@@ -51,7 +51,7 @@ def _compare(snapshot: Snapshot, sides: BothSides) -> Finding:
     expected = _show(differing, sides.source)
     observed = _show(differing, sides.table)
     if lasting:
-        return failed(CHECK, message, _cure(snapshot, lasting), expected, observed)
+        return failed(CHECK, message, _cure(snapshot, sides, lasting), expected, observed)
     return warned(CHECK, message, _wait(snapshot), expected, observed)
 
 
@@ -97,8 +97,22 @@ def _wait(snapshot: Snapshot) -> str:
     )
 
 
-def _cure(snapshot: Snapshot, lasting: Sequence[date]) -> str:
-    """How to load the days again: by a run, or, for older days, by reading further back once."""
+MANY_MORE = 1.25
+"""BigQuery's rows by PostgreSQL's, above which a load would cost more than it mends."""
+
+
+def _cure(snapshot: Snapshot, sides: BothSides, lasting: Sequence[date]) -> str:
+    """How to load the days again: by a run, or, for older days, by reading further back once.
+
+    Not where the table has many rows that PostgreSQL lacks: a load would remove them.
+    """
+    source = sum(sides.source_of(day).rows for day in lasting)
+    table = sum(sides.table_of(day).rows for day in lasting)
+    if table > MANY_MORE * source:
+        return (
+            f"BigQuery holds {table:,} rows of these days and PostgreSQL {source:,}: find out what "
+            "PostgreSQL has lost before anything is loaded, for a load would remove the difference"
+        )
     today = snapshot.now.date()
     if lasting[0] >= today - timedelta(days=snapshot.config.refresh_days):
         return "load the days again: run `python manage.py bq_setup_etl --run-now`"

@@ -21,7 +21,7 @@ from ..loading.runs import list_runs
 from ..provisioning.connections import observe_connection
 from ..provisioning.datasets import DatasetSpec
 from ..provisioning.scheduled_queries import observe_scheduled_queries
-from ..provisioning.tables import TableSpec
+from ..provisioning.tables import TableSpec, by_name
 from ..provisioning.views import ViewSpec, view_specs
 from ..sql.queries import load_name, render_data_summary
 from ..sql.series import CONTEXT_HORIZONS
@@ -91,7 +91,7 @@ class Snapshot:
         """Whether there is a table with all the columns that the queries name."""
         if not isinstance(self.table, bigquery.Table):
             return False
-        return {column.name for column in COLUMNS} <= {f.name for f in self.table.schema}
+        return {column.name for column in COLUMNS} <= by_name(self.table.schema).keys()
 
     @property
     def why_no_data(self) -> str:

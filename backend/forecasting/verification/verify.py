@@ -64,6 +64,13 @@ class Verification:
             )
         if self.ok:
             return None
+        failed = [f.id for f in self.findings if f.status is FindingStatus.FAILED]
+        left_out = [f.id for f in self.findings if f.status is FindingStatus.SKIPPED]
+        if failed and left_out:
+            return VerificationFailed(
+                f"{count_things(len(failed), 'check')} failed ({', '.join(failed)}), "
+                f"{count_things(len(left_out), 'check')} skipped ({', '.join(left_out)})."
+            )
         for status, ended in ((FindingStatus.FAILED, "failed"), (FindingStatus.SKIPPED, "skipped")):
             count = count_findings(self.findings, status)
             if count:

@@ -174,6 +174,7 @@ WITHOUT_USABLE = {
     "vertex.split": "skipped",
 }
 WITHOUT_ROWS = {
+    **dict.fromkeys(("data.grain", "data.nulls", "data.finite"), "fail"),
     **dict.fromkeys(("data.volume", "data.dimensions"), "fail"),
     "data.coverage": "warn",
     "vertex.rows": "fail",

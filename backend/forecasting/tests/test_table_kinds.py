@@ -1,0 +1,79 @@
+"""What is really there under the table's name, and what makes every load into it fail."""
+
+from typing import Any
+
+import pytest
+
+from backend.forecasting.conf import Config
+from backend.forecasting.provisioning.plan import Action
+from backend.forecasting.provisioning.tables import TableSpec
+from backend.forecasting.tests.support.commands import Run
+from backend.forecasting.tests.support.factories import (
+    Google,
+    change,
+    changes_of,
+    column_reprs,
+    make_table,
+)
+
+BASE = {"projectId": "p", "datasetId": "d", "tableId": "t"}
+CLONE = {"baseTableReference": BASE, "cloneTime": "2026-03-01T00:00:00Z"}
+
+
+@pytest.fixture
+def spec(config: Config) -> TableSpec:
+    return TableSpec.from_config(config)
+
+
+@pytest.mark.parametrize(
+    ("resource", "kind"),
+    [
+        ({"type": "VIEW", "timePartitioning": None}, "view"),
+        ({"type": "MATERIALIZED_VIEW"}, "materialized view"),
+        ({"type": "SNAPSHOT"}, "snapshot"),
+        ({"type": "EXTERNAL"}, "external table"),
+        ({"cloneDefinition": CLONE}, "clone"),
+    ],
+)
+def test_kind__that_is_no_table_is_named(
+    spec: TableSpec, resource: dict[str, Any], kind: str
+) -> None:
+    plan = spec.plan(make_table(**resource))
+    assert plan.action is Action.CONFLICT
+    assert plan.changes == (change("kind", kind, "table"),)
+    assert f"kind is {kind}, not table" in plan.refusal
+
+
+def test_columns__are_compared_without_regard_to_case(spec: TableSpec) -> None:
+    fields = [{**field, "name": field["name"].title()} for field in column_reprs()]
+    table = make_table(schema={"fields": fields})
+    assert spec.plan(table).action is Action.UNCHANGED
+
+
+def test_columns__required_one_of_somebody_elses_is_a_conflict(spec: TableSpec) -> None:
+    extra = {"name": "tenant", "type": "STRING", "mode": "REQUIRED"}
+    plan = spec.plan(make_table(schema={"fields": [*column_reprs(), extra]}))
+    assert plan.action is Action.CONFLICT
+    assert changes_of(plan) == {"columns.tenant": ("STRING REQUIRED", "NULLABLE, or a default")}
+
+
+@pytest.mark.parametrize(
+    "extra", [{"mode": "NULLABLE"}, {"mode": "REQUIRED", "defaultValueExpression": "'a'"}]
+)
+def test_columns__that_need_no_value_are_left_alone(spec: TableSpec, extra: Any) -> None:
+    field = {"name": "tenant", "type": "STRING", **extra}
+    table = make_table(schema={"fields": [*column_reprs(), field]})
+    assert spec.plan(table).action is Action.UNCHANGED
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("resource", [{"description": None}, {"entity_id": {"description": None}}])
+def test_description__that_is_missing_does_not_block_the_load(
+    run: Run, provisioned: Google, resource: dict[str, Any]
+) -> None:
+    columns = {name: value for name, value in resource.items() if name != "description"}
+    table = {} if columns else resource
+    provisioned.bigquery.get_table.return_value = make_table(
+        schema={"fields": column_reprs(**columns)}, **table
+    )
+    assert run("bq_setup_etl").status == 0
