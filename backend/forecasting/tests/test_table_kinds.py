@@ -17,7 +17,7 @@ from backend.forecasting.tests.support.factories import (
 )
 
 BASE = {"projectId": "p", "datasetId": "d", "tableId": "t"}
-CLONE = {"baseTableReference": BASE, "cloneTime": "2026-03-01T00:00:00Z"}
+CLONE = {"baseTableReference": BASE, "cloneTime": "2026-03-01T00:00:00.000Z"}
 
 
 @pytest.fixture
