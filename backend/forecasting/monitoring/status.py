@@ -1,6 +1,6 @@
 """The pipeline as the status page shows it: all that it asks of Google, as values.
 
-A look costs a few requests and two small queries. It is remembered for FRESH_SECONDS, so that a
+A look costs a few requests and a few small queries. It is remembered for FRESH_SECONDS, so that a
 page that many open costs what one costs, and answers at once.
 """
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from django.utils.safestring import SafeString
 from google.cloud import bigquery
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun, TransferState
 
 from ..loading.runs import UNDER_WAY, message_of, seconds_of, state_of
+from ..verification.baseline import Baseline
 from ..verification.findings import Finding, FindingStatus, count_findings, count_things
 from ..verification.snapshot import Snapshot, Unseen, Window, succeeded_runs
 from ..verification.verify import Verification
@@ -121,8 +122,20 @@ def _figures(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         yield "rows", f"{snapshot.data['row_count']:,}"
         yield "entities", f"{snapshot.data['series_count']:,}"
         yield "days with rows", f"{snapshot.data['days_in_window']} of {snapshot.window.days}"
+        yield from _figures_of_model(snapshot, snapshot.data)
     if snapshot.hours_since_good_run is not None:
         yield "last good run", f"{snapshot.hours_since_good_run:.1f} hours ago"
+
+
+def _figures_of_model(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """How far ahead a model will forecast, from how many series, and what it has to beat."""
+    if not snapshot.config.horizon_days:
+        return
+    yield "horizon", count_things(snapshot.config.horizon_days, "day")
+    yield "usable series", f"{data['usable_count']:,} of {data['judged_count']:,}"
+    baseline = snapshot.baseline
+    if isinstance(baseline, Baseline) and baseline.best:
+        yield "to beat", f"{baseline.best}, MAE {baseline.methods[baseline.best].mae:.2f}"
 
 
 def _lines(snapshot: Snapshot) -> Iterator[RunLine]:

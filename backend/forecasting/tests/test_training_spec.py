@@ -12,6 +12,7 @@ from django.conf import settings as django_settings
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import VerificationFailed
+from backend.forecasting.output.page import make_page
 from backend.forecasting.output.training_spec import render_training_spec
 from backend.forecasting.tests.support.commands import Run
 from backend.forecasting.tests.support.factories import Google, make_config
@@ -117,6 +118,25 @@ def test_spec__of_what_could_not_be_read_is_none(data: Any, status: int) -> None
     with pytest.raises(Exception) as raised:  # noqa: PT011
         render_training_spec(verification(data=data))
     assert getattr(raised.value, "returncode", None) == status
+
+
+def test_page__has_horizon_usable_series_and_what_to_beat() -> None:
+    figures = dict(make_page(verification(), "no charts", lambda _: pytest.fail("no data")).figures)
+    assert figures["horizon"] == "9 days"
+    assert figures["usable series"] == "60 of 60"
+    assert figures["to beat"] == "mean, MAE 10.00"
+
+
+def test_page__without_a_horizon_or_a_baseline_says_nothing_of_them() -> None:
+    without = verification(config=make_config(), views=(), baseline=None, baseline_asked=False)
+    figures = dict(make_page(without, "no charts", lambda _: pytest.fail("no data")).figures)
+    assert not {"horizon", "usable series", "to beat"} & set(figures)
+    figures = dict(
+        make_page(
+            verification(baseline=None), "no charts", lambda _: pytest.fail("no data")
+        ).figures
+    )
+    assert "to beat" not in figures
 
 
 @pytest.mark.django_db
