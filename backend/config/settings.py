@@ -41,6 +41,15 @@ SECRET_KEY = env.str("DJANGO_SECRET_KEY", "") or f"django-insecure-{get_random_s
 DEBUG: bool = _read(env.bool, "DJANGO_DEBUG", False, "true or false")
 ALLOWED_HOSTS: list[str] = env.list("DJANGO_ALLOWED_HOSTS", [])
 
+# Behind a proxy that ends TLS: where forms may come from, and the header that says it was TLS.
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", [])
+if env.str("DJANGO_SECURE_PROXY_SSL_HEADER", ""):
+    SECURE_PROXY_SSL_HEADER = (env.str("DJANGO_SECURE_PROXY_SSL_HEADER"), "https")
+HTTPS: bool = _read(env.bool, "DJANGO_HTTPS", False, "true or false")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
