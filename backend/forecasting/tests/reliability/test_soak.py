@@ -108,8 +108,8 @@ def test_soak__table_is_right_after_each_night(
         f"nights; {after.describe()} after {len(nights)}.",
     )
     assert faults == []
-    assert call("bq_setup", mode="check").status == 0
-    assert call("bq_setup_etl", mode="check", **vars(world.window)).status == 0
+    assert call("bq_setup", check=True).status == 0
+    assert call("bq_setup_etl", check=True, **vars(world.window)).status == 0
 
 
 def shuffled(world: World, count: int) -> Iterator[Kind]:
