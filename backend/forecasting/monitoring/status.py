@@ -37,7 +37,7 @@ PATIENCE = Patience(recent=0.7, recent_seconds=600, without=5.0)
 
 START_PATIENCE = 10.0
 
-_KEYS = "forecasting.status.2"
+_KEYS = "forecasting.status.3"
 """The number goes up when what is remembered changes its form: a cache may outlive a release."""
 
 _WATCHED = f"{_KEYS}.watched"

@@ -68,6 +68,7 @@ class Page:
     runs: tuple[RunLine, ...]
     why_no_runs: str
     next_run: datetime | None
+    baseline: Baseline | None
     charts: Charts | None
     why_no_charts: str
 
@@ -98,6 +99,7 @@ def make_page(
         runs=tuple(_lines(snapshot)),
         why_no_runs=snapshot.runs.reason if isinstance(snapshot.runs, Unseen) else "No run yet.",
         next_run=snapshot.next_run,
+        baseline=_baseline_to_show(snapshot),
         charts=None if isinstance(data, str) else draw(data),
         why_no_charts=data if isinstance(data, str) else "",
     )
@@ -133,9 +135,15 @@ def _figures_of_model(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[tupl
         return
     yield "horizon", count_things(snapshot.config.horizon_days, "day")
     yield "usable series", f"{data['usable_count']:,} of {data['judged_count']:,}"
-    baseline = snapshot.baseline
-    if isinstance(baseline, Baseline) and baseline.best:
+    baseline = _baseline_to_show(snapshot)
+    if baseline and baseline.best:
         yield "to beat", f"{baseline.best}, MAE {baseline.methods[baseline.best].mae:.2f}"
+
+
+def _baseline_to_show(snapshot: Snapshot) -> Baseline | None:
+    """None also where it has no figures."""
+    baseline = snapshot.baseline
+    return baseline if isinstance(baseline, Baseline) and baseline.best else None
 
 
 def _lines(snapshot: Snapshot) -> Iterator[RunLine]:

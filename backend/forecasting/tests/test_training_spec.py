@@ -9,6 +9,7 @@ from unittest.mock import create_autospec
 
 import pytest
 from django.conf import settings as django_settings
+from django.template.loader import render_to_string
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import VerificationFailed
@@ -137,6 +138,15 @@ def test_page__without_a_horizon_or_a_baseline_says_nothing_of_them() -> None:
         ).figures
     )
     assert "to beat" not in figures
+
+
+def test_page__has_the_methods_side_by_side() -> None:
+    page = make_page(verification(), "no charts", lambda _: pytest.fail("no data"))
+    html = render_to_string("forecasting/report.html", {"page": page})
+    table = html.split("What a model has to beat")[1].split("</section>")[0]
+    assert re.findall(r"<td>([0-9.]+)</td>", table)[:3] == ["12.50", "0.313", "1.250"]
+    page = make_page(verification(baseline=None), "no charts", lambda _: pytest.fail("no data"))
+    assert "to beat" not in render_to_string("forecasting/report.html", {"page": page})
 
 
 @pytest.mark.django_db
