@@ -15,10 +15,11 @@ from .conf import Config
 from .database.lock import provisioning_lock
 from .database.source import LOCK_SECONDS, prepare_source_query
 from .errors import MissingPrerequisiteError
+from .google.causes import cause_line, is_out_of_reach
 from .google.clients import Clients
 from .google.errors import gather, reading
 from .loading.backfill import SliceOutcome, backfill, refuse_unkept_backfill
-from .loading.reach import reaches_nothing, wait_for_reach
+from .loading.reach import learn_refusal, raise_refusal_of_query, wait_for_reach
 from .loading.row_counts import count_rows
 from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
 from .outcome import Mode, Outcome, Status, grant_for, hints_after
@@ -97,7 +98,8 @@ def set_up_etl(
 
     Everything is looked at, and the source query tried, before anything is written. What would
     have the next run delete days that stay as things are is a conflict, unless `allow_deleting`.
-    Raises MissingPrerequisiteError where bq_setup has to run first.
+    Raises MissingPrerequisiteError where bq_setup has to run first, and SourceDatabaseError where
+    PostgreSQL refuses the source query, to Django or to the role of the connection.
     """
     if run.backfill_days:
         refuse_unkept_backfill(config, run.backfill_days)
@@ -108,7 +110,7 @@ def set_up_etl(
         steps = _plan_etl(config, clients, allow_deleting=allow_deleting)
         outcome = _present("bq_setup_etl", config, mode, tell, steps.all)
         if mode is Mode.APPLY and not outcome.failure:
-            _tell_of_reach(config, clients, steps.connection.observed, tell)
+            _try_connection(config, clients, steps.connection, tell)
         if outcome.status is Status.APPLIED:
             steps = steps.apply(config, clients, tell)
             _conclude(outcome, steps.all, clients, tell)
@@ -151,10 +153,17 @@ class _EtlSteps:
         return next(iter(self.schedule.observed or ())).name
 
     def apply(self, config: Config, clients: Clients, tell: Listeners) -> "_EtlSteps":
+        """Both brought about; nothing is scheduled for a role that may not run the query."""
         connection = apply_step(self.connection, clients)
-        if connection.plan.action is Action.CREATE and connection.observed is not None:
+        created = connection.plan.action is Action.CREATE
+        if created and connection.observed is not None:
             # At once: whoever fails from here on would never be told.
             tell.note(grant_for(connection.observed, config))
+        if connection.plan.action is not Action.UNCHANGED:
+            refusal = learn_refusal(config, clients)
+            raise_refusal_of_query(config, refusal)
+            if refusal and not is_out_of_reach(refusal):
+                tell.note(f"The connection cannot be used: {refusal}{cause_line(refusal)}")
         return replace(self, connection=connection, schedule=apply_step(self.schedule, clients))
 
 
@@ -216,12 +225,21 @@ def _conclude(
         tell.note(hint)
 
 
-def _tell_of_reach(
-    config: Config, clients: Clients, connection: Connection | None, tell: Listeners
+def _try_connection(
+    config: Config, clients: Clients, step: Step[Connection], tell: Listeners
 ) -> None:
-    """Tell of the grant that a connection needs for as long as it does not act."""
-    if connection is not None and reaches_nothing(config, clients):
-        tell.note(grant_for(connection, config))
+    """Tell of the grant that a connection needs for as long as it does not act.
+
+    Raises SourceDatabaseError where PostgreSQL refuses the source query to a connection that stays
+    as it is; one that is changed is tried after that.
+    """
+    if step.observed is None:
+        return
+    refusal = learn_refusal(config, clients)
+    if is_out_of_reach(refusal):
+        tell.note(grant_for(step.observed, config))
+    elif step.plan.action is Action.UNCHANGED:
+        raise_refusal_of_query(config, refusal)
 
 
 def _is_new(step: Step[Connection]) -> bool:

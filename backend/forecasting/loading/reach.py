@@ -1,37 +1,68 @@
 """Whether BigQuery reaches PostgreSQL through the connection, found out by a query through it."""
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
 
 from google.api_core.exceptions import BadRequest, NotFound
 
 from ..conf import Config
-from ..errors import ForecastingError
-from ..google.causes import is_out_of_reach
+from ..errors import ForecastingError, SourceDatabaseError
+from ..google.causes import cause_line, is_out_of_reach
 from ..google.clients import Clients
 from ..google.queries import run_query
 from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, text_of
 from ..google.waiting import rounds
 from ..sql.queries import render_connection_probe
 
+_SAID_OF_A_STATEMENT = re.compile(r"\bERROR: ")
 
-def probe_connection(config: Config, clients: Clients) -> str:
-    """What Google says of the connection itself; empty where it can be used.
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What came of the source query through the connection: Google's refusal, or nothing.
+
+    `orphans` is how many mentions have lost their event, where that was asked for.
+    """
+
+    error: str
+    orphans: int = 0
+
+
+def probe_connection(
+    config: Config, clients: Clients, days: tuple[date, date] | None = None
+) -> Probe:
+    """Try the source query through the connection, reading nothing; with `days` count orphans.
 
     A missing permission is another matter, and raised as Google's clients raise it.
     """
     try:
-        run_query(clients, render_connection_probe(config), bounded=False)
+        answer = run_query(clients, render_connection_probe(config, days), bounded=False)
     except (BadRequest, NotFound) as error:
-        return text_of(error)
-    return ""
+        return Probe(error=text_of(error))
+    return Probe(error="", orphans=sum(row["orphans"] for row in answer.rows))
 
 
-def reaches_nothing(config: Config, clients: Clients) -> bool:
-    """Whether the instance is out of the connection's reach; False where that cannot be learned."""
+def learn_refusal(config: Config, clients: Clients) -> str:
+    """The error of a probe; empty too where it cannot be learned, which a run tells for good."""
     try:
-        return is_out_of_reach(probe_connection(config, clients))
+        return probe_connection(config, clients).error
     except (*GOOGLE_ERRORS, UnreadableReplyError):
-        return False
+        return ""
+
+
+def raise_refusal_of_query(config: Config, refusal: str) -> None:
+    """Raise SourceDatabaseError where PostgreSQL lets the role in and refuses it the source query.
+
+    The nightly load would fail likewise. What keeps the role from logging in is FATAL to
+    PostgreSQL, and left to the run, as a new grant or password may take minutes to act.
+    """
+    if _SAID_OF_A_STATEMENT.search(refusal):
+        raise SourceDatabaseError(
+            "PostgreSQL refuses the source query to the role of connection "
+            f"{config.connection_name}: {refusal}{cause_line(refusal)}"
+        )
 
 
 def wait_for_reach(
@@ -42,7 +73,7 @@ def wait_for_reach(
     Raises ForecastingError where it is not within `seconds`.
     """
     for number in rounds(seconds, clients.pace.run_pause):
-        if not reaches_nothing(config, clients):
+        if not is_out_of_reach(learn_refusal(config, clients)):
             return
         if number == 1:
             note("Waiting until BigQuery reaches the instance: a new grant takes minutes to act.")

@@ -12,7 +12,7 @@ from ..database.mapping import load_mapping
 from ..training_table import COLUMNS, DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
 from .script_head import describe_settings, seal
 from .series import usable_series
-from .source import render_source
+from .source import render_orphans, render_source
 from .template import load, quote_path, quote_string, render
 
 
@@ -138,11 +138,29 @@ def render_report_data(config: Config) -> str:
     )
 
 
-def render_connection_probe(config: Config) -> str:
-    """The query that proves that the connection reaches PostgreSQL and logs in."""
-    return render(load("connection_probe.sql"), connection=quote_string(config.connection_name))
+def render_connection_probe(config: Config, days: tuple[date, date] | None = None) -> str:
+    """The query that proves that the connection may run the source query, reading nothing.
+
+    With `days`, [first, end), it counts their mentions whose event is gone; 0 where none can be.
+    """
+    day = date(2000, 1, 2)
+    orphans = render_orphans(load_mapping(config)) if days else ""
+    counted = _COUNTED.format(
+        quote_string(config.connection_name), _embedded(with_days(orphans, *(days or (day, day))))
+    )
+    return render(
+        load("connection_probe.sql"),
+        connection=quote_string(config.connection_name),
+        source_query=_embedded(with_days(_nightly_source_query(config), day, day)),
+        orphans="counted.orphans" if orphans else "0 AS orphans",
+        counted=counted if orphans else "",
+    )
 
 
+_COUNTED = """\
+CROSS JOIN EXTERNAL_QUERY({}, r'''
+{}
+''') AS counted"""
 _REQUIRED_IS_NULL = " OR ".join(f"{c.name} IS NULL" for c in COLUMNS if c.required)
 _NOT_FINITE = " OR ".join(
     f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in COLUMNS if c.type == "FLOAT64"

@@ -51,6 +51,26 @@ def render_source(mapping: SourceMapping, *, refresh: bool = False) -> str:
     )
 
 
+def render_orphans(mapping: SourceMapping) -> str:
+    """The query that counts mentions whose event is gone; its two days are still to be put in.
+
+    Empty where there can be none: without events, or where PostgreSQL keeps what is referred to.
+    """
+    if mapping.event is None or mapping.events is None or mapping.event_is_one_row:
+        return ""
+    return render(
+        load("source_orphans.sql"),
+        event=column(mapping.event.column),
+        mention_table=named(mapping.mentions, Owner.MENTION),
+        mention_joins=select({"moment": mapping.time, "event_id": mapping.event}).join_clauses,
+        in_days=_in_days(mapping),
+        event_key=column(mapping.events.key.column),
+        mentioned_events=_mentioned_events(
+            mapping.events, select({"event_id": mapping.events.key}), recent="", refresh=True
+        ),
+    )
+
+
 def _mention_names(mapping: SourceMapping) -> dict[str, str]:
     numbers = mapping.numbers_of(Owner.MENTION)
     keys = {"entity_id": mapping.entity, "moment": mapping.time}
@@ -76,15 +96,21 @@ def _event_names(mapping: SourceMapping, events: Related, *, refresh: bool) -> d
         "event_numbers": _numbers(numbers, selection),
         "event_time": "".join(f",\n{name}" for name in times),
         "event_values": selection.list,
-        "mentioned_events": render(
-            _EVENTS_BY_KEY if refresh else _EVENTS_AT_ONCE,
-            table=named(events.table, Owner.EVENT),
-            joins=selection.join_clauses,
-            key=column(events.key.column),
-            recent=_recent(mapping),
-        ).strip(),
+        "mentioned_events": _mentioned_events(
+            events, selection, recent=_recent(mapping), refresh=refresh
+        ),
         "of_recent_event": _of_recent_event(mapping),
     }
+
+
+def _mentioned_events(events: Related, selection: Selection, *, recent: str, refresh: bool) -> str:
+    return render(
+        _EVENTS_BY_KEY if refresh else _EVENTS_AT_ONCE,
+        table=named(events.table, Owner.EVENT),
+        joins=selection.join_clauses,
+        key=column(events.key.column),
+        recent=recent,
+    ).strip()
 
 
 def _times(mapping: SourceMapping) -> dict[str, Value]:

@@ -252,7 +252,7 @@ RENDERED: dict[str, Callable[[Config], str]] = {
 }
 # In PostgreSQL's SQL, or put into the others.
 NOT_BY_THEMSELVES = {
-    *("connection_role.sql", "source_by_day.sql", "source_query.sql"),
+    *("connection_role.sql", "source_by_day.sql", "source_orphans.sql", "source_query.sql"),
     *("source_query_entities.sql", "source_query_without_events.sql"),
     *("decimal_number.sql", "json_number.sql", "usable_series.sql"),
 }
@@ -363,11 +363,23 @@ def test_federated_by_day__is_accepted_and_carries_its_days() -> None:
     assert "mentioned_at < DATE '2026-03-01'" in analyzed.external_query[1]
 
 
-def test_connection_probe__is_accepted() -> None:
+def test_connection_probe__is_accepted_and_reads_no_row() -> None:
     config = make_config()
     probe = render_connection_probe(config)
-    analyzed = BigQuery(tables={}, external={"ok": "INT64"}).analyze_statement(probe)
-    assert analyzed.external_query == (config.connection_name, "SELECT 1 AS ok")
+    analyzed = BigQuery(tables={}, external=EXTERNAL).analyze_statement(probe)
+    connection, query = analyzed.external_query
+    assert connection == config.connection_name
+    assert query.endswith("LIMIT 0\n")
+    assert "mentioned_at < DATE '2000-01-02'" in query
+    assert analyzed.columns == {"row_count": "INT64", "orphans": "INT64"}
+
+
+def test_connection_probe__counts_orphans_of_the_days() -> None:
+    probe = render_connection_probe(make_config(), (date(2026, 1, 1), date(2026, 3, 1)))
+    external = {**EXTERNAL, "orphans": "INT64"}
+    analyzed = BigQuery(tables={}, external=external).analyze_statement(probe)
+    assert analyzed.columns == {"row_count": "INT64", "orphans": "INT64"}
+    assert "mentioned_at < DATE '2026-03-01'" in probe
 
 
 @oracle_settings

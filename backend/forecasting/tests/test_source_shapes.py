@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from backend.forecasting.sql.queries import with_days
-from backend.forecasting.sql.source import render_source
+from backend.forecasting.sql.source import render_orphans, render_source
 from backend.forecasting.tests.support.newsroom import newsroom, newsroom_mapping
 
 pytestmark = pytest.mark.django_db
@@ -287,6 +287,45 @@ def test_event__rows_without_a_time_still_give_one_answer(hypertable: SimpleName
         )
     mention(hypertable, ANNA, hypertable.Event(pk=5))
     assert read_row(hypertable, event_time_field="")["risk_score"] == 10
+
+
+# Mentions whose event is gone -----------------------------------------------------------------
+
+
+def count_orphans(news: SimpleNamespace, **changes: Any) -> int:
+    query = render_orphans(newsroom_mapping(news.registry, **changes))
+    with connection.cursor() as cursor:
+        cursor.execute(with_days(query, DAY, DAY + timedelta(days=1)))
+        return int(cursor.fetchone()[0])
+
+
+def test_orphans__are_the_mentions_of_the_days_whose_event_is_gone(
+    hypertable: SimpleNamespace,
+) -> None:
+    gone = hypertable.Event(pk=7)
+    kept = make_event(hypertable)
+    execute('INSERT INTO "news"."events" SELECT * FROM "news"."events"')
+    mention(hypertable, ANNA, kept)
+    assert count_orphans(hypertable) == 0
+    mention(hypertable, ANNA, gone, "A.")
+    mention(hypertable, ANNA, gone, "Anna")
+    mention(hypertable, BOB, gone, seen_at=NOON + timedelta(days=1))
+    assert count_orphans(hypertable) == 2
+
+
+def test_orphans__mention_that_never_had_an_event_is_none(hypertable: SimpleNamespace) -> None:
+    execute('ALTER TABLE "news"."mentions" ALTER event_id DROP NOT NULL')
+    mention(hypertable, ANNA, make_event(hypertable))
+    execute('UPDATE "news"."mentions" SET event_id = NULL')
+    assert count_orphans(hypertable) == 0
+
+
+def test_orphans__are_not_looked_for_where_there_can_be_none(news: SimpleNamespace) -> None:
+    assert render_orphans(newsroom_mapping(news.registry)) == ""
+    assert render_orphans(newsroom_mapping(news.registry, event_field="", **NO_EVENT)) == ""
+
+
+NO_EVENT: dict[str, Any] = {"score_field": "weight", "dimension_fields": ()}
 
 
 # What a column may hold -----------------------------------------------------------------------

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..google.causes import likely_cause
+from ..loading.reach import Probe
 from ..loading.runs import ENDED, message_of, state_of
 from .findings import (
     Finding,
@@ -68,10 +69,28 @@ def check_data(snapshot: Snapshot) -> Iterator[Finding]:
         data["rows_out_of_range"],
         "every score is from 0 to 100",
         "rows with a score below 0 or above 100",
-        "correct the scores in PostgreSQL (events_event.risk_score), then " + _RUN_NOW,
+        "correct the scores in PostgreSQL (FORECASTING_SCORE_FIELD), then " + _RUN_NOW,
     )
     yield _check_window(snapshot, data)
     yield _check_coverage(snapshot, data)
+
+
+def check_orphans(snapshot: Snapshot) -> Iterator[Finding]:
+    check, probe = "data.orphans", snapshot.probe
+    if not isinstance(probe, Probe) or probe.error:
+        yield skipped(check, "no usable connection to count mentions through")
+    elif probe.orphans:
+        yield warned(
+            check,
+            f"{probe.orphans:,} mentions of the window name an event that is gone: the load leaves "
+            "them out",
+            "bring the events back, or delete such mentions with their event; where events are "
+            "kept for a shorter time than FORECASTING_WINDOW_DAYS, every night has fewer",
+            "0",
+            str(probe.orphans),
+        )
+    else:
+        yield passed(check, "every mention of the window has its event", "0")
 
 
 def _check_last_run(snapshot: Snapshot) -> Finding:

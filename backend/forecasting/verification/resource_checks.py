@@ -8,6 +8,7 @@ from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from ..google.causes import likely_cause
+from ..loading.reach import Probe
 from ..provisioning.connections import POSTGRES, connection_kind
 from ..provisioning.plan import Change, refusals
 from ..provisioning.scheduled_queries import ScheduledQuerySpec, is_of_script
@@ -22,7 +23,7 @@ from .findings import (
     skipped,
 )
 from .script_check import check_script, stored_script
-from .snapshot import Probe, Snapshot, Unseen
+from .snapshot import Snapshot, Unseen
 
 _NO_VIEWS = "none are asked for: FORECASTING_HORIZON_DAYS is not set"
 _RUN_SETUP = "run `python manage.py bq_setup`"
@@ -154,7 +155,7 @@ def _usable(probe: Probe | Unseen | None) -> Finding:
             f"correct the instance, the database or the secrets, then {_RUN_ETL}"
         )
         return failed(check, f"a query through it fails: {probe.error}", hint)
-    return passed(check, "a query through it reaches PostgreSQL")
+    return passed(check, "the source query runs through it")
 
 
 def _unique(schedules: Sequence[TransferConfig]) -> Finding:

@@ -16,7 +16,7 @@ from ..google.clients import Clients
 from ..google.errors import reading
 from ..google.queries import Answer, run_query
 from ..loading.day_sums import BothSides, sum_up_both_sides
-from ..loading.reach import probe_connection
+from ..loading.reach import Probe, probe_connection
 from ..loading.runs import list_runs
 from ..provisioning.connections import observe_connection
 from ..provisioning.datasets import DatasetSpec
@@ -37,13 +37,6 @@ class Unseen:
     """What could not be looked at, and why; not the same as what is not there."""
 
     reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """What came of a query through the connection: Google's refusal, or nothing."""
-
-    error: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,11 +236,9 @@ def _see_runs(
 def _see_probe(seen: Snapshot, clients: Clients) -> Probe | Unseen | None:
     if not isinstance(seen.connection, Connection) or not seen.connection.has_credential:
         return None
-    return see(clients, "Querying through the connection", partial(_probe, seen.config, clients))
-
-
-def _probe(config: Config, clients: Clients) -> Probe:
-    return Probe(error=probe_connection(config, clients))
+    window = (seen.window.start, seen.window.end)
+    look = partial(probe_connection, seen.config, clients, window)
+    return see(clients, "Querying through the connection", look)
 
 
 def _see_data(seen: Snapshot, clients: Clients) -> Answer | Unseen | None:

@@ -9,7 +9,7 @@ from ..errors import ApiError, ForecastingError, VerificationFailed
 from ..google.clients import Clients
 from ..google.replies import UnreadableReplyError, readable
 from .baseline import Baseline
-from .data_checks import check_data, check_runs
+from .data_checks import check_data, check_orphans, check_runs
 from .dimension_checks import check_dimensions
 from .findings import Finding, FindingStatus, count_findings, count_things
 from .reconciliation import check_source
@@ -33,6 +33,7 @@ _CHECKS = (
     check_data,
     check_volume,
     check_dimensions,
+    check_orphans,
     check_source,
     check_vertex,
     check_views,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from backend.forecasting.loading.reach import Probe
 from backend.forecasting.tests.support import loading, tampering
 from backend.forecasting.tests.support.factories import column_reprs, make_transfer
 from backend.forecasting.tests.support.healthy import Healthy
@@ -29,7 +30,6 @@ from backend.forecasting.tests.support.snapshots import (
     view_is,
 )
 from backend.forecasting.tests.support.tampering import ONE_ROW, resource, rows
-from backend.forecasting.verification.snapshot import Probe
 
 RUN_SETUP = "run `python manage.py bq_setup`"
 RUN_ETL = "run `python manage.py bq_setup_etl`"
@@ -156,6 +156,7 @@ RESOURCES = (
         "database other, not",
         RUN_ETL,
         tampering.other_database,
+        besides={"connection.usable": "fail", **tampering.WITHOUT_ORPHANS},
     ),
     Case("connection.target", connection(cloud_sql={"instance_id": "a:b:c"}), "a:b:c", RUN_ETL),
     Case("connection.target", connection(cloud_sql={"type_": "MYSQL"}), "MYSQL", RUN_ETL),
@@ -165,7 +166,7 @@ RESOURCES = (
         "no user and password",
         RUN_ETL,
         tampering.no_credential,
-        besides={"connection.usable": "skipped"},
+        besides={"connection.usable": "skipped", **tampering.WITHOUT_ORPHANS},
     ),
     Case(
         "connection.usable",
@@ -173,6 +174,13 @@ RESOURCES = (
         "a query through it",
         SECRETS,
         tampering.wrong_password,
+        besides=tampering.WITHOUT_ORPHANS,
+    ),
+    Case(
+        "connection.usable",
+        lambda _: {"probe": Probe(error="ERROR: column event.risk_score does not exist")},
+        "column event.risk_score does not exist",
+        "the source query names what is not there",
     ),
     Case(
         "schedule.exists",
@@ -323,6 +331,14 @@ RUNS_AND_DATA = (
         "political_risk in 10 % of the last 3 days' rows, 100 % of those before",
         "a key that was renamed",
         tampering.no_political_risk,
+        status="warn",
+    ),
+    Case(
+        "data.orphans",
+        lambda _: {"probe": Probe(error="", orphans=1200)},
+        "1,200 mentions of the window name an event that is gone",
+        "bring the events back",
+        tampering.gone_events,
         status="warn",
     ),
     # On the stand-in: test_reconciliation.py.

@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.forecasting.conf import Config
 from backend.forecasting.loading.day_sums import BothSides, DaySums
+from backend.forecasting.loading.reach import Probe
 from backend.forecasting.provisioning.views import ViewSpec, view_specs
 from backend.forecasting.tests.support.factories import (
     USER,
@@ -22,7 +23,7 @@ from backend.forecasting.training_table import DIMENSIONS
 from backend.forecasting.verification.baseline import Baseline, Errors
 from backend.forecasting.verification.day_counts import DayCounts, DimensionCounts
 from backend.forecasting.verification.findings import Finding
-from backend.forecasting.verification.snapshot import Probe, Snapshot, Unseen, Window
+from backend.forecasting.verification.snapshot import Snapshot, Unseen, Window
 from backend.forecasting.verification.verify import check_snapshot
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -104,6 +104,14 @@ def other_database(healthy: Healthy) -> None:
     healthy.connection.resource["cloudSql"]["database"] = "postgres"
 
 
+def gone_events(healthy: Healthy) -> None:
+    """Yesterday's mentions have lost their events."""
+    healthy.change_source(
+        "DELETE FROM events_event WHERE id IN (SELECT event_id FROM entities_entitymention "
+        f"WHERE mentioned_at >= '{day_before(1)}' AND mentioned_at < '{day_before(0)}')"
+    )
+
+
 def no_credential(healthy: Healthy) -> None:
     healthy.connection.username = healthy.connection.password = None
 
@@ -189,6 +197,7 @@ WITHOUT_SCHEDULE = {
     "run.succeeded": "fail",
     "run.fresh": "fail",
 }
-WITHOUT_CONNECTION = {
+WITHOUT_ORPHANS = {"data.orphans": "skipped"}
+WITHOUT_CONNECTION = WITHOUT_ORPHANS | {
     f"connection.{name}": "skipped" for name in ("target", "credential", "usable")
 }

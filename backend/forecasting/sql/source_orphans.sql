@@ -1,0 +1,17 @@
+-- Mentions in [first_day, end_day) whose event is gone, PostgreSQL: the source query leaves them out.
+--
+-- Takes the two dates that the source query takes. Events are looked up as it does for a refresh.
+WITH mention AS MATERIALIZED (
+    SELECT {{ event }} AS event_id
+    FROM {{ mention_table }}
+    {{ mention_joins }}
+    WHERE {{ in_days }}
+        AND {{ event }} IS NOT NULL
+),
+event AS (
+    SELECT DISTINCT {{ event_key }} AS event_id
+    FROM {{ mentioned_events }}
+)
+SELECT count(*) - count(event.event_id) AS orphans
+FROM mention
+LEFT JOIN event ON event.event_id = mention.event_id
