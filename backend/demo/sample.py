@@ -14,6 +14,7 @@ from backend.demo.history import History, HistoryError
 from backend.demo.sample_names import name_entities
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
+from backend.forecasting.training_table import DIMENSIONS
 
 _SOURCES = ("gaceta.example", "radio-llanos.example", "puertos.example", "cable-sur.example")
 _TOPICS = (
@@ -25,7 +26,7 @@ _TOPICS = (
     "announces a change of leadership",
     "closes a plant after a strike",
 )
-_DIMENSIONS = ("sanctions", "political", "economic", "supply_chain")
+_DIMENSIONS = tuple(column.dimension for column in DIMENSIONS)
 # Monday to Sunday: newsrooms are half empty at the weekend.
 _WEEKLY_RHYTHM = (1.0, 1.1, 1.1, 1.05, 0.95, 0.55, 0.45)
 _EVENTS_PER_ENTITY_AND_DAY = 0.45

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from google.cloud import bigquery
 
+from backend.forecasting import training_table
 from backend.forecasting.conf import Config
 from backend.forecasting.google.clients import make_clients
 from backend.forecasting.google.queries import run_query
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 TODAY = date(2026, 3, 2)
 HORIZON = 7
 WANTED = Wanted(today=TODAY, horizon=HORIZON)
-DIMENSIONS = 4
+DIMENSIONS = len(training_table.DIMENSIONS)
 WORKED_DAYS = 4
 VIEWS = (render_training_view, render_forecast_view)
 QUERIES = (*VIEWS, lambda config: render_baseline(config))
@@ -82,7 +83,7 @@ EDGES: dict[str, dict[date, Values]] = {
     "long by today": series_of(*range(-3, 14)),
     "one row": series_of(1),
     "two rows": series_of(1, 2),
-    "no dimension at all": {ago(age): (5.0, None, None, None, None) for age in range(1, 40)},
+    "no dimension at all": {ago(age): (5.0, *[None] * DIMENSIONS) for age in range(1, 40)},
     "nothing in the test": series_of(*range(8, 40)),
     "nothing in 28 days": series_of(3, *range(36, 60)),
     "only on some weekdays": series_of(
