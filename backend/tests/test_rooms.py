@@ -94,7 +94,7 @@ def test_rooms__modules_form_no_circle(imports: Imports) -> None:
 
 
 def test_rooms__only_one_package_of_the_stand_in_knows_bqemulator() -> None:
-    """Tests aside, one of which looks into what the package guards."""
+    """Tests aside: test_memory.py counts what bqemulator keeps."""
     import_of_it = re.compile(r"^\s*(?:from|import) bqemulator\b", re.MULTILINE)
     files = (BACKEND / "localcloud").rglob("*.py")
     users = {path.parent.name for path in files if import_of_it.search(path.read_text("utf-8"))}
