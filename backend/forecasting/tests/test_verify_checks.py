@@ -79,7 +79,7 @@ IDS = [
     "vertex.context",
     "vertex.split",
     "vertex.baseline",
-    "views.exists",
+    "views.exist",
     "views.query",
 ]
 
@@ -158,7 +158,7 @@ def test_views__that_could_not_be_looked_at_are_skipped_and_said(config: Config)
 
 def test_views__are_not_missed_without_a_horizon(config: Config) -> None:
     findings = findings_of(make_snapshot(config, config=config, views=()))
-    for check in ("views.exists", "views.query"):
+    for check in ("views.exist", "views.query"):
         assert findings[check].status is FindingStatus.PASSED
         assert "FORECASTING_HORIZON_DAYS is not set" in findings[check].message
 

@@ -71,7 +71,7 @@ def _check_columns(spec: TableSpec, table: bigquery.Table) -> Iterator[Finding]:
 def check_views(snapshot: Snapshot) -> Iterator[Finding]:
     """The two views as one: what is wrong with either is said of both."""
     if not snapshot.views:
-        yield from (passed(check, _NO_VIEWS) for check in ("views.exists", "views.query"))
+        yield from (passed(check, _NO_VIEWS) for check in ("views.exist", "views.query"))
         return
     yield from _check_views(snapshot.config.horizon_days, snapshot.views)
 
@@ -128,13 +128,13 @@ def _check_views(
     in_the_way = refusals(plans)
     if absent or in_the_way:
         yield (
-            failed("views.exists", in_the_way, _RUN_SETUP)
+            failed("views.exist", in_the_way, _RUN_SETUP)
             if in_the_way
-            else _absent("views.exists", f"view {absent[0][0].name}", absent[0][1], _RUN_SETUP)
+            else _absent("views.exist", f"view {absent[0][0].name}", absent[0][1], _RUN_SETUP)
         )
         yield skipped("views.query", "no views to look at")
         return
-    yield passed("views.exists", " and ".join(f"view {plan.name}" for plan in plans))
+    yield passed("views.exist", " and ".join(f"view {plan.name}" for plan in plans))
     changes = [
         replace(change, field=f"{plan.name.rsplit('.', 1)[1]}.{change.field}")
         for plan in plans

@@ -77,7 +77,7 @@ RESOURCES = (
             **tampering.WITHOUT_VIEWS,
             "dataset.location": "skipped",
             "table.exists": "fail",
-            "views.exists": "fail",
+            "views.exist": "fail",
         },
     ),
     Case(
@@ -509,7 +509,7 @@ VERTEX = (
 
 VIEWS = (
     Case(
-        "views.exists",
+        "views.exist",
         view_is(None),
         "_forecast does not exist",
         RUN_SETUP,
@@ -517,7 +517,7 @@ VIEWS = (
         besides=tampering.WITHOUT_VIEWS,
     ),
     Case(
-        "views.exists",
+        "views.exist",
         view(type="TABLE", view=None),
         "type is TABLE, not VIEW",
         RUN_SETUP,
