@@ -12,7 +12,7 @@ from ..errors import ForecastingError, SourceDatabaseError
 from ..google.causes import cause_line, is_out_of_reach
 from ..google.clients import Clients
 from ..google.queries import run_query
-from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, text_of
+from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, readable, text_of
 from ..google.waiting import rounds
 from ..sql.queries import render_connection_probe
 
@@ -41,7 +41,8 @@ def probe_connection(
         answer = run_query(clients, render_connection_probe(config, days), bounded=False)
     except (BadRequest, NotFound) as error:
         return Probe(error=text_of(error))
-    return Probe(error="", orphans=sum(row["orphans"] for row in answer.rows))
+    with readable():
+        return Probe(error="", orphans=sum(row["orphans"] for row in answer.rows))
 
 
 def learn_refusal(config: Config, clients: Clients) -> str:

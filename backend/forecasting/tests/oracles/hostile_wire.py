@@ -13,6 +13,7 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, Transfer
 from google.cloud.secretmanager_v1.types import AccessSecretVersionResponse
 
 from backend.forecasting.conf import Config
+from backend.forecasting.sql.day_counts import COUNT, GREATEST, LEAST, OFF_SCALE, counted
 from backend.forecasting.tests.support.clock import FastClock
 from backend.forecasting.tests.support.factories import (
     NUMBER,
@@ -26,12 +27,15 @@ from backend.forecasting.tests.support.factories import (
     make_transfer,
     secret_reply,
 )
+from backend.forecasting.training_table import DIMENSIONS
 
 ENDPOINT = "http://127.0.0.1:9"
 
 # What each request is answered with: method, path, a text of the body, the reply's name.
 _ROUTES = (
     ("POST", r"/(queries|jobs)$", "EXTERNAL_QUERY", "probe"),
+    ("POST", r"/(queries|jobs)$", "INFORMATION_SCHEMA.PARTITIONS", "partitions"),
+    ("POST", r"/(queries|jobs)$", "_off_scale", "days"),
     ("POST", r"/(queries|jobs)$", "", "summary"),
     ("", r"/(queries|jobs)/", "", "summary"),
     ("GET", r"/serviceAccount$", "", "account"),
@@ -46,6 +50,9 @@ _ROUTES = (
     ("GET", r"/transferConfigs$", "", "configs"),
     ("", r"/transferConfigs", "", "config"),
 )
+
+
+_QUERIES = ("probe", "partitions", "days", "summary")
 
 
 class HostileWire:
@@ -75,7 +82,7 @@ class HostileWire:
         self.asked.append(name)
         reply = self.pages[name].pop(0) if self.pages.get(name) else self.replies[name]
         # Google itself waits for a query that has not ended, before it answers.
-        self.clock.sleep(10 if name in ("probe", "summary") else 0)
+        self.clock.sleep(10 if name in _QUERIES else 0)
         if request.method != "GET" and not re.search(r"/(queries|jobs)\b", path):
             self.writes.append(f"{request.method} {path}")
         content = reply if isinstance(reply, str) else json.dumps(reply)
@@ -114,7 +121,9 @@ def healthy_replies(config: Config) -> dict[str, Any]:
         "run": run,
         "runs": {"transferRuns": [run]},
         "started": {"runs": [run]},
-        "probe": _rows({"ok": 1}),
+        "probe": _rows({"row_count": 0, "orphans": 0}),
+        "partitions": _rows({"partition_id": f"{_day_before(now):%Y%m%d}", "row_count": 60}),
+        "days": _rows(_counts(_day_before(now))),
         "summary": _rows(_summary(now.date())),
     }
 
@@ -126,7 +135,7 @@ def _json(message_class: Any, message: Any) -> Any:
 _NONE_OF = (
     *("repeated_rows", "rows_with_null", "rows_not_finite", "rows_out_of_range"),
     *("rows_before_window", "rows_after_window", "rows_off_midnight"),
-    *("constant_series", "short_series"),
+    *("constant_series", "short_series", "short_count", "sparse_count", "old_count"),
 )
 
 
@@ -142,12 +151,31 @@ def _summary(today: date) -> dict[str, Any]:
         "first_day": today - timedelta(days=90),
         "last_day": today - timedelta(days=1),
         "missing_share": 0.25,
+        "judged_count": 60,
+        "usable_count": 60,
+        "long_usable_count": 60,
+        "usable_rows": 5400,
+        "usable_first_day": today - timedelta(days=90),
+        "usable_last_day": today - timedelta(days=1),
     }
+
+
+def _day_before(now: datetime) -> date:
+    return now.date() - timedelta(days=1)
+
+
+def _counts(day: date) -> dict[str, Any]:
+    """The row of day_counts.sql for a day on which every row has every dimension."""
+    numbers = {COUNT: 60, OFF_SCALE: 0, LEAST: 10.0, GREATEST: 90.0}
+    columns = {
+        counted(column, what): number for column in DIMENSIONS for what, number in numbers.items()
+    }
+    return {"day": day, "row_count": 60, **columns}
 
 
 def _rows(row: dict[str, Any]) -> dict[str, Any]:
     """A reply of jobs.query with one row."""
-    types = {int: "INTEGER", float: "FLOAT", date: "DATE"}
+    types = {int: "INTEGER", float: "FLOAT", date: "DATE", str: "STRING"}
     fields = [{"name": name, "type": types[type(value)]} for name, value in row.items()]
     return {
         "kind": "bigquery#queryResponse",
