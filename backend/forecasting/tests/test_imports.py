@@ -14,7 +14,8 @@ try:
     ManagementUtility(["manage.py", {words}]).execute()
 except SystemExit:
     pass
-print([name for name in ("google.cloud.bigquery", "google.cloud.secretmanager_v1", "google.api_core", "google.auth", "grpc", "rich")
+OURS = "google.cloud.bigquery", "google.api_core", "google.auth", "grpc", "rich"
+print([name for name in OURS
        if name in sys.modules], file=sys.stderr)
 """
 
