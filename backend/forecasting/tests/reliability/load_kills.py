@@ -33,8 +33,10 @@ def load_job(scene: Scene) -> Job | None:
     return next(loads, None)
 
 
-def source_session(cursor: "psycopg2.extensions.cursor") -> int | None:
-    """The process of PostgreSQL that an external query is read through."""
+def source_session(scene: Scene, cursor: "psycopg2.extensions.cursor") -> int | None:
+    """The process of PostgreSQL that a load under way reads through; a probe is none."""
+    if load_job(scene) is None:
+        return None
     cursor.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'EXTERNAL_QUERY'")
     return next((pid for (pid,) in cursor.fetchall()), None)
 
@@ -51,7 +53,7 @@ class Lives:
 def measure_lives(scene: Scene) -> Lives:
     """What an undisturbed load takes."""
     with admin_cursor(scene.postgres) as cursor, _waiting(scene):
-        session = _duration(lambda: source_session(cursor) is not None)
+        session = _duration(lambda: source_session(scene, cursor) is not None)
     with _waiting(scene):
         job = _duration(lambda: load_job(scene) is not None)
     with watched(scene) as statements, _waiting(scene):
@@ -94,9 +96,9 @@ def _duration(there: Callable[[], bool]) -> float:
 def kill_session(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
     """PostgreSQL takes a killed session for a crash: it ends all others and recovers."""
     with suppress(ProcessLookupError, psycopg2.Error), admin_cursor(scene.postgres) as cursor:
-        holds_soon(lambda: source_session(cursor) is not None)
+        holds_soon(lambda: source_session(scene, cursor) is not None)
         time.sleep(at * lives.session)
-        pid = source_session(cursor)
+        pid = source_session(scene, cursor)
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
             return True

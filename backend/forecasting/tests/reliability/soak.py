@@ -196,8 +196,8 @@ def cut_off(world: World) -> Iterator[During]:
 
 def _end_session(world: World) -> None:
     with admin_cursor(world.scene.postgres) as cursor:
-        assert holds_soon(lambda: source_session(cursor) is not None)
-        cursor.execute("SELECT pg_terminate_backend(%s)", [source_session(cursor)])
+        assert holds_soon(lambda: source_session(world.scene, cursor) is not None)
+        cursor.execute("SELECT pg_terminate_backend(%s)", [source_session(world.scene, cursor)])
 
 
 @contextmanager
