@@ -28,7 +28,7 @@ def test_failure__names_what_failed_and_what_was_skipped(config: Config) -> None
     findings = check_snapshot(snapshot)
     result = Verification(config=config, snapshot=snapshot, findings=findings, strict=False)
     assert str(result.failure) == (
-        "1 check failed (data.nulls), 1 check skipped (connection.usable)."
+        "1 check failed (data.nulls), 2 checks skipped (connection.usable, data.orphans)."
     )
 
 

@@ -242,13 +242,18 @@ def test_lost_reply__of_an_update_that_took_effect_is_not_sent_again(
     assert google.writes == ["update_connection"]
 
 
-def test_lost_reply__found_twice_is_a_conflict(
+def test_lost_reply__found_twice_and_different_is_a_conflict(
     google: Google, query: ScheduledQuerySpec, config: Config
 ) -> None:
+    found = {
+        f"{TRANSFER_NAME}{hour}": make_transfer(
+            config, name=f"{TRANSFER_NAME}{hour}", schedule=f"every day 0{hour}:00"
+        )
+        for hour in (1, 2)
+    }
     google.transfers.create_transfer_config.side_effect = BUSY
-    google.transfers.list_transfer_configs.return_value = [
-        make_transfer(config, name=f"{TRANSFER_NAME}{number}") for number in (1, 2)
-    ]
+    google.transfers.list_transfer_configs.return_value = list(found.values())
+    google.transfers.get_transfer_config.side_effect = lambda *, name, **_: found[name]
     with pytest.raises(ConflictError, match="delete all but one"):
         apply([step(query)], google)
     assert google.writes == ["create_transfer_config"]

@@ -61,6 +61,7 @@ def test_file__device_is_written_through_and_stays() -> None:
     assert path.is_char_device()
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 def test_stdout__gets_the_page_alone_and_the_rest_goes_to_stderr(
     healthy: Healthy, name: str
@@ -73,6 +74,7 @@ def test_stdout__gets_the_page_alone_and_the_rest_goes_to_stderr(
     assert f"Report: {name}" in err.getvalue()
 
 
+@pytest.mark.django_db
 def test_stdout__is_not_for_two(healthy: Healthy) -> None:
     with pytest.raises(CommandError, match="--report is -, and standard output is taken"):
         call_command("bq_verify", report="-", format="json", stdout=StringIO(), stderr=StringIO())

@@ -55,6 +55,7 @@ class Gateway:
         self.faults = Faults()
 
     def reset(self) -> None:
+        self.watchers.clear()
         self.faults.clear()
         self.disabled.clear()
         self.requests.clear()
