@@ -23,7 +23,7 @@ DIFFERENCES = {
     "query-cache": "No query is answered from a cache.",
     "child-jobs": "The statements of a script are not jobs of their own.",
     "jobs-view": "There is no INFORMATION_SCHEMA.JOBS.",
-    "time-travel-scripts": "FOR SYSTEM_TIME AS OF does not know states that a script made.",
+    "time-travel-states": "FOR SYSTEM_TIME AS OF knows the newest 20 states of a table.",
     "script-dry-run": "EASIER: the dry run of a script checks its syntax only.",
     "merge-several-matches": "EASIER: a MERGE may match a target row with several source rows.",
     "partition-expiration": "EASIER: partitions never expire, nor do tables.",

@@ -179,7 +179,7 @@ class LocalCloud:
         from backend.localcloud.transfers.configs import Transfers
 
         federation = Federation(self.sql_instances, self.connections)
-        self.bigquery = bigquery = BigQuery(Emulator(), federation, self.projects)
+        self.bigquery = bigquery = BigQuery(Emulator(self.clock), federation, self.projects)
         self.transfers = Transfers(
             bigquery.runner, bigquery.datasets.location, self.projects, self.clock
         )

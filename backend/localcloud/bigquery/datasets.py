@@ -26,6 +26,8 @@ DEFAULT_ACCESS = [
     {"role": "OWNER", "specialGroup": "projectOwners"},
     {"role": "READER", "specialGroup": "projectReaders"},
 ]
+# https://cloud.google.com/bigquery/docs/time-travel: 2 to 7 days, in hours.
+SHORTEST_TRAVEL, LONGEST_TRAVEL = 48, 168
 # Kept as they were sent, and given back; the stand-in makes nothing of them.
 KEPT = (
     "defaultCollation",
@@ -55,6 +57,7 @@ class Datasets:
         if not LOCATION.match(location):
             raise InvalidArgument(f"Invalid value for location: {location} is not a valid value")
         check_labels(body.get("labels"))
+        _check_travel(body)
         body.setdefault("access", DEFAULT_ACCESS)
         with self.store.turn:
             if self.store.get_dataset(project, dataset):
@@ -100,6 +103,12 @@ class Datasets:
         meta = self.store.get_dataset(project, dataset)
         return meta.location if meta else None
 
+    def travel_hours(self, project: str, dataset: str) -> int:
+        """How far back its tables can be read."""
+        return int(
+            self.kept.get((project, dataset), {}).get("maxTimeTravelHours") or LONGEST_TRAVEL
+        )
+
     def find(self, project: str, dataset: str) -> Any:
         meta = self.store.get_dataset(project, dataset)
         if meta is None:
@@ -121,6 +130,7 @@ class Datasets:
             if "labels" in body and not replace:
                 body["labels"] = merged_labels(current.get("labels", {}), body["labels"])
             check_labels(body.get("labels"))
+            _check_travel(body)
             for name in ("friendlyName", "description", "labels"):
                 if replace:
                     body.setdefault(name, None)
@@ -141,6 +151,13 @@ def check_etag(call: Call, current: dict[str, Any]) -> None:
     wanted = call.headers.get("if-match", "*")
     if wanted not in ("*", current["etag"]):
         raise ConditionNotMet
+
+
+def _check_travel(body: dict[str, Any]) -> None:
+    """Refuse a time travel window that is none."""
+    hours = int(body.get("maxTimeTravelHours") or LONGEST_TRAVEL)
+    if hours % 24 or not SHORTEST_TRAVEL <= hours <= LONGEST_TRAVEL:
+        raise InvalidArgument(f"Invalid value for maxTimeTravelHours: {hours}")
 
 
 def check_labels(labels: dict[str, Any] | None) -> None:

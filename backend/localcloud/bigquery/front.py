@@ -55,6 +55,7 @@ class BigQuery:
         self.projects = projects
         self.store = Catalog(emulator)
         self.datasets = Datasets(self.store)
+        emulator.travel_hours = self.datasets.travel_hours
         self.tables = Tables(self.store, self.datasets, self._make_view)
         self.runner = JobRunner(emulator, self.datasets, federation, projects)
 

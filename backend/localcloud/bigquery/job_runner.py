@@ -201,6 +201,7 @@ class JobRunner:
                 job=job.id,
                 before=hooks.before,
                 finished=hooks.finished,
+                committed=hooks.committed,
             )
         except RecursionError as error:
             raise QueryTooComplex from error

@@ -30,6 +30,12 @@ from backend.localcloud.googlesql.text import external_queries, substitute, view
 from backend.localcloud.googlesql.undone import refuse_undone
 from backend.localcloud.http.errors import CloudError, InvalidQuery, NotDone, NotFound
 
+CHANGES = (
+    *(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable),
+    *(exp.Create, exp.Alter),
+)
+"""What can make a table another one."""
+
 
 @dataclass
 class StatementHooks:
@@ -45,6 +51,7 @@ class StatementHooks:
     bytes_limit: int | None = None
     bytes: int = 0
     existing: Any = None
+    uncommitted: set[Reference] = field(default_factory=set)
 
     @property
     def store(self) -> Catalog:
@@ -56,6 +63,7 @@ class StatementHooks:
         sql = substitute(sql, {}) if "@" in sql else sql
         tree = parse(sql)
         refuse_undone(sql)
+        _check_moments(tree)
         self._check_datasets(tree, self.reader.project)
         if isinstance(tree, exp.Create):
             self._check_create(tree)
@@ -79,6 +87,14 @@ class StatementHooks:
             store.finish_create(tree, reader.project)
         elif isinstance(tree, exp.Create) and tree.kind == "VIEW":
             store.finish_view(tree, reader.project, view_text(sql))
+        if isinstance(tree, CHANGES) and (changed := target(tree, reader.project)):
+            self.uncommitted.add(changed)
+
+    def committed(self) -> None:
+        """Keep what the statements so far have made of tables, for FOR SYSTEM_TIME AS OF."""
+        for reference in self.uncommitted:
+            self.store.emulator.remember(reference)
+        self.uncommitted.clear()
 
     def _check_datasets(self, tree: exp.Expr | None, default_project: str) -> None:
         """Whether all that is read is here, and how much it is; a view is what its tables are."""
@@ -131,6 +147,21 @@ class StatementHooks:
             self.bytes += rows.nbytes
             sql = sql[: call.start] + work.register(rows) + sql[call.end :]
         return sql
+
+
+def _check_moments(tree: exp.Expr | None) -> None:
+    """Refuse a table at two points in time, of which the present is one."""
+    moments: dict[str, set[str]] = {}
+    for table in tree.find_all(exp.Table) if tree else ():
+        version = table.args.get("version")
+        name = ".".join(part.name for part in table.parts)
+        moments.setdefault(name, set()).add(version.sql() if version else "")
+    for name, found in moments.items():
+        if len(found) > 1:
+            raise InvalidQuery(
+                f"Table {name} is referenced at multiple points in time, which FOR SYSTEM_TIME "
+                "AS OF does not allow in one statement"
+            )
 
 
 def references(tree: exp.Expr | None, project: str) -> Iterator[Reference]:

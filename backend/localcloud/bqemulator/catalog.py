@@ -80,6 +80,7 @@ class Catalog:
                 self._alter(project, dataset, table, f'ALTER "{column["name"]}" SET NOT NULL')
         if body.get("expirationTime"):
             self._update(project, dataset, table, expiration_time=_moment(body["expirationTime"]))
+        self.emulator.remember((project, dataset, table))
 
     def delete_table(self, project: str, dataset: str, table: str) -> None:
         if self.get_table(project, dataset, table).table_type == "VIEW":
@@ -99,6 +100,8 @@ class Catalog:
         for name in relaxed:
             self._alter(*reference, f'ALTER "{name}" DROP NOT NULL')
         self._update(*reference, **self._changes(self.get_table(*reference), body))
+        if added:
+            self.emulator.remember(reference)
 
     def table_json(self, meta: Any) -> dict[str, Any]:
         body: dict[str, Any] = _table_to_rest(meta)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,9 @@ from bqemulator.udf.runtime import UDFRegistry
 from backend.localcloud.bqemulator.engine import Engine, Work, current
 from backend.localcloud.bqemulator.errors import cloud_errors
 from backend.localcloud.bqemulator.interpreter import explain, install
-from backend.localcloud.bqemulator.memory import Key, Snapshots, forget_jobs, result_bytes
+from backend.localcloud.bqemulator.memory import Key, forget_jobs, result_bytes
+from backend.localcloud.bqemulator.time_travel import DEFAULT_HOURS, Snapshots
+from backend.localcloud.clock import Clock
 
 
 @dataclass
@@ -38,11 +40,16 @@ class Answer:
 
 
 class Emulator:
-    """BigQuery itself, without a port: call it with a request, or with SQL."""
+    """BigQuery itself, without a port: call it with a request, or with SQL.
 
-    def __init__(self) -> None:
+    `travel_hours` tells how far back a dataset's tables can be read; the past is counted by `now`.
+    """
+
+    def __init__(self, now: Clock | None = None) -> None:
         install()
-        self.settings = Settings(metrics_enabled=False, time_travel_retention_days=7)
+        self.now = now or Clock()
+        self.travel_hours: Callable[[str, str], int] = lambda project, dataset: DEFAULT_HOURS
+        self.settings = Settings(metrics_enabled=False)
         self.engine = Engine(self.settings)
         asyncio.run(self.engine.start())
         self.active: dict[duckdb.DuckDBPyConnection, str] = {}
@@ -62,7 +69,11 @@ class Emulator:
             events=events,
             udf_registry=UDFRegistry(self.settings),
             snapshots=Snapshots(
-                engine=self.engine, catalog=catalog, clock=clock, events=events, retention_days=7
+                engine=self.engine,
+                catalog=catalog,
+                clock=self.now,
+                events=events,
+                hours=lambda project, dataset: self.travel_hours(project, dataset),
             ),
             row_access=RowAccessPolicyManager(catalog=catalog, clock=clock),
             upload_sessions=UploadSessionManager(
@@ -146,6 +157,11 @@ class Emulator:
 
         await self.app(_scope(method, path, query), receive, send)
         return answer
+
+    def remember(self, reference: tuple[str, str, str]) -> None:
+        """Copy a table as it is now, for FOR SYSTEM_TIME AS OF."""
+        with self.work(), self.engine.turn:
+            self.context.snapshots.capture(*reference)
 
     def job_rows(self, job: str) -> list[dict[str, Any]]:
         """What a finished job selected."""

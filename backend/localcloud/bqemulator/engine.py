@@ -47,14 +47,16 @@ class Work:
 
     `functions` are those that DuckDB would find.
     `before` is given each statement and returns the text to run in its place; `finished` is told
-    of each statement that ran.
+    of each statement that ran, `committed` when what they changed is there to stay.
     """
 
     cursor: duckdb.DuckDBPyConnection
     functions: frozenset[str] = frozenset()
     job: str = ""
+    in_transaction: bool = False
     before: Callable[[Work, str], str] = lambda work, sql: sql
     finished: Callable[[str], None] = lambda sql: None
+    committed: Callable[[], None] = lambda: None
 
     def register(self, rows: pa.Table) -> str:
         """Make rows a relation that this work's statements can name; its name."""

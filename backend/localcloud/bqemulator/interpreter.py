@@ -156,6 +156,14 @@ class ScriptInterpreter(interpreter.ScriptInterpreter):
             self._row_count = table.column(0)[0].as_py()
         return table
 
+    async def _handle_txn_statement(self, op: str) -> None:
+        """Begin, commit or roll back; what is rolled back is the state before once more."""
+        await super()._handle_txn_statement(op)
+        if work := current.get():
+            work.in_transaction = self._active_txn is not None
+            if not work.in_transaction:
+                work.committed()
+
     def _with_system_variables(self, sql: str) -> str:
         """`@@name` replaced by its value, for the few that scripts use."""
         error = self._frames.all_visible().get("__error_message__")
@@ -192,6 +200,8 @@ def _sync_created_view(bq_sql: str, project_id: str, ctx: AppContext) -> None:
     _original_sync(bq_sql, project_id, ctx)
     if work := current.get():
         work.finished(bq_sql)
+        if not work.in_transaction:
+            work.committed()
 
 
 async def _run_script(script: ScriptInterpreter, source: str, ctx: AppContext) -> pa.Table:

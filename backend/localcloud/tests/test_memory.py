@@ -113,7 +113,7 @@ def test_runs__the_oldest_are_forgotten(
 def test_copies__of_each_table_the_newest_are_kept(
     cloud: LocalCloud, query: Query, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.localcloud.bqemulator.memory.KEPT_SNAPSHOTS", 3)
+    monkeypatch.setattr("backend.localcloud.bqemulator.time_travel.KEPT_SNAPSHOTS", 3)
     for n in range(5):
         query(f"INSERT INTO intelligence.risk (id, day) VALUES ('{n}', TIMESTAMP '2026-01-01')")
     now = "SELECT COUNT(*) AS n FROM intelligence.risk FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()"
@@ -121,7 +121,7 @@ def test_copies__of_each_table_the_newest_are_kept(
     assert copies(cloud) == 3
     query("DROP SCHEMA intelligence CASCADE; CREATE SCHEMA other; CREATE TABLE other.t (a INT64)")
     query("INSERT INTO other.t VALUES (1)")
-    assert copies(cloud) == 1
+    assert copies(cloud) == 2
 
 
 def copies(cloud: LocalCloud) -> int:
