@@ -5,6 +5,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 RUN := $(VENV)/bin
+DEMO = $(if $(EVENTS),--events '$(EVENTS)') $(if $(HORIZON),--horizon-days '$(HORIZON)')
 TIMESCALE := backend/forecasting/tests/timescale
 TIMESCALE_STAMP := $(VENV)/timescale/.installed
 
@@ -25,11 +26,11 @@ $(STAMP): requirements.txt requirements-charts.txt requirements-local.txt requir
 	  $(if $(LOCK),--require-hashes -r requirements.lock,-r requirements-local.txt)
 	@touch $@
 
-demo: setup ## run the whole pipeline on this machine; EVENTS=FILE.csv.gz loads real event records
-	$(RUN)/python manage.py demo $(if $(EVENTS),--events '$(EVENTS)')
+demo: setup ## run the whole pipeline on this machine; EVENTS=FILE.csv.gz: with real event records, HORIZON=14: on to a model
+	$(RUN)/python manage.py demo $(DEMO)
 
 localcloud: setup ## the same, and leave it running with the status page to look at, until Ctrl-C
-	$(RUN)/python manage.py demo --keep $(if $(EVENTS),--events '$(EVENTS)')
+	$(RUN)/python manage.py demo --keep $(DEMO)
 
 test: setup $(TIMESCALE_STAMP) ## run the tests; ARGS='-k name' are for pytest
 	$(RUN)/python -m pytest $(ARGS)

@@ -9,18 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from django.conf import settings
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery
-
 from backend.demo.environment import forget_settings, setting_names
+from backend.demo.model import show_model
 from backend.demo.site import Site, SiteError, new_login, running_site
+from backend.demo.steps import PROJECT, TABLE, DemoError, Write, count_rows, manage, run_step
 from backend.localcloud.postgres.keeper import KeptProcess, start_kept
 from backend.localcloud.postgres.psql import run_script
 from backend.localcloud.postgres.server import (
@@ -30,31 +28,20 @@ from backend.localcloud.postgres.server import (
     start_postgres,
 )
 
-PROJECT = "demo-project"
 INSTANCE = f"{PROJECT}:us-central1:main"
 DATABASE = "venezuelawatch"
-TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
 _OWNER, _READER = "backend", "bigquery"
 _READY = re.compile(r"Local Google Cloud ready on (\S+), gRPC on (\S+)\n")
 _START_SECONDS = 120
 
-Write = Callable[[str], None]
-
-
-class DemoError(Exception):
-    """A step failed or a server did not start; `returncode` is what the demo exits with."""
-
-    def __init__(self, message: str, returncode: int = 1) -> None:
-        super().__init__(message)
-        self.returncode = returncode
-
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions:
-    """What is loaded, and whether the servers stay, and the admin with them, when all is done."""
+    """What is loaded, how far a model is to forecast, and whether the servers stay at the end."""
 
     entities: int | None = None
     events: Path | None = None
+    horizon_days: int | None = None
     keep: bool = False
 
     @property
@@ -86,10 +73,13 @@ def run_demo(options: DemoOptions, write: Write) -> None:
             write(f"  {name}={environment[name]}")
         write("For development: all is reached from this machine only, and is gone at the end.")
         for step in options.steps:
-            _run_step(step, environment, write)
+            run_step(step, environment, write)
             if step[0] == "migrate":
                 _make_reader(postgres, environment, write)
-        rows, seconds = _count_rows(environment), time.monotonic() - began
+        if options.horizon_days:
+            show_model(options.horizon_days, environment, write)
+            environment["FORECASTING_HORIZON_DAYS"] = str(options.horizon_days)
+        rows, seconds = count_rows(environment, TABLE), time.monotonic() - began
         write(f"\n{rows:,} rows arrived in {TABLE}; the demo took {seconds:.0f} s.")
         if options.keep:
             _explore(environment, write)
@@ -128,7 +118,7 @@ def _running_cloud(postgres: RunningPostgres, password: str) -> Iterator[tuple[s
     """Yields both addresses of a stand-in for Google Cloud that has the reader's login."""
     cloud = start_kept(
         [
-            *_manage("localcloud", "--port", "0", "--grpc-port", "0"),
+            *manage("localcloud", "--port", "0", "--grpc-port", "0"),
             *("--sql-instance", f"{INSTANCE}={postgres.address}"),
             *("--secret", "POSTGRES_USER", "--secret", "POSTGRES_PASSWORD"),
         ],
@@ -153,39 +143,17 @@ def _await_ready(cloud: KeptProcess) -> tuple[str, str]:
     return ready[1], ready[2]
 
 
-def _run_step(command: list[str], environment: dict[str, str], write: Write) -> None:
-    shown = shlex.join(["python", "manage.py", *command])
-    write(f"\n$ {shown}")
-    # In a session of its own: Ctrl-C comes to this process, which then ends the step.
-    step = subprocess.Popen(  # noqa: S603 - the arguments are this module's own
-        _manage(*command), env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        status = step.wait()
-    except BaseException:
-        step.kill()
-        step.wait()
-        raise
-    if status:
-        code = status if status > 0 else 128 - status
-        raise DemoError(f"`{shown}` ended with exit status {code}; the demo stops there", code)
-
-
 def _make_reader(postgres: RunningPostgres, environment: dict[str, str], write: Write) -> None:
     """Lets what BigQuery logs in as read what the load reads, as in production: nothing else."""
     command = ["bq_setup_etl", "--print-role-sql"]
     piped = ["psql", "-v", f"role={_READER}"]
     write(f"\n$ {shlex.join(['python', 'manage.py', *command])} | {shlex.join(piped)}")
     printed = subprocess.run(  # noqa: S603 - the arguments are this module's own
-        _manage(*command), env=environment, check=False, capture_output=True, text=True
+        manage(*command), env=environment, check=False, capture_output=True, text=True
     )
     if printed.returncode:
         raise DemoError(f"the reader's rights are not known: {printed.stderr.strip()}")
     run_script(postgres, printed.stdout, database=DATABASE, role=_READER)
-
-
-def _manage(*arguments: str) -> list[str]:
-    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
 
 
 def _clean_environment() -> dict[str, str]:
@@ -198,23 +166,13 @@ def _changed_settings(environment: dict[str, str]) -> list[str]:
     return [name for name in setting_names() if environment[name]]
 
 
-def _count_rows(environment: dict[str, str]) -> int:
-    client = bigquery.Client(
-        project=PROJECT,
-        credentials=AnonymousCredentials(),
-        client_options={"api_endpoint": environment["FORECASTING_API_ENDPOINT"]},
-    )
-    (row,) = client.query_and_wait(f"SELECT COUNT(*) FROM `{TABLE}`")  # noqa: S608 - a constant
-    return int(row[0])
-
-
 def _explore(environment: dict[str, str], write: Write) -> None:
     """Serves the admin too, and stays until Ctrl-C."""
     login = new_login()
     create = ["createsuperuser", "--no-input", "--verbosity", "0"]
-    _run_step(create, environment | login, write)
+    run_step(create, environment | login, write)
     try:
-        with running_site(_manage(), environment, login) as site, suppress(KeyboardInterrupt):
+        with running_site(manage(), environment, login) as site, suppress(KeyboardInterrupt):
             for line in _describe_exploring(environment, site):
                 write(line)
             signal.pause()

@@ -15,6 +15,7 @@ import psycopg2
 import pytest
 import requests
 from django.conf import settings
+from django.core.management import CommandError, call_command
 
 from backend.demo.run import DemoOptions
 
@@ -29,6 +30,8 @@ STEPS = [
     "bq_verify --project demo-project",
     "bq_setup --project demo-project",
     "bq_setup_etl --project demo-project",
+    "bq_setup --project demo-project --horizon-days 14",
+    "bq_verify --project demo-project --horizon-days 14 --baseline --training-spec training.json",
 ]
 
 Demo = Callable[..., "subprocess.Popen[str]"]
@@ -101,6 +104,24 @@ def _log_in(output: str) -> tuple[requests.Response, str]:
         return session.post(login, data=data, timeout=60), found[2]
 
 
+def _assert_model_is_shown(output: str) -> None:
+    """The views, the checks, the baseline and the specification: on one screen."""
+    screen = output.split("--horizon-days 14\n")[1].split(" rows arrived in ")[0].splitlines()
+    assert len(screen) < 60
+    wanted = [
+        r"Plan: 2 to create, 2 unchanged\.",
+        r"[1-9][\d,]* rows in demo-project\.intelligence\.entity_risk_training_data_training",
+        r"[1-9][\d,]* rows in demo-project\.intelligence\.entity_risk_training_data_forecast",
+        r"\.\.\.   [1-9]\d checks that passed above too",
+        r"(?:pass|WARN)  vertex\.series_usable .*",
+        r"pass  vertex\.baseline .*a model has to beat .*",
+        r"pass  views\.query .*for a horizon of 14 days",
+        r"Baseline: 14 days from .*",
+    ]
+    assert [w for w in wanted if not any(re.fullmatch(w, line) for line in screen)] == []
+    assert '"forecast_horizon": 14, ' in " ".join(map(str.strip, screen))
+
+
 def _readers_rights(output: str) -> tuple[int, bool, bool, bool]:
     """Of the role that BigQuery logs in as: roles it is in, and three columns it may read."""
     found = re.search(r"export DATABASE_URL=(\S+)", output)
@@ -122,7 +143,7 @@ def test_steps__real_records_take_the_place_of_the_sample() -> None:
 
 
 def test_demo__shows_every_step_and_leaves_nothing(demo: Demo, temporary: Path) -> None:
-    process = demo("--entities", ENTITIES, "--keep")
+    process = demo("--entities", ENTITIES, "--horizon-days", "14", "--keep")
     output = _read_until(process, "user demo, password")
     assert len(_served(output)) == 2
     assert output.count("\nFor development: all is reached from this machine only") == 1
@@ -135,6 +156,7 @@ def test_demo__shows_every_step_and_leaves_nothing(demo: Demo, temporary: Path) 
     _, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
     assert output.count("Plan: 2 to create.") == output.count("Plan: 2 unchanged.") == 2
+    _assert_model_is_shown(output)
     assert re.findall(r"^\$ python manage\.py (.*)$", output, re.MULTILINE) == [
         *STEPS,
         "createsuperuser --no-input --verbosity 0",
@@ -174,6 +196,11 @@ def test_demo__killed_leaves_nothing_after_a_moment(demo: Demo, temporary: Path)
     while _served(output) or any(temporary.iterdir()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_demo__impossible_horizon_is_refused_before_anything_starts() -> None:
+    with pytest.raises(CommandError, match=r'^--horizon-days is "0": expected a whole number'):
+        call_command("demo", "--horizon-days", "0")
 
 
 def test_demo__failing_step_ends_it(demo: Demo, temporary: Path) -> None:

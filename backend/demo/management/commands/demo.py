@@ -23,18 +23,32 @@ class Command(BaseCommand):
             "--events", type=Path, metavar="FILE.csv.gz", help="load these event records instead"
         )
         parser.add_argument(
+            "--horizon-days",
+            metavar="N",
+            help="show the way to a model that forecasts N days ahead too",
+        )
+        parser.add_argument(
             "--keep",
             action="store_true",
             help="leave the servers running until Ctrl-C, with the admin's status page",
         )
 
     def handle(
-        self, *args: Any, entities: int | None, events: Path | None, keep: bool, **options: Any
+        self,
+        *args: Any,
+        entities: int | None,
+        events: Path | None,
+        horizon_days: str | None,
+        keep: bool,
+        **options: Any,
     ) -> None:
-        from backend.demo.run import DemoError, DemoOptions, run_demo
+        from backend.demo.run import DemoOptions, run_demo
+        from backend.demo.steps import DemoError
 
+        horizon = None if horizon_days is None else _read_days(horizon_days)
+        wanted = DemoOptions(entities=entities, events=events, horizon_days=horizon, keep=keep)
         try:
-            run_demo(DemoOptions(entities=entities, events=events, keep=keep), self._write)
+            run_demo(wanted, self._write)
         except DemoError as error:
             raise CommandError(str(error), returncode=error.returncode) from error
         except LocalPostgresError as error:
@@ -46,3 +60,14 @@ class Command(BaseCommand):
         self.stdout.write(line)
         # The commands write to the same terminal, past this process's buffer.
         self.stdout.flush()
+
+
+def _read_days(text: str) -> int:
+    """The number, refused before anything is started where it is none."""
+    from backend.forecasting.conf import DAYS
+    from backend.forecasting.errors import SettingError
+
+    try:
+        return int(DAYS.read("--horizon-days", text))
+    except SettingError as error:
+        raise CommandError(str(error)) from error
