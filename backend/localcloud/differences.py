@@ -27,7 +27,6 @@ DIFFERENCES = {
     "script-dry-run": "EASIER: the dry run of a script checks its syntax only.",
     "merge-several-matches": "EASIER: a MERGE may match a target row with several source rows.",
     "partition-expiration": "EASIER: partitions never expire, nor do tables.",
-    "partition-filter": "EASIER: requirePartitionFilter is kept but not enforced.",
     "partition-limit": "EASIER: a job may write more than 4,000 partitions.",
     "permissions": "EASIER: every caller may do everything; nothing is checked against a policy.",
 }

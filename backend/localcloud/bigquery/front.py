@@ -69,7 +69,7 @@ class BigQuery:
         self.emulator.reset()
         self.runner.jobs.clear()
         self.datasets.kept.clear()
-        self.tables.kept.clear()
+        self.store.kept.clear()
 
     def stop(self) -> None:
         self.runner.stop()

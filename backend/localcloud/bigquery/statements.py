@@ -6,7 +6,7 @@ replaced by a temporary relation that holds its rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,12 @@ from backend.localcloud.googlesql.ddl import (
     schema_location,
     target,
 )
+from backend.localcloud.googlesql.partition_filter import (
+    INGESTION_TIME,
+    unfiltered,
+    with_views,
+    without_variables,
+)
 from backend.localcloud.googlesql.text import external_queries, substitute, view_text
 from backend.localcloud.googlesql.undone import refuse_undone
 from backend.localcloud.http.errors import CloudError, InvalidQuery, NotDone, NotFound
@@ -35,6 +41,7 @@ CHANGES = (
     *(exp.Create, exp.Alter),
 )
 """What can make a table another one."""
+FILTERED = "requirePartitionFilter"
 
 
 @dataclass
@@ -65,6 +72,7 @@ class StatementHooks:
         refuse_undone(sql)
         _check_moments(tree)
         self._check_datasets(tree, self.reader.project)
+        self._check_filters(tree, work.variables)
         if isinstance(tree, exp.Create):
             self._check_create(tree)
         if isinstance(tree, exp.Alter) and tree.find(exp.AlterSet):
@@ -74,6 +82,8 @@ class StatementHooks:
     def finished(self, sql: str) -> None:
         """Take what a DDL statement did into the catalog."""
         tree, store, reader = parse(sql), self.store, self.reader
+        if isinstance(tree, exp.Create | exp.Drop) and tree.kind == "TABLE" and not self.existing:
+            store.kept.pop(target(tree, reader.project) or ("", "", ""), None)
         if isinstance(tree, exp.Alter):
             store.finish_alter(tree, reader.project)
         elif isinstance(tree, exp.Create) and tree.kind == "SCHEMA":
@@ -117,6 +127,36 @@ class StatementHooks:
                 "higher required.",
                 reason="bytesBilledLimitExceeded",
             )
+
+    def _check_filters(self, tree: exp.Expr | None, variables: Collection[str]) -> None:
+        """Refuse to read a table that demands a filter on its partitions without one."""
+        if tree is None or not any(kept.get(FILTERED) for kept in self.store.kept.values()):
+            return
+        if isinstance(tree, exp.Create) and tree.kind == "VIEW":
+            return  # Who reads from it has to filter.
+        whole = with_views(without_variables(tree, variables), self._view_text)
+        if table := unfiltered(whole, self._demanded):
+            columns = "', '".join(self._demanded(table))
+            raise InvalidQuery(
+                f"Cannot query over table '{'.'.join(self._reference(table))}' without a filter "
+                f"over column(s) '{columns}' that can be used for partition elimination"
+            )
+
+    def _demanded(self, table: exp.Table) -> tuple[str, ...]:
+        """The columns on one of which a query of the table has to have a filter."""
+        meta = self.store.get_table(*self._reference(table))
+        kept = self.store.kept.get(self._reference(table), {})
+        if meta is None or meta.time_partitioning is None or not kept.get(FILTERED):
+            return ()
+        column = meta.time_partitioning.field
+        return (column,) if column else INGESTION_TIME
+
+    def _view_text(self, table: exp.Table) -> str:
+        meta = self.store.get_table(*self._reference(table))
+        return str(meta.view_query) if meta and meta.table_type == "VIEW" else ""
+
+    def _reference(self, table: exp.Table) -> Reference:
+        return table.catalog or self.reader.project, table.db, table.name
 
     def _check_create(self, tree: exp.Create) -> None:
         """Note the table that IF NOT EXISTS keeps; refuse to replace by another partitioning."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from backend.localcloud.bigquery.datasets import Datasets, check_etag, check_labels, merged_labels
@@ -39,7 +39,7 @@ Reference = tuple[str, str, str]
 
 @dataclass
 class Tables:
-    """The tables and views of every dataset; what bqemulator does not keep is in `kept`.
+    """The tables and views of every dataset.
 
     `make_view` makes or replaces the view of a name, from the `view` of a table resource.
     """
@@ -47,7 +47,6 @@ class Tables:
     store: Catalog
     datasets: Datasets
     make_view: Callable[[Reference, dict[str, Any] | None], None]
-    kept: dict[Reference, dict[str, Any]] = field(default_factory=dict)
 
     def insert(self, call: Call) -> dict[str, Any]:
         project, dataset, body = call.params["project"], call.params["dataset"], call.object()
@@ -66,7 +65,7 @@ class Tables:
                 self.store.change_table((project, dataset, table), body, [], [])
             else:
                 self.store.insert_table(project, dataset, body)
-            self.kept[project, dataset, table] = {k: body[k] for k in KEPT if k in body}
+            self.store.kept[project, dataset, table] = {k: body[k] for k in KEPT if k in body}
             return self.to_json(project, dataset, table)
 
     def get(self, call: Call) -> dict[str, Any]:
@@ -95,7 +94,7 @@ class Tables:
         with self.store.turn:
             check_etag(call, self.to_json(*reference))
             self.store.delete_table(*reference)
-            self.kept.pop(reference, None)
+            self.store.kept.pop(reference, None)
         return {}
 
     def find(self, project: str, dataset: str, table: str) -> Any:
@@ -113,7 +112,7 @@ class Tables:
         body["location"] = self.datasets.location(project, dataset)
         for column in body.get("schema", {}).get("fields", []):
             show_column(column)
-        return body | self.kept.get((project, dataset, table), {})
+        return body | self.store.kept.get((project, dataset, table), {})
 
     def _change(self, call: Call, *, replace: bool) -> dict[str, Any]:
         reference, body = _reference(call), call.object()
@@ -130,7 +129,9 @@ class Tables:
             added, relaxed = _schema_changes(current, body)
             if "view" in body:
                 self._replace_view(reference, body["view"])
-            self.kept.setdefault(reference, {}).update({k: body[k] for k in KEPT if k in body})
+            self.store.kept.setdefault(reference, {}).update(
+                {k: body[k] for k in KEPT if k in body}
+            )
             self.store.change_table(reference, body, added, relaxed)
             return self.to_json(*reference)
 

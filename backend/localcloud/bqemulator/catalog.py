@@ -32,6 +32,8 @@ class Catalog:
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
+        self.kept: dict[tuple[str, str, str], dict[str, Any]] = {}
+        """What bqemulator does not keep of a table, by its project, dataset and name."""
 
     @property
     def turn(self) -> threading.RLock:
@@ -66,6 +68,8 @@ class Catalog:
 
     def delete_dataset(self, project: str, dataset: str) -> None:
         self._request("DELETE", f"projects/{project}/datasets/{dataset}", {}, "deleteContents=true")
+        for reference in [key for key in self.kept if key[:2] == (project, dataset)]:
+            del self.kept[reference]
 
     def dataset_json(self, meta: Any) -> dict[str, Any]:
         body: dict[str, Any] = _dataset_to_rest(meta)

@@ -45,13 +45,14 @@ LOCKED = (
 class Work:
     """What runs right now in this context: its DuckDB cursor, and what to do around statements.
 
-    `functions` are those that DuckDB would find.
+    `functions` are those that DuckDB would find, `variables` those that the script has declared.
     `before` is given each statement and returns the text to run in its place; `finished` is told
     of each statement that ran, `committed` when what they changed is there to stay.
     """
 
     cursor: duckdb.DuckDBPyConnection
     functions: frozenset[str] = frozenset()
+    variables: frozenset[str] = frozenset()
     job: str = ""
     in_transaction: bool = False
     before: Callable[[Work, str], str] = lambda work, sql: sql

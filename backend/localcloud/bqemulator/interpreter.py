@@ -150,6 +150,8 @@ class ScriptInterpreter(interpreter.ScriptInterpreter):
         if self._active_txn is not None and changes_schema(bq_sql):
             raise InvalidQueryError("DDL statements are not supported in a transaction")
         sql = self._with_system_variables(bq_sql)
+        if work:
+            work.variables = frozenset(self._frames.all_visible())
         with bigquery_errors(bq_sql):
             table = await super()._run_query(work.prepare(sql) if work else sql)
         if table.column_names == ["Count"] and table.num_rows and first_word(bq_sql) in DML:

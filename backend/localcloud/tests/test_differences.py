@@ -178,14 +178,6 @@ def test_partitions__expire(query: Query, table: Table) -> None:
     assert query("SELECT COUNT(*) AS n FROM intelligence.short") == [{"n": 0}]
 
 
-@differs("partition-filter")
-def test_partition_filter__is_required(google: GoogleClients, query: Query, table: Table) -> None:
-    table.require_partition_filter = True
-    google.bigquery.update_table(table, ["require_partition_filter"])
-    with pytest.raises(BadRequest, match="without a filter"):
-        query(COUNT)
-
-
 @differs("partition-limit")
 def test_partitions__4000_a_job(query: Query, table: Table) -> None:
     with pytest.raises(BadRequest, match="Too many partitions produced by query"):
