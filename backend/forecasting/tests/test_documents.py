@@ -99,6 +99,7 @@ def test_documents__every_command_runs(
 ) -> None:
     """Each one once, after bq_setup: what one leaves behind is what the next one finds."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "verification").mkdir()
     write_dense_history()
     found = [c.words for c in commands_in(ROOT / name) if c.words[0] in PIPELINE]
     commands = dict.fromkeys([("bq_setup",), *found])

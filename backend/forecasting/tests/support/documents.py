@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 from django.conf import settings
 
@@ -40,9 +41,16 @@ def commands_in(document: Path) -> Iterator[Command]:
 
 def flags_in(document: Path) -> set[str]:
     """The long flags of the document that are no other program's."""
-    lines = document.read_text("utf-8").splitlines()
+    lines = _joined(document.read_text("utf-8")).splitlines()
     ours = [line for line in lines if not re.search(r"\b(?:gcloud|bq|psql|pip|make) ", line)]
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(ours)))
+
+
+def blocks_in(document: Path, language: str) -> list[str]:
+    """The fenced blocks of one language, in their order and without what they are indented by."""
+    pattern = rf"^( *)```{language}\n(.*?)^ *```$"
+    found = re.findall(pattern, document.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [dedent(text) for _, text in found]
 
 
 def links_in(document: Path) -> Iterator[tuple[Path, str]]:
