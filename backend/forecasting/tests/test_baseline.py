@@ -1,15 +1,10 @@
-"""The baseline: its figures by hand, and how bq_verify asks for it, shows it and goes without."""
+"""The baseline: its figures by hand, how it is shown, and what it needs."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
-from django.core.management import call_command
-from jsonschema import Draft202012Validator
 
 from backend.forecasting.google.clients import make_clients
 from backend.forecasting.google.queries import Answer
@@ -18,17 +13,10 @@ from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.tables import TableSpec
 from backend.forecasting.tests.support.commands import Run
 from backend.forecasting.tests.support.factories import Google, make_config, make_google
-from backend.forecasting.tests.support.healthy import ENTITIES, HORIZON, Healthy
 from backend.forecasting.tests.support.loading import TODAY, day_before, fill_table
 from backend.forecasting.tests.support.snapshots import BASELINE, NO_BASELINE
-from backend.forecasting.tests.support.tampering import WITHOUT_DATA, no_table
 from backend.forecasting.verification import baseline as module
 from backend.forecasting.verification.baseline import Baseline, Errors, read_baseline
-
-SCHEMA = json.loads(
-    (django_settings.BASE_DIR / "docs" / "bq_verify.schema.json").read_text("utf-8")
-)
-
 
 # By hand ---------------------------------------------------------------------------------------
 
@@ -157,63 +145,3 @@ def test_verify__baseline_without_a_horizon_names_the_setting(
     assert result.status == 1
     assert result.error.startswith("FORECASTING_HORIZON_DAYS is not set: --baseline needs ")
     assert provisioned.calls == []
-
-
-@pytest.mark.django_db
-def test_verify__baseline_is_in_the_document(healthy: Healthy) -> None:
-    verified = healthy.verify(baseline=True)
-    found = verified.document["baseline"]
-    assert (verified.status, verified.troubles) == (0, {})
-    assert (found["horizon_days"], found["cutoff"]) == (int(HORIZON), f"{day_before(9)}")
-    assert (found["series"], found["rows"]) == (ENTITIES, ENTITIES * 9)
-    assert found["best"] in found["methods"]
-    assert f"a model has to beat `{found['best']}`" in verified.checks["vertex.baseline"]["message"]
-    assert " bytes read)" in verified.checks["vertex.baseline"]["message"]
-    Draft202012Validator(SCHEMA).validate(verified.document)
-
-
-@pytest.mark.django_db
-def test_verify__baseline_costs_one_query_more_with_a_limit_on_bytes(healthy: Healthy) -> None:
-    healthy.verify(baseline=True)
-    posted = [request for request in healthy.cloud.requests if request.method == "POST"]
-    assert len(posted) <= 4
-    (asked,) = [request for request in posted if "weekday" in request.body["query"]]
-    assert asked.body["maximumBytesBilled"] == "200000000000"
-    assert not healthy.cloud.writes
-
-
-@pytest.mark.django_db
-def test_verify__baseline_is_a_table_in_text(healthy: Healthy) -> None:
-    out = StringIO()
-    call_command("bq_verify", baseline=True, stdout=out)
-    *_, title, head, last, mean, weekday = out.getvalue().splitlines()
-    assert title.startswith("Baseline: 9 days from ")
-    assert head.split() == ["MAE", "WAPE", "MASE"]
-    assert [line[2:].split()[0] for line in (last, mean, weekday)] == ["last", "mean", "weekday"]
-
-
-@pytest.mark.django_db
-def test_verify__too_little_data_is_said_and_the_figures_are_null(healthy: Healthy) -> None:
-    healthy.change_rows("DELETE FROM {table} WHERE TRUE")
-    verified = healthy.verify(baseline=True)
-    assert verified.status == 2
-    assert verified.checks["vertex.baseline"]["status"] == "skipped"
-    assert verified.checks["vertex.baseline"]["message"].startswith("too little data: no series")
-    found = verified.document["baseline"]
-    assert (found["series"], found["rows"], found["best"]) == (0, 0, None)
-    assert found["methods"]["last"] == {"mae": None, "wape": None, "mase": None}
-    Draft202012Validator(SCHEMA).validate(verified.document)
-
-
-@pytest.mark.django_db
-def test_verify__without_a_table_there_is_no_baseline(healthy: Healthy) -> None:
-    no_table(healthy)
-    verified = healthy.verify(baseline=True)
-    assert verified.status == 2
-    assert verified.document["baseline"] is None
-    assert verified.troubles.items() >= {**WITHOUT_DATA, "vertex.baseline": "skipped"}.items()
-
-
-@pytest.mark.django_db
-def test_verify__document_without_the_flag_is_as_before(healthy: Healthy) -> None:
-    assert "baseline" not in healthy.verify().document
