@@ -14,12 +14,15 @@ from typing import Annotated, Any, get_type_hints
 from django.conf import settings
 
 from .errors import SettingError, shown
-from .training_table import DIMENSIONS
+from .training_table import DIMENSIONS, FORECAST_SUFFIX, TRAINING_SUFFIX
 
 _PREFIX = "FORECASTING_"
 
 MAX_WINDOW_DAYS = 3650
 """Ten years of daily partitions; one BigQuery job may modify 4,000 (bigquery/quotas)."""
+
+MAX_TABLE_LENGTH = 1024
+"""Characters of a table's or view's id (bigquery/docs/tables)."""
 
 SCORE_FIELD = "event__risk_score"
 
@@ -129,7 +132,9 @@ _PROJECT_ID = Form(
 )
 _LOCATION = Form("a BigQuery location such as us-central1, US or EU", _location)
 _DATASET = Form("a dataset id of letters, digits and underscores", _matching(r"\w{1,1024}"))
-_TABLE = Form("a table id of letters, digits and underscores", _matching(r"\w{1,1024}"))
+_TABLE = Form(
+    "a table id of letters, digits and underscores", _matching(rf"\w{{1,{MAX_TABLE_LENGTH}}}")
+)
 _CONNECTION = Form(
     "a connection id of letters, digits, underscores and dashes", _matching(r"[\w-]{1,64}")
 )
@@ -402,6 +407,13 @@ def _refuse_at_odds(config: Config) -> None:
             f"FORECASTING_HORIZON_DAYS is {config.horizon_days}, more than the window",
             f"expected at most FORECASTING_WINDOW_DAYS, {config.window_days}, or "
             "FORECASTING_KEEP_HISTORY=on",
+        )
+    longest = max(map(len, (TRAINING_SUFFIX, FORECAST_SUFFIX)))
+    if config.horizon_days and len(config.table) + longest > MAX_TABLE_LENGTH:
+        raise SettingError(
+            f'FORECASTING_TABLE is "{shown(config.table)}", of {len(config.table):,} characters, '
+            "and FORECASTING_HORIZON_DAYS asks for views with longer names",
+            f"expected at most {MAX_TABLE_LENGTH - longest:,} characters, or no horizon",
         )
     if config.grpc_endpoint and not config.api_endpoint:
         raise SettingError(

@@ -11,6 +11,9 @@ SERIES_COLUMN = "entity_id"
 TIME_COLUMN = "mentioned_at"
 TARGET_COLUMN = "risk_score"
 
+TRAINING_SUFFIX, FORECAST_SUFFIX = "_training", "_forecast"
+"""What the views of the table are called after it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Column:

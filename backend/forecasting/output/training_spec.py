@@ -6,8 +6,11 @@ Each set of arguments goes to a method of google-cloud-aiplatform as it is (docs
 import json
 from typing import Any
 
+from google.cloud.bigquery import Table
+
 from ..conf import Config
 from ..errors import VerificationFailed
+from ..provisioning.plan import refusals
 from ..provisioning.views import view_specs
 from ..sql.series import OBSERVED_COLUMN
 from ..training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
@@ -22,11 +25,16 @@ BUDGET = 6000
 
 
 def render_training_spec(result: Verification) -> str:
-    """The specification. Raises VerificationFailed where there is nothing to train on."""
+    """The specification. Raises VerificationFailed where there is nothing to train on.
+
+    A view that is not there yet, or not of this version, is the matter of a check.
+    """
     data = result.snapshot.data
     if not isinstance(data, dict):
         why = f"No specification was written: {result.snapshot.why_no_data}."
         raise result.failure or VerificationFailed(why)
+    if taken := refusals([s.plan(v) for s, v in result.snapshot.views if isinstance(v, Table)]):
+        raise VerificationFailed(f"No specification was written: {taken}")
     if not data["usable_count"]:
         raise VerificationFailed(
             f"No specification was written: none of {data['judged_count'] or 0:,} series is "

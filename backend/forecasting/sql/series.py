@@ -8,7 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..conf import Config
-from ..training_table import COLUMNS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
+from ..training_table import (
+    COLUMNS,
+    FORECAST_SUFFIX,
+    SERIES_COLUMN,
+    TARGET_COLUMN,
+    TIME_COLUMN,
+    TRAINING_SUFFIX,
+)
 from .template import load, quote_path, render
 
 OBSERVED_COLUMN = "observed"
@@ -110,12 +117,12 @@ _LAST_VALUES = ",\n".join(
 )
 
 TRAINING_VIEW = View(
-    suffix="_training",
+    suffix=TRAINING_SUFFIX,
     description="The series that a model can learn from, without gaps, to train it on",
     render=render_training_view,
 )
 FORECAST_VIEW = View(
-    suffix="_forecast",
+    suffix=FORECAST_SUFFIX,
     description="Their last days and the days to forecast, to make a forecast from",
     render=render_forecast_view,
 )

@@ -282,6 +282,19 @@ def test_horizon__longer_than_the_window_is_refused() -> None:
     assert make_config(horizon_days="91", keep_history="on").horizon_days == 91
 
 
+def test_horizon__table_whose_views_have_too_long_names_is_refused() -> None:
+    assert make_config(table="t" * 1015, horizon_days="7")
+    assert make_config(table="t" * 1024)
+    with pytest.raises(SettingError) as raised:
+        make_config(table="t" * 1016, horizon_days="7")
+    said = str(raised.value)
+    assert said.startswith('FORECASTING_TABLE is "ttt')
+    assert said.endswith(
+        '", of 1,016 characters, and FORECASTING_HORIZON_DAYS asks for views with longer names: '
+        "expected at most 1,015 characters, or no horizon."
+    )
+
+
 @pytest.mark.parametrize(
     ("location", "region"),
     [
