@@ -7,8 +7,10 @@ from unittest.mock import Mock
 
 import pytest
 from pytest_django import DjangoDbBlocker, Settings
+from requests.adapters import HTTPAdapter
 
 from backend.forecasting.conf import Config
+from backend.forecasting.tests.oracles.hostile_wire import ENDPOINT, HostileWire
 from backend.forecasting.tests.support.clock import FastClock
 from backend.forecasting.tests.support.commands import MAKE_CLIENTS, Run, call
 from backend.forecasting.tests.support.factories import (
@@ -33,8 +35,19 @@ def config() -> Config:
 
 @pytest.fixture
 def fast_clock(monkeypatch: pytest.MonkeyPatch) -> FastClock:
-    """Makes this thread's sleeps end at once, with its clock ahead by as much."""
+    """Time that nothing but this thread's sleeping moves."""
     return FastClock(monkeypatch)
+
+
+@pytest.fixture
+def wire(settings: Settings, fast_clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> HostileWire:
+    """A Google on which everything is as it should be, for a test to change."""
+    settings.GOOGLE_CLOUD_PROJECT = PROJECT
+    settings.CLOUD_SQL_INSTANCE = INSTANCE
+    settings.FORECASTING_API_ENDPOINT = ENDPOINT
+    found = HostileWire(make_config(), fast_clock)
+    monkeypatch.setattr(HTTPAdapter, "send", found.send)
+    return found
 
 
 @pytest.fixture

@@ -4,37 +4,39 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import requests
 
 from backend.forecasting.tests.support.clock import FastClock
-from backend.localcloud.http.web import HOST, WebServer
+
+TRUE = 7000.0
 
 
-def test_fast_clock__skips_what_this_thread_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    began = time.monotonic()
-    with monkeypatch.context() as patch:
-        FastClock(patch)
-        time.sleep(20)
-        assert time.monotonic() - began >= 20
-    assert time.monotonic() - began < 5
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FastClock:
+    """Beside a true clock that stands still."""
+    monkeypatch.setattr(time, "monotonic", lambda: TRUE)
+    return FastClock(monkeypatch)
 
 
-def test_fast_clock__leaves_other_threads_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
-    began = time.monotonic()
-    FastClock(monkeypatch)
+def test_fast_clock__is_moved_by_what_this_thread_sleeps(clock: FastClock) -> None:
+    assert time.monotonic() == time.monotonic() == TRUE
+    time.sleep(20)
+    time.sleep(0.5)
+    assert time.monotonic() == TRUE + 20.5
+    assert (clock.slept, clock.ahead) == ([20, 0.5], 20.5)
+
+
+def test_fast_clock__leaves_other_threads_theirs(clock: FastClock) -> None:
+    """A server's loop would wait, until the true clock has caught up, before it looks again."""
     time.sleep(20)
     with ThreadPoolExecutor(1) as other:
-        assert other.submit(time.monotonic).result() - began < 5
+        assert other.submit(time.monotonic).result() == TRUE
+        other.submit(time.sleep, 0).result()
+    assert clock.ahead == 20
 
 
-def test_fast_clock__does_not_hold_a_server_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its loop would wait, until the true clock has caught up, before it looks whether to stop."""
-    server = WebServer(0, lambda call: (200, {}))
-    server.start()
+def test_fast_clock__ends_with_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = time.monotonic, time.sleep
     with monkeypatch.context() as patch:
         FastClock(patch)
-        time.sleep(20)
-        assert requests.get(f"http://{HOST}:{server.port}/", timeout=5).ok
-    began = time.monotonic()
-    server.stop()
-    assert time.monotonic() - began < 5
+        assert time.monotonic is not true[0]
+    assert (time.monotonic, time.sleep) == true

@@ -8,25 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import requests
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pytest_django import Settings
 
 from backend.forecasting.tests.oracles.hostile_wire import (
-    ENDPOINT,
     GONE,
     HostileWire,
     healthy_replies,
     places_of,
     put,
 )
-from backend.forecasting.tests.support.clock import FastClock
 from backend.forecasting.tests.support.commands import Result, call
 from backend.forecasting.tests.support.factories import (
-    INSTANCE,
-    PROJECT,
     assert_no_secret,
     column_reprs,
     make_config,
@@ -64,19 +58,6 @@ JUNK: tuple[Any, ...] = (
     *("\u202e\0<script>", "yesterday", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"),
     *([], {}, [None], {"a": {"b": 1}}, "<html><body>Log in</body></html>"),
 )
-
-
-@pytest.fixture
-def wire(settings: Settings, fast_clock: FastClock, monkeypatch: pytest.MonkeyPatch) -> HostileWire:
-    """A Google on which everything is as it should be, for a test to change."""
-    settings.GOOGLE_CLOUD_PROJECT = PROJECT
-    settings.CLOUD_SQL_INSTANCE = INSTANCE
-    settings.FORECASTING_API_ENDPOINT = ENDPOINT
-    found = HostileWire(make_config(), fast_clock)
-    monkeypatch.setattr(
-        requests.Session, "send", lambda *args, **kwargs: found.send(*args, **kwargs)
-    )
-    return found
 
 
 def run(command: str, **options: Any) -> Result:

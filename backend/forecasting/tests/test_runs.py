@@ -185,24 +185,6 @@ def test_start__refusal_is_not_looked_for(google: Google) -> None:
 # Wait
 
 
-class Clock(FastClock):
-    """One that remembers how long was slept each time."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.slept: list[float] = []
-        super().__init__(monkeypatch)
-
-    def sleep(self, seconds: float) -> None:
-        if self._is_here():
-            self.slept.append(seconds)
-        super().sleep(seconds)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
-
-
 def wait(google: Google, run: TransferRun, timeout: float) -> tuple[Any, list[str]]:
     """The run at the end, and the states in which it was looked at."""
     seen: list[str] = []
@@ -216,7 +198,7 @@ def wait(google: Google, run: TransferRun, timeout: float) -> tuple[Any, list[st
 
 
 @pytest.mark.parametrize("end", ["SUCCEEDED", "FAILED", "CANCELLED"])
-def test_wait__until_the_run_has_ended(google: Google, clock: Clock, end: str) -> None:
+def test_wait__until_the_run_has_ended(google: Google, fast_clock: FastClock, end: str) -> None:
     states = ["RUNNING", "RUNNING", end]
     google.transfers.get_transfer_run.side_effect = [make_run(state) for state in states]
     run, seen = wait(google, make_run(), 900)
@@ -226,30 +208,30 @@ def test_wait__until_the_run_has_ended(google: Google, clock: Clock, end: str) -
     assert google.transfers.get_transfer_run.call_args.kwargs["timeout"] == TIMEOUT
 
 
-def test_wait__of_a_run_that_has_ended_asks_nothing(google: Google, clock: Clock) -> None:
+def test_wait__of_a_run_that_has_ended_asks_nothing(google: Google, fast_clock: FastClock) -> None:
     run, seen = wait(google, make_run("SUCCEEDED"), 900)
-    assert (state_of(run), seen, clock.slept) == ("SUCCEEDED", ["SUCCEEDED"], [])
+    assert (state_of(run), seen, fast_clock.slept) == ("SUCCEEDED", ["SUCCEEDED"], [])
     assert google.calls == []
 
 
-def test_wait__not_at_all_shows_where_it_stands(google: Google, clock: Clock) -> None:
+def test_wait__not_at_all_shows_where_it_stands(google: Google, fast_clock: FastClock) -> None:
     run, seen = wait(google, make_run(), 0)
-    assert (state_of(run), seen, clock.slept) == ("PENDING", ["PENDING"], [])
+    assert (state_of(run), seen, fast_clock.slept) == ("PENDING", ["PENDING"], [])
     assert google.calls == []
 
 
 def test_wait__pauses_longer_and_longer_and_never_beyond_the_timeout(
-    google: Google, clock: Clock
+    google: Google, fast_clock: FastClock
 ) -> None:
     google.transfers.get_transfer_run.return_value = make_run("RUNNING")
     run, _ = wait(google, make_run(), 60)
     assert state_of(run) == "RUNNING"
-    assert sum(clock.slept) == pytest.approx(60, abs=1)
-    assert clock.slept[:3] == [0.25, 0.375, 0.5625]
-    assert max(clock.slept) == 5.0
+    assert fast_clock.ahead == pytest.approx(60)
+    assert fast_clock.slept[:3] == [0.25, 0.375, 0.5625]
+    assert max(fast_clock.slept) == 5.0
 
 
-def test_wait__failure_to_look_names_the_run(google: Google, clock: Clock) -> None:
+def test_wait__failure_to_look_names_the_run(google: Google, fast_clock: FastClock) -> None:
     google.transfers.get_transfer_run.side_effect = google_error(404, "Not found")
     with pytest.raises(ApiError, match=f"^Looking at run {RUN_NAME} failed: Not found"):
         wait(google, make_run(), 60)

@@ -51,7 +51,7 @@ def test_deadline__leaves_less_and_less(fast_clock: FastClock) -> None:
     deadline = Deadline()
     deadline.start(100)
     fast_clock.sleep(90)
-    assert deadline.cap(30) == pytest.approx(10, abs=0.1)
+    assert deadline.cap(30) == pytest.approx(10)
     assert deadline.cap(5) == 5
 
 
@@ -83,7 +83,7 @@ def test_timeout__leaves_time_for_another_request(
     clients: Clients, seconds: float, timeout: float
 ) -> None:
     clients.deadline.start(seconds)
-    assert clients.timeout == pytest.approx(timeout, rel=0.01)
+    assert clients.timeout == pytest.approx(timeout)
 
 
 def test_timeout__of_a_command_that_is_over_is_none(
@@ -109,7 +109,7 @@ def test_retry__ends_before_the_deadline(
         clients.retry(request)()
     assert isinstance(raised.value.cause, ServiceUnavailable)
     assert request.sent > 1
-    assert fast_clock.ahead <= min(seconds, 60 + request_seconds)
+    assert fast_clock.ahead <= min(seconds, 60 + request_seconds) + 0.001
 
 
 def test_retry__counts_what_is_left_for_each_request_anew(
@@ -142,7 +142,7 @@ def test_retry__of_a_list_that_never_ends_is_given_up(fast_clock: FastClock) -> 
 def test_query__leaves_time_to_cancel_it(clients: Clients, seconds: float, wait: float) -> None:
     clients.deadline.start(seconds)
     limits = clients.querying(300)
-    assert limits["wait_timeout"] == pytest.approx(wait, rel=0.01)
+    assert limits["wait_timeout"] == pytest.approx(wait)
     assert limits["api_timeout"] <= 30
 
 
@@ -157,12 +157,12 @@ def test_query__is_not_begun_again_for_40_minutes(clients: Clients, fast_clock: 
 def test_attempts__pause_in_between_and_never_beyond_the_deadline(
     clients: Clients, fast_clock: FastClock
 ) -> None:
-    clients.deadline.start(0.01)
+    clients.deadline.start(0.5)
     assert list(clients.attempts(4)) == [1, 2, 3, 4]
-    assert 0 < fast_clock.ahead <= 0.01
+    assert fast_clock.slept == pytest.approx([0.2, 0.3, 0])
     clients.deadline.start(math.inf)
     assert list(clients.attempts(1)) == [1]
-    assert fast_clock.ahead <= 0.01
+    assert len(fast_clock.slept) == 3
 
 
 # HTTP
@@ -186,4 +186,4 @@ def test_http__outlasts_neither_a_request_nor_the_deadline(
     deadline.start(left)
     adapter = BoundedAdapter(Pace(), deadline, GoogleClock())
     adapter.send(requests.PreparedRequest(), timeout=given)
-    assert seen == [pytest.approx(sent, abs=0.1)]
+    assert seen == [pytest.approx(sent)]

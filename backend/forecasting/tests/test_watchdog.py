@@ -9,15 +9,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection
+from django.test import override_settings
+from google.oauth2.credentials import Credentials
 from pytest_django import Settings
 
 from backend.forecasting.activity import doing
-from backend.forecasting.conf import load_config
 from backend.forecasting.errors import ForecastingError
-from backend.forecasting.management.commands._watchdog import watching
+from backend.forecasting.google.waiting import Deadline
+from backend.forecasting.management.commands import _watchdog
+from backend.forecasting.management.commands._watchdog import Watchdog, watching
+from backend.forecasting.tests.oracles.hostile_wire import HostileWire
 from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.factories import INSTANCE, PROJECT
 from backend.forecasting.tests.support.token_server import token_server
@@ -26,7 +31,23 @@ if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
 OVER = " was given up: the 0.2 seconds of --timeout are over; run it again."
-LATEST = 2.2
+
+
+# manage.py, for which no time passes until it asks libpq for a session.
+HELD_PROCESS = """
+import sys, types
+import django, psycopg2
+from django.core.management import execute_from_command_line
+from backend.forecasting.management.commands import _watchdog
+
+now = [0.0]
+def connect(*arguments, true=psycopg2.connect, **options):
+    now[0] = 60.0
+    return true(*arguments, **options)
+psycopg2.connect = connect
+_watchdog.time = types.SimpleNamespace(monotonic=lambda: now[0])
+execute_from_command_line(sys.argv)
+"""
 
 
 @pytest.fixture
@@ -36,15 +57,44 @@ def silent() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+class HeldTime:
+    """The watchdog's clock, which the test moves: whatever the machine is busy with is no time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.looks = threading.Semaphore(0)
+
+    def monotonic(self) -> float:
+        if threading.current_thread().name == "timeout":
+            self.looks.release()
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+
+    def let_look(self, times: int) -> None:
+        """Wait until the watchdog has looked so often."""
+        for _ in range(times):
+            assert self.looks.acquire(timeout=60)
+
+
 @pytest.fixture
-def dribbling() -> Iterator[str]:
-    """Where each request is answered byte by byte, without end."""
+def held(monkeypatch: pytest.MonkeyPatch) -> HeldTime:
+    held = HeldTime()
+    monkeypatch.setattr(_watchdog, "time", held)
+    return held
+
+
+@pytest.fixture
+def dribbling(held: HeldTime) -> Iterator[str]:
+    """Where each request is answered byte by byte, without end; from then on time passes."""
     stopped = threading.Event()
 
     def answer(taken: socket.socket) -> None:
         with taken, suppress(OSError):  # Whoever has waited long enough hangs up.
             taken.recv(65536)
             taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+            held.pass_by(60)
             while not stopped.wait(0.02):
                 taken.sendall(b" ")
 
@@ -61,66 +111,87 @@ def dribbling() -> Iterator[str]:
         socket.create_connection(("127.0.0.1", port)).close()
 
 
-def given_up(work: Callable[[], object]) -> str:
-    """What is said of work that takes longer than 0.2 seconds."""
-    with pytest.raises(ForecastingError) as raised, watching(0.2), doing("Waiting"):
+def given_up(held: HeldTime, work: Callable[[], object]) -> str:
+    """What is said of work that lasts until the 0.2 seconds are over."""
+
+    def outlast() -> None:
+        held.pass_by(60)
         work()
+
+    with pytest.raises(ForecastingError) as raised, watching(0.2), doing("Waiting"):
+        outlast()
     return str(raised.value)
 
 
-def test_watchdog__ends_what_waits_and_says_what_it_was() -> None:
-    begun = time.monotonic()
+def test_watchdog__ends_what_waits_and_says_what_it_was(held: HeldTime) -> None:
     with doing("Looking"):
-        assert given_up(lambda: threading.Event().wait(30)) == "Waiting" + OVER
-    assert time.monotonic() - begun < LATEST
+        assert given_up(held, lambda: threading.Event().wait()) == "Waiting" + OVER
 
 
-def test_watchdog__lets_alone_what_ends_in_time() -> None:
-    with watching(0.01):
-        pass
-    time.sleep(0.02)
+def test_watchdog__lets_alone_what_ends_in_time(held: HeldTime) -> None:
+    with watching(0.2):
+        (thread,) = (thread for thread in threading.enumerate() if thread.name == "timeout")
+    held.pass_by(60)
+    thread.join()
 
 
-def test_watchdog__passes_what_catches_everything() -> None:
+def test_watchdog__passes_what_catches_everything(held: HeldTime) -> None:
     def stubborn() -> None:
         while True:
             with suppress(Exception):
                 time.sleep(0.05)
 
-    assert given_up(stubborn) == "Waiting" + OVER
+    assert given_up(held, stubborn) == "Waiting" + OVER
 
 
-def test_watchdog__that_is_restarted_counts_anew() -> None:
-    with watching(0.1) as watchdog:
+def test_watchdog__that_is_restarted_counts_anew(held: HeldTime) -> None:
+    with watching(0.2) as watchdog:
         watchdog.restart(30)
-        time.sleep(0.7)
+        held.pass_by(30)
+        held.let_look(3)
 
 
-def test_watchdog__of_another_thread_ends_it_between_two_steps() -> None:
+def test_watchdog__of_another_thread_ends_it_between_two_steps(held: HeldTime) -> None:
     said: list[str] = []
 
     def work() -> None:
         while True:
             time.sleep(0.02)
 
-    thread = threading.Thread(target=lambda: said.append(given_up(work)))
+    thread = threading.Thread(target=lambda: said.append(given_up(held, work)))
     thread.start()
-    thread.join(10)
+    thread.join()
     assert said == ["Waiting" + OVER]
 
 
+def test_watchdog__acts_two_seconds_late_at_the_latest(
+    held: HeldTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts: list[float] = []
+    watchdog, begun = Watchdog(30, None), held.now
+    for act in ("interrupt", "_cut_sessions", "_go"):
+        monkeypatch.setattr(watchdog, act, lambda: acts.append(held.now - begun))
+    # Nothing stops it, and it waits as long as it wants to.
+    stopped = Mock(wait=lambda seconds: held.pass_by(seconds), is_set=lambda: False)
+    monkeypatch.setattr(watchdog, "_stopped", stopped)
+    watchdog._watch()
+    assert acts == pytest.approx([30.5, 31, 31.5])
+
+
 @pytest.mark.django_db(transaction=True)
-def test_watchdog__cuts_a_session_with_postgresql_that_is_silent() -> None:
+def test_watchdog__cuts_a_session_with_postgresql_that_is_silent(held: HeldTime) -> None:
     def sleep() -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(3)")
+            cursor.execute("SELECT pg_sleep(600)")
 
-    begun = time.monotonic()
-    assert given_up(sleep) == "Waiting" + OVER
-    assert time.monotonic() - begun < LATEST
+    assert given_up(held, sleep) == "Waiting" + OVER
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-        assert cursor.fetchone() == (1,)
+        # What sleeps does not notice that it was cut.
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        )
+        assert cursor.fetchall() == [(True,)]
 
 
 # The commands
@@ -129,40 +200,48 @@ def test_watchdog__cuts_a_session_with_postgresql_that_is_silent() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("command", ["bq_setup", "bq_setup_etl", "bq_verify"])
 def test_timeout__is_kept_when_a_reply_comes_byte_by_byte(
-    pipeline: "LocalCloud", settings: Settings, dribbling: str, command: str
+    pipeline: "LocalCloud",
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    dribbling: str,
+    command: str,
 ) -> None:
+    """No limit of a request's own ends it: there is always another byte in time."""
+    monkeypatch.setattr(Deadline, "start", lambda *_: None)
     settings.FORECASTING_API_ENDPOINT = dribbling
-    begun = time.monotonic()
-    result = call(command, timeout=1)
-    assert time.monotonic() - begun < 1 + LATEST
+    result = call(command, timeout=0.2)
     assert (result.status, result.error.count("\n")) == (1, 0)
-    assert "was given up: " in result.error
-    assert result.error.endswith("run it again.")
+    assert result.error.startswith("Looking at ")
+    assert result.error.endswith(OVER)
 
 
 @pytest.mark.django_db
-def test_timeout__is_kept_by_the_login(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timeout__is_kept_by_the_login(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, held: HeldTime
+) -> None:
     settings.GOOGLE_CLOUD_PROJECT, settings.CLOUD_SQL_INSTANCE = PROJECT, INSTANCE
     with token_server() as tokens:
         tokens.answer = None
-        monkeypatch.setattr("google.auth.default", lambda **_: (tokens.credentials(), None))
+
+        def find(**_: object) -> tuple[Credentials, None]:
+            held.pass_by(60)
+            return tokens.credentials(), None
+
+        monkeypatch.setattr("google.auth.default", find)
         result = call("bq_verify", timeout=0.2)
     assert (result.status, result.error) == (1, "Logging in to Google" + OVER)
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("flags", [[], ["--check"], ["--dry-run"]])
-def test_timeout__of_a_table_that_a_migration_holds(
-    pipeline: "LocalCloud", flags: list[str]
-) -> None:
-    assert call("bq_setup").status == 0
-    begun, own = time.monotonic(), connection.copy()
-    with closing(own), own.cursor() as cursor:
-        cursor.execute("BEGIN; LOCK TABLE events_event IN ACCESS EXCLUSIVE MODE")
-        result = call("bq_setup_etl", *flags, timeout=0.5)
-    assert time.monotonic() - begun < 0.5 + LATEST
+def test_timeout__of_a_table_that_a_migration_holds(wire: HostileWire, flags: list[str]) -> None:
+    """Until the command is over; it is PostgreSQL that waits, and that gives up."""
+    own, database = connection.copy(), connection.settings_dict["NAME"]
+    with override_settings(FORECASTING_SOURCE_DATABASE=database), closing(own):
+        with own.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE events_event IN ACCESS EXCLUSIVE MODE")
+        result = call("bq_setup_etl", *flags, timeout=0.2)
     assert result.status == 1
-    database = load_config().source_database
     assert result.error.startswith(
         f"A table of the source query is locked in database {database}, as by a migration under way"
     )
@@ -177,13 +256,6 @@ def test_timeout__is_kept_by_a_process_that_nothing_interrupts(silent: int) -> N
         "FORECASTING_API_ENDPOINT": "http://127.0.0.1:1",
         "FORECASTING_GRPC_ENDPOINT": "127.0.0.1:1",
     }
-    # What takes long to import is imported before the time counts.
-    script = (
-        "import django, sys; django.setup(); import backend.forecasting.setup; "
-        "from django.core.management import execute_from_command_line as run; run(sys.argv)"
-    )
-    command = [sys.executable, "-c", script, "bq_setup", "--timeout", "0.2"]
-    ended = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=30, check=False
-    )
+    command = [sys.executable, "-c", HELD_PROCESS, "bq_setup", "--timeout", "0.2"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (1, "Reaching Django's database" + OVER + "\n")

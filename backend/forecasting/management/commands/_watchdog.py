@@ -52,6 +52,15 @@ class Watchdog:
     def left(self) -> float:
         return max(self._end - time.monotonic(), 0.0)
 
+    @property
+    def wakes(self) -> float:
+        """The moment at which it raises in its thread, by the monotonic clock."""
+        return self._end + _RAISE
+
+    @property
+    def watches(self) -> bool:
+        return not self._stopped.is_set()
+
     def start(self) -> None:
         if self._is_main:
             self._before = signal.signal(signal.SIGALRM, self._raise)
@@ -68,7 +77,7 @@ class Watchdog:
                 database.close()
 
     def _watch(self) -> None:
-        acts = {_RAISE: self._interrupt, _CUT: self._cut_sessions, _LEAVE: self._go}
+        acts = {_RAISE: self.interrupt, _CUT: self._cut_sessions, _LEAVE: self._go}
         for late, act in acts.items():
             # The end may be put off while this waits for it.
             while not self._stopped.wait(max(self._end + late - time.monotonic(), 0)):
@@ -79,7 +88,8 @@ class Watchdog:
                     return
                 act()
 
-    def _interrupt(self) -> None:
+    def interrupt(self) -> None:
+        """Raise in the thread that is watched."""
         self._sentence = (
             f"{what_is_done(self._thread)} was given up: the {self.seconds:g} seconds of --timeout "
             "are over; run it again."

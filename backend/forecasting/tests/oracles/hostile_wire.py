@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ import requests
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, TransferRun
 from google.cloud.secretmanager_v1.types import AccessSecretVersionResponse
+from urllib3.exceptions import IncompleteRead, ProtocolError
 
 from backend.forecasting.conf import Config
 from backend.forecasting.sql.day_counts import COUNT, GREATEST, LEAST, OFF_SCALE, counted
@@ -55,10 +56,18 @@ _ROUTES = (
 _QUERIES = ("probe", "partitions", "days", "summary")
 
 
-class HostileWire:
-    """Answers every request of this process.
+ANY = "any"
+"""In the place of a reply's name: every one of them."""
 
-    `replies` holds JSON values, or text that is none; `pages` those that go before them, once each.
+Failure = Callable[[FastClock, float], requests.Response]
+"""In the place of a reply: told the clock, and the seconds that the client waits."""
+
+
+class HostileWire:
+    """Answers every request of this process, on a clock that nothing but waiting moves.
+
+    `replies` holds JSON values, or text that is none; `pages` those that go before them, once each;
+    `failures` what happens each time in their place.
     """
 
     def __init__(self, config: Config, clock: FastClock) -> None:
@@ -69,17 +78,18 @@ class HostileWire:
     def restore(self) -> None:
         self.replies = copy.deepcopy(self.healthy)
         self.pages: dict[str, list[Any]] = {}
+        self.failures: dict[str, Failure] = {}
         self.asked: list[str] = []
         self.writes: list[str] = []
 
-    def send(
-        self, session: requests.Session, request: requests.PreparedRequest, **kwargs: Any
-    ) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         path = str(request.url).partition("?")[0]
         body = request.body or b""
         text = body.decode() if isinstance(body, bytes) else body
         name = _name_of(str(request.method), path, text)
         self.asked.append(name)
+        if failure := self.failures.get(name, self.failures.get(ANY)):
+            return failure(self.clock, kwargs["timeout"])
         reply = self.pages[name].pop(0) if self.pages.get(name) else self.replies[name]
         # Google itself waits for a query that has not ended, before it answers.
         self.clock.sleep(10 if name in _QUERIES else 0)
@@ -90,6 +100,28 @@ class HostileWire:
         response.headers["Content-Type"] = "application/json; charset=UTF-8"
         response.request = request
         return response
+
+
+def hang(clock: FastClock, timeout: float) -> requests.Response:
+    clock.sleep(timeout)
+    raise requests.exceptions.ReadTimeout("Read timed out.")
+
+
+def busy(clock: FastClock, timeout: float) -> requests.Response:
+    response: requests.Response = http_response(503, {"error": {"code": 503, "message": "busy"}})
+    return response
+
+
+def reset(clock: FastClock, timeout: float) -> requests.Response:
+    raise requests.exceptions.ConnectionError(
+        ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))
+    )
+
+
+def truncate(clock: FastClock, timeout: float) -> requests.Response:
+    raise requests.exceptions.ChunkedEncodingError(
+        ProtocolError("Connection broken: IncompleteRead(9 bytes read)", IncompleteRead(9, 10))
+    )
 
 
 def _name_of(method: str, path: str, body: str) -> str:
