@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SQL_INSTANCE = "demo-project:us-central1:main"
 OWNER, READER = "backend", "bigquery"
+PLAIN_HTTP = ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
 PASSWORDS = {OWNER: secrets.token_urlsafe(12), READER: secrets.token_urlsafe(12)}
 
 
@@ -38,6 +39,8 @@ def _forget_developers_settings() -> None:
     """Also in this process, which read its settings before this file was loaded."""
     for name, text in unset_settings().items():
         setattr(settings, name, text)
+    for name in PLAIN_HTTP:
+        setattr(settings, name, False)
     forget_settings(os.environ)
     os.environ["DATABASE_URL"] = "postgresql://127.0.0.1:1/no_test_database_was_asked_for"
     # google-auth looks for credentials at an address that only Google's own machines have.

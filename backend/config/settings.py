@@ -35,20 +35,43 @@ def _read(parse: Callable[..., Any], name: str, default: Any, expected: str) -> 
         raise SystemExit(f"{name} cannot be read: expected {expected}.") from None
 
 
+def _list(name: str) -> list[str]:
+    """What is between the commas, without the spaces around it."""
+    return [item for item in map(str.strip, env.str(name, "").split(",")) if item]
+
+
 # Without a key of its own a process makes one up: commands work, sessions end with the process,
 # and `check --deploy` reports it (security.W009).
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", "") or f"django-insecure-{get_random_secret_key()}"
 DEBUG: bool = _read(env.bool, "DJANGO_DEBUG", False, "true or false")
-ALLOWED_HOSTS: list[str] = env.list("DJANGO_ALLOWED_HOSTS", [])
+ALLOWED_HOSTS: list[str] = _list("DJANGO_ALLOWED_HOSTS")
+
+# Over HTTPS alone, but for development: cookies, redirect and HSTS. The probes of a load balancer
+# come without, and are not sent on.
+HTTPS: bool = _read(env.bool, "DJANGO_HTTPS", not DEBUG, "true or false")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_SSL_REDIRECT: bool = _read(env.bool, "DJANGO_SSL_REDIRECT", HTTPS, "true or false")
+SECURE_REDIRECT_EXEMPT = [r"^health/$"]
+SECURE_HSTS_SECONDS: int = _read(
+    env.int, "DJANGO_HSTS_SECONDS", 365 * 24 * 3600 if HTTPS else 0, "a number of seconds"
+)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 
 # Behind a proxy that ends TLS: where forms may come from, and the header that says it was TLS.
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("DJANGO_CSRF_TRUSTED_ORIGINS", [])
-if env.str("DJANGO_SECURE_PROXY_SSL_HEADER", ""):
-    SECURE_PROXY_SSL_HEADER = (env.str("DJANGO_SECURE_PROXY_SSL_HEADER"), "https")
-HTTPS: bool = _read(env.bool, "DJANGO_HTTPS", False, "true or false")
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+CSRF_TRUSTED_ORIGINS: list[str] = _list("DJANGO_CSRF_TRUSTED_ORIGINS")
+_proxy_header = env.str("DJANGO_SECURE_PROXY_SSL_HEADER", "").upper().replace("-", "_")
+if _proxy_header:
+    SECURE_PROXY_SSL_HEADER = (f"HTTP_{_proxy_header.removeprefix('HTTP_')}", "https")
+
+# What the status page and the health check remember; without an address each process by itself.
+CACHES = {
+    "default": _read(
+        env.dj_cache_url,
+        "CACHE_URL",
+        {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+        "db://TABLE or redis://HOST:PORT/NUMBER",
+    ),
+}
 
 INSTALLED_APPS = [
     "django.contrib.admin",

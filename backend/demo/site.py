@@ -15,6 +15,17 @@ from backend.localcloud.postgres.keeper import start_kept
 USER = "demo"
 _SERVES = re.compile(r"at (http://127\.0\.0\.1:[1-9]\d*/)")
 _START_SECONDS = 60
+_PLAIN = {
+    "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
+    "DJANGO_DEBUG": "false",
+    # Loopback has no TLS, and what a developer has set for a proxy or a cache is not for here.
+    "DJANGO_HTTPS": "false",
+    "DJANGO_SSL_REDIRECT": "",
+    "DJANGO_HSTS_SECONDS": "",
+    "DJANGO_SECURE_PROXY_SSL_HEADER": "",
+    "CACHE_URL": "",
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 class SiteError(Exception):
@@ -49,12 +60,7 @@ def running_site(
     """
     server = start_kept(
         [*manage, "runserver", "127.0.0.1:0", "--noreload", "--insecure"],
-        environment={
-            **environment,
-            "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
-            "DJANGO_DEBUG": "false",
-            "PYTHONUNBUFFERED": "1",
-        },
+        environment={**environment, **_PLAIN},
     )
     try:
         url = _await_url(server.keeper.stdout)

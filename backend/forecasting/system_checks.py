@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
+from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -28,12 +30,13 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """What is fine for development and not for production; for `check --deploy` only."""
+    found = list(_check_cache())
     try:
         config = load_config(optional=_NEEDED)
     except SettingError:
         # `check_settings` has said so.
-        return []
-    return [*_check_needed(config), *_check_production(config)]
+        return found
+    return [*found, *_check_needed(config), *_check_production(config)]
 
 
 def _check_values() -> list[CheckMessage]:
@@ -132,6 +135,17 @@ def _check_production(config: Config) -> Iterator[CheckMessage]:
             id="forecasting.W005",
         )
     yield from _check_span(config)
+
+
+def _check_cache() -> Iterator[CheckMessage]:
+    backend = settings.CACHES[DEFAULT_CACHE_ALIAS]["BACKEND"].rsplit(".", 1)[-1]
+    if backend in ("LocMemCache", "DummyCache"):
+        yield Warning(
+            f"Django's default cache is {backend}: no process knows what another one remembers.",
+            hint="With several workers the status page and the health check ask Google once for "
+            "each: set CACHE_URL, or CACHES, to a cache that they share, such as db://TABLE.",
+            id="forecasting.W008",
+        )
 
 
 def _check_span(config: Config) -> Iterator[CheckMessage]:

@@ -21,6 +21,12 @@ GOOD = {
     "FORECASTING_SERVICE_ACCOUNT": "loader@demo-project.iam.gserviceaccount.com",
     "FORECASTING_KEEP_HISTORY": "on",
     "FORECASTING_HORIZON_DAYS": "30",
+    "CACHES": {
+        "default": {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "forecasting_cache",
+        }
+    },
 }
 
 
