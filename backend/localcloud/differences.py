@@ -25,8 +25,6 @@ DIFFERENCES = {
     "jobs-view": "There is no INFORMATION_SCHEMA.JOBS.",
     "time-travel-states": "FOR SYSTEM_TIME AS OF knows the newest 20 states of a table.",
     "script-dry-run": "EASIER: the dry run of a script checks its syntax only.",
-    "merge-several-matches": "EASIER: a MERGE may match a target row with several source rows.",
     "partition-expiration": "EASIER: partitions never expire, nor do tables.",
-    "partition-limit": "EASIER: a job may write more than 4,000 partitions.",
     "permissions": "EASIER: every caller may do everything; nothing is checked against a policy.",
 }

@@ -202,6 +202,7 @@ class JobRunner:
                 before=hooks.before,
                 finished=hooks.finished,
                 committed=hooks.committed,
+                change=hooks.change,
             )
         except RecursionError as error:
             raise QueryTooComplex from error

@@ -7,7 +7,7 @@ replaced by a temporary relation that holds its rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlglot import exp
@@ -16,8 +16,10 @@ from backend.localcloud.bigquery.datasets import Datasets
 from backend.localcloud.bigquery.federation import Federation, Reader
 from backend.localcloud.bigquery.tables import Reference, partition_spec
 from backend.localcloud.bqemulator.catalog import BYTES_A_CELL, Catalog
+from backend.localcloud.bqemulator.changes import Change
 from backend.localcloud.bqemulator.engine import Work
 from backend.localcloud.bqemulator.scripts import statement_count, texts
+from backend.localcloud.googlesql.changes import doubly_matched, updated_partitions
 from backend.localcloud.googlesql.ddl import (
     is_temporary,
     options,
@@ -42,6 +44,7 @@ CHANGES = (
 )
 """What can make a table another one."""
 FILTERED = "requirePartitionFilter"
+WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create)
 
 
 @dataclass
@@ -78,6 +81,37 @@ class StatementHooks:
         if isinstance(tree, exp.Alter) and tree.find(exp.AlterSet):
             raise NotDone("ALTER TABLE SET OPTIONS: patch the table through the API")
         return self._stage(work, sql)
+
+    def change(self, sql: str) -> Change:
+        """What a statement is about to change, for the limits that it has to keep to."""
+        tree = parse(sql)
+        if not isinstance(tree, WRITES):
+            return Change()
+        doubly, spec = doubly_matched(tree), self._partitioning(tree)
+        found = Change(doubly_matched=doubly.sql("bigquery") if doubly else "")
+        if (
+            spec is None
+            or not spec.get("field")
+            or (name := target(tree, self.reader.project)) is None
+        ):
+            return found
+        moments = updated_partitions(tree, spec["field"], spec["type"])
+        return replace(
+            found,
+            table=self.store.duckdb_name(name),
+            partition=f"""date_trunc('{spec["type"]}', "{spec["field"]}")""",
+            updated=moments.sql("bigquery") if moments else "",
+            is_new=isinstance(tree, exp.Create),
+        )
+
+    def _partitioning(self, tree: exp.Expr) -> dict[str, Any] | None:
+        """How the table that a statement writes to is partitioned."""
+        if isinstance(tree, exp.Create):
+            return partitioning(tree) if isinstance(tree.expression, exp.Query) else None
+        reference = target(tree, self.reader.project)
+        meta = self.store.get_table(*reference) if reference else None
+        spec = meta.time_partitioning if meta else None
+        return {"type": spec.type, "field": spec.field} if spec else None
 
     def finished(self, sql: str) -> None:
         """Take what a DDL statement did into the catalog."""

@@ -120,6 +120,10 @@ class Catalog:
             body |= {"numActiveLogicalBytes": size, "numTotalLogicalBytes": size}
         return body
 
+    def duckdb_name(self, reference: tuple[str, str, str]) -> str:
+        """What DuckDB calls a table, quoted."""
+        return str(quoted_table_ref(*reference))
+
     def count_rows(self, meta: Any) -> int:
         reference = quoted_table_ref(meta.project_id, meta.dataset_id, meta.table_id)
         rows: int = self.emulator.rows(f"SELECT COUNT(*) FROM {reference}")[0][0]  # noqa: S608

@@ -22,6 +22,7 @@ import duckdb
 from bqemulator.config import Settings
 from bqemulator.storage.engine import DuckDBEngine
 
+from backend.localcloud.bqemulator.changes import Change
 from backend.localcloud.bqemulator.errors import domain_errors
 from backend.localcloud.bqemulator.guard import Guard
 
@@ -47,7 +48,8 @@ class Work:
 
     `functions` are those that DuckDB would find, `variables` those that the script has declared.
     `before` is given each statement and returns the text to run in its place; `finished` is told
-    of each statement that ran, `committed` when what they changed is there to stay.
+    of each statement that ran, `committed` when what they changed is there to stay. `change` tells
+    what a statement is about to change.
     """
 
     cursor: duckdb.DuckDBPyConnection
@@ -58,6 +60,7 @@ class Work:
     before: Callable[[Work, str], str] = lambda work, sql: sql
     finished: Callable[[str], None] = lambda sql: None
     committed: Callable[[], None] = lambda: None
+    change: Callable[[str], Change] = lambda sql: Change()
 
     def register(self, rows: pa.Table) -> str:
         """Make rows a relation that this work's statements can name; its name."""

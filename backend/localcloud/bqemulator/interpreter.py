@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 from bqemulator.api.dependencies import AppContext
@@ -24,7 +24,8 @@ from bqemulator.sql.inner_query import rewrite_and_translate_statement
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 
-from backend.localcloud.bqemulator.engine import current
+from backend.localcloud.bqemulator.changes import Run, run_change
+from backend.localcloud.bqemulator.engine import Engine, Work, current
 from backend.localcloud.bqemulator.errors import bigquery_errors, domain_errors
 from backend.localcloud.googlesql.ddl import changes_schema
 from backend.localcloud.googlesql.foreign import refuse_foreign_calls, refuse_foreign_statement
@@ -153,7 +154,8 @@ class ScriptInterpreter(interpreter.ScriptInterpreter):
         if work:
             work.variables = frozenset(self._frames.all_visible())
         with bigquery_errors(bq_sql):
-            table = await super()._run_query(work.prepare(sql) if work else sql)
+            run = super()._run_query
+            table = await _run_prepared(run, sql, work, self._ctx) if work else await run(sql)
         if table.column_names == ["Count"] and table.num_rows and first_word(bq_sql) in DML:
             self._row_count = table.column(0)[0].as_py()
         return table
@@ -186,9 +188,17 @@ async def _run_single_sql(
     """Run a statement that is a job of its own, with the work's hooks around it."""
     work = current.get()
     sql = replace_system_variables(bq_sql, {"project_id": literal(project_id)})
-    sql = work.prepare(sql) if work else sql
+
+    async def run(text: str) -> pa.Table:
+        return await _original_single_sql(project_id, text, query_params, ctx, caller=caller)
+
     with bigquery_errors(bq_sql):
-        return await _original_single_sql(project_id, sql, query_params, ctx, caller=caller)
+        return await _run_prepared(run, sql, work, ctx) if work else await run(sql)
+
+
+async def _run_prepared(run: Run, sql: str, work: Work, ctx: AppContext) -> pa.Table:
+    sql = work.prepare(sql)
+    return await run_change(run, sql, work.change(sql), cast(Engine, ctx.engine))
 
 
 _original_sync = ddl_sync.sync_created_view

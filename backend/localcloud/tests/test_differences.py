@@ -158,16 +158,6 @@ def test_dry_run__checks_the_dml_of_a_script(google: GoogleClients, table: Table
         )
 
 
-@differs("merge-several-matches")
-def test_merge__refuses_several_matches(query: Query, table: Table) -> None:
-    query(INSERT)
-    with pytest.raises(BadRequest, match="must match at most one source row"):
-        query("""
-            MERGE intelligence.risk T USING (SELECT 'a' AS id, n FROM UNNEST([1, 2]) AS n) S
-            ON T.id = S.id WHEN MATCHED THEN UPDATE SET score = n
-        """)
-
-
 @differs("partition-expiration")
 def test_partitions__expire(query: Query, table: Table) -> None:
     query(
@@ -176,15 +166,6 @@ def test_partitions__expire(query: Query, table: Table) -> None:
         "INSERT INTO intelligence.short VALUES (DATE '2020-01-01')"
     )
     assert query("SELECT COUNT(*) AS n FROM intelligence.short") == [{"n": 0}]
-
-
-@differs("partition-limit")
-def test_partitions__4000_a_job(query: Query, table: Table) -> None:
-    with pytest.raises(BadRequest, match="Too many partitions produced by query"):
-        query(
-            "INSERT INTO intelligence.risk (id, day) SELECT 'a', TIMESTAMP(day) "
-            "FROM UNNEST(GENERATE_DATE_ARRAY('2000-01-01', '2012-01-01')) AS day"
-        )
 
 
 @differs("permissions")
