@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
+MUTANTS_STAMP := $(VENV)/.mutants-installed
 RUN := $(VENV)/bin
 DEMO = $(if $(EVENTS),--events '$(EVENTS)') $(if $(HORIZON),--horizon-days '$(HORIZON)')
 TIMESCALE := backend/forecasting/tests/timescale
 TIMESCALE_STAMP := $(VENV)/timescale/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo localcloud test timescale-test reliability bench lock lint clean
+.PHONY: help setup demo localcloud test timescale-test reliability mutants bench lock lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
@@ -49,6 +50,13 @@ $(TIMESCALE_STAMP): $(TIMESCALE)/package.json $(TIMESCALE)/package-lock.json $(S
 reliability: setup ## break everything that can break, and write the counts to docs/reliability.md
 	$(RUN)/python -m pytest backend/forecasting/tests/reliability --reliability docs/reliability.md $(ARGS)
 
+mutants: $(MUTANTS_STAMP) ## change the product in small ways, and see which no test notices; ARGS='--size 20'
+	$(RUN)/python -m mutants $(ARGS)
+
+$(MUTANTS_STAMP): requirements-mutants.txt $(STAMP)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check -r requirements-mutants.txt
+	@touch $@
+
 bench: $(BENCH_STAMP) ## measure the nightly load and write docs/benchmarks.md; ARGS='--mentions 200000'
 	$(RUN)/python -m bench $(ARGS)
 
@@ -71,8 +79,8 @@ lock: setup ## write requirements.lock: the versions that fit today, with the ha
 lint: setup ## check style, types, migrations and what bandit knows of unsafe code
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/mypy backend bench manage.py
-	$(RUN)/bandit --quiet -r backend bench manage.py -x '*/tests/*,*/conftest.py' -ll -ii
+	$(RUN)/mypy backend bench mutants manage.py
+	$(RUN)/bandit --quiet -r backend bench mutants manage.py -x '*/tests/*,*/conftest.py' -ll -ii
 	@# Needs no database, but warns that it found none.
 	DATABASE_URL=postgresql://127.0.0.1:1/none \
 	  $(RUN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run

@@ -12,6 +12,7 @@ from backend.forecasting.tests.reliability.document import Ran, write_document
 from backend.forecasting.tests.reliability.scene import Scene, build_scene
 from backend.forecasting.tests.reliability.tally import Tally
 from backend.localcloud.postgres.server import RunningPostgres
+from mutants.sections import kept_sections
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -64,7 +65,9 @@ def pytest_terminal_summary(
         terminalreporter.write_line(line)
     path: Path | None = config.getoption("reliability")
     if path is not None and exitstatus in _FINISHED:
-        path.write_text(write_document(tally, list(_ran(terminalreporter))), "utf-8")
+        written = write_document(tally, list(_ran(terminalreporter)))
+        # What `make mutants` has put there stays.
+        path.write_text(written + kept_sections(path, "mutants"), "utf-8")
         terminalreporter.write_line(f"written to {path}")
 
 

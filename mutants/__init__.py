@@ -1,0 +1,1 @@
+"""What survives a wrong line: mutants of the product, and the tests that notice them."""
