@@ -150,6 +150,6 @@ def run_bq(line: str, endpoint: str, home: Path) -> None:
     }
     words = ["bq", "--api", endpoint, "--project_id", "demo-project", *line.split()[1:]]
     done = subprocess.run(
-        words, env=environment, input="y\n", capture_output=True, text=True, timeout=120
+        words, env=environment, input="y\n", capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"

@@ -50,7 +50,7 @@ def test_file__fifo_is_written_through_and_stays(tmp_path: Path) -> None:
     reader.start()
     refuse_unwritable("--report", path)
     write_text(path, "page")
-    reader.join(timeout=10)
+    reader.join()
     assert (read, path.is_fifo()) == (["page"], True)
 
 

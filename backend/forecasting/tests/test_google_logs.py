@@ -71,11 +71,11 @@ def test_threads__that_read_secrets_at_once_leave_debug_on(
     second.secrets.access_secret_version.side_effect = _meeting(overlapped, ended)
     threads = [Thread(target=read_credential, args=(google, config)) for google in (first, second)]
     threads[0].start()
-    assert began.wait(5)
+    assert began.wait(60)
     threads[1].start()
-    threads[0].join(5)
+    threads[0].join(60)
     ended.set()
-    threads[1].join(5)
+    threads[1].join(60)
     assert logging.getLogger("any").isEnabledFor(logging.DEBUG)
 
 
@@ -85,7 +85,7 @@ def _meeting(here: Event, awaited: Event) -> Callable[..., Any]:
 
     def meet(**request: Any) -> Any:
         here.set()
-        assert awaited.wait(5)
+        assert awaited.wait(60)
         return access(**request)
 
     return meet

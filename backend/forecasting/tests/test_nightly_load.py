@@ -214,7 +214,7 @@ def test_load__killed_while_it_reads_leaves_the_table(
     loaded: "LocalCloud", postgres: RunningPostgres
 ) -> None:
     before = table_rows(loaded)
-    hangs = ("FROM mention\n", "FROM (SELECT mention.* FROM mention, pg_sleep(60)) mention\n")
+    hangs = ("FROM mention\n", "FROM (SELECT mention.* FROM mention, pg_sleep(600)) mention\n")
     killer = threading.Thread(target=kill_sleeper, args=[postgres])
     killer.start()
     with pytest.raises(BadRequest, match="EXTERNAL_QUERY"):
@@ -225,7 +225,7 @@ def test_load__killed_while_it_reads_leaves_the_table(
 
 def kill_sleeper(postgres: RunningPostgres) -> None:
     """Ends the first session that sleeps, once there is one."""
-    deadline, killed = time.monotonic() + 50, False
+    deadline, killed = time.monotonic() + 240, False
     with admin_cursor(postgres) as cursor:
         while not killed and time.monotonic() < deadline:
             cursor.execute(

@@ -52,9 +52,10 @@ def test_run_now__of_a_second_command_waits_too(late: "LocalCloud") -> None:
     assert result.out.count("--role roles/cloudsql.client") == 1
 
 
+@pytest.mark.usefixtures("fast_clock")
 def test_run_now__without_the_grant_starts_nothing(late: "LocalCloud") -> None:
     late.connections.grant_seconds = 10**6
-    result = call("bq_setup_etl", run_now=True, timeout=2)
+    result = call("bq_setup_etl", run_now=True, timeout=30)
     assert result.status == 1
     assert result.error.startswith("No run was started: BigQuery has not reached the instance")
     (scheduled,) = late.transfers.items.values()

@@ -72,7 +72,7 @@ def press(browser: Browser, selector: str) -> None:
 
 
 def wait_for(browser: Browser, condition: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not browser.evaluate(condition):
         assert time.monotonic() < deadline, condition
 

@@ -36,7 +36,7 @@ def bq(cloud: LocalCloud, tmp_path: Path) -> Tool:
 
     def run(*arguments: str) -> str:
         done = subprocess.run(
-            [*options, *arguments], env=environment, capture_output=True, text=True, timeout=60
+            [*options, *arguments], env=environment, capture_output=True, text=True, timeout=240
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -77,7 +77,7 @@ def test_scheduled_select__fills_its_destination(
     config = make_config(params=parameters, destination_dataset_id="intelligence")
     moment = Timestamp(seconds=1_767_225_600)
     request: dict[str, Any] = {"parent": config.name, "requested_run_time": moment}
-    google.transfer.start_manual_transfer_runs(request, timeout=10)
+    google.transfer.start_manual_transfer_runs(request, timeout=60)
     cloud.wait_for_runs(30)
     assert query("SELECT a FROM intelligence.made") == [{"a": 1}]
 

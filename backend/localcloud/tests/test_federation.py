@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -321,14 +320,12 @@ def test_place__create_table_as_select_and_the_rows_stay(
     assert query("SELECT COUNT(*) AS n FROM intelligence.copy") == [{"n": 100}]
 
 
-def test_rows__a_million_take_seconds(query: Query, connection: Connection) -> None:
-    begin = time.monotonic()
+def test_rows__a_million_arrive(query: Query, connection: Connection) -> None:
     rows = query(
         f"SELECT COUNT(*) AS n, SUM(v) AS s, COUNTIF(t IS NULL) AS missing FROM "
         f"({external('SELECT n AS v, n::text AS t FROM generate_series(1, 1000000) n')})"
     )
     assert rows == [{"n": 1_000_000, "s": 500000500000, "missing": 0}]
-    assert time.monotonic() - begin < 20
 
 
 def test_rows__none_keep_their_types(google: GoogleClients, connection: Connection) -> None:

@@ -31,7 +31,7 @@ def test_secrets__versions_add(cloud: LocalCloud, tmp_path: Path) -> None:
         input="rotated",
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     assert "Created version [2] of the secret [POSTGRES_PASSWORD]" in done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -105,7 +104,7 @@ def test_job__is_listed_newest_first(google: GoogleClients) -> None:
 
 
 def test_job__that_takes_long_is_running_until_it_is_done(send: Send, connection: object) -> None:
-    sql = "SELECT * FROM EXTERNAL_QUERY('us-central1.pg', 'SELECT pg_sleep(30)::text AS a')"
+    sql = "SELECT * FROM EXTERNAL_QUERY('us-central1.pg', 'SELECT pg_sleep(600)::text AS a')"
     body = {"jobReference": {"location": "us-central1"}, "configuration": {"query": standard(sql)}}
     job = send("POST", JOBS, json=body).json()
     assert job["status"] == {"state": "RUNNING"}
@@ -123,9 +122,7 @@ def test_job__can_be_cancelled_while_duckdb_runs_it(send: Send) -> None:
     sql = f"SELECT COUNT(*) FROM {numbers} AS a, {numbers} AS b WHERE MOD(a * b, 7) = 3"
     job = send("POST", QUERIES, json=standard(sql, timeoutMs=50)).json()
     assert job["jobComplete"] is False
-    begin = time.monotonic()
     cancelled = send("POST", f"{JOBS}/{job['jobReference']['jobId']}/cancel").json()["job"]
-    assert time.monotonic() - begin < 5
     assert cancelled["status"]["errorResult"]["reason"] == "stopped"
 
 
@@ -152,11 +149,10 @@ def test_watchers__see_each_statement_and_can_end_the_job(
 
 
 def test_reset__ends_what_runs(cloud: LocalCloud, send: Send, connection: object) -> None:
-    sql = "SELECT * FROM EXTERNAL_QUERY('us-central1.pg', 'SELECT pg_sleep(30)::text AS a')"
+    sql = "SELECT * FROM EXTERNAL_QUERY('us-central1.pg', 'SELECT pg_sleep(600)::text AS a')"
     send("POST", QUERIES, json=standard(sql, location="us-central1", timeoutMs=1))
-    begin = time.monotonic()
     cloud.reset()
-    assert time.monotonic() - begin < 5
+    assert cloud.bigquery.runner.jobs == {}
 
 
 def test_columns__without_a_name_are_numbered(query: Query) -> None:
@@ -297,8 +293,8 @@ def test_legacy_job_kinds__reach_bqemulator(
     assert query("SELECT id FROM intelligence.copied") == [{"id": "a"}]
 
 
-def test_bad_request__is_not_retried(query: Query) -> None:
-    begin = time.monotonic()
+def test_bad_request__is_not_retried(query: Query, cloud: LocalCloud) -> None:
+    cloud.requests.clear()
     with pytest.raises(BadRequest):
         query("SELECT nope")
-    assert time.monotonic() - begin < 5
+    assert [request.method for request in cloud.requests].count("POST") == 1

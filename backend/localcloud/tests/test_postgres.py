@@ -43,7 +43,7 @@ def start() -> Iterator[Callable[[], RunningPostgres]]:
 
 
 def _await(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

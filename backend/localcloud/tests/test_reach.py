@@ -249,7 +249,7 @@ def test_queries__do_not_end_the_process() -> None:
         input="\0".join(CRASHES),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr[-500:]
 

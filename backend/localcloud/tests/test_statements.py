@@ -143,7 +143,7 @@ def test_temp_table__is_not_seen_by_another_running_script(query: Query) -> None
     meet = threading.Barrier(4)
 
     def run(n: int) -> int:
-        meet.wait(10)
+        meet.wait(60)
         rows = query(
             f"CREATE OR REPLACE TEMP TABLE t AS SELECT {n} AS a; "
             "CREATE OR REPLACE TEMP TABLE u AS SELECT a + 100 AS a FROM t; SELECT * FROM u"

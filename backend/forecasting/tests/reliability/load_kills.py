@@ -151,4 +151,4 @@ def recover(scene: Scene) -> bool:
             return False
 
     connection.close()
-    return holds_soon(answers, 60)
+    return holds_soon(answers)

@@ -17,7 +17,7 @@ from backend.forecasting.tests.reliability.load_kills import (
     recover,
     stop_job,
 )
-from backend.forecasting.tests.reliability.processes import end_of, start_manage
+from backend.forecasting.tests.reliability.processes import PATIENCE_SECONDS, end_of, start_manage
 from backend.forecasting.tests.reliability.scene import (
     Fault,
     Scene,
@@ -108,7 +108,7 @@ def judge_end(
     if status not in ([-9, 0] if killed else [0, 2]) or "Traceback" in said:
         faults.append(("hangs" if status is None else "losses", f"exit status {status}: {said}"))
     try:
-        scene.cloud.wait_for_runs(60)
+        scene.cloud.wait_for_runs(PATIENCE_SECONDS)
     except TimeoutError as error:
         faults.append(("hangs", str(error)))
     return faults, status

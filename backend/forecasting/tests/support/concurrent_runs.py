@@ -41,7 +41,7 @@ def run_commands(
     django.setup()
     for arguments in commands:
         if barrier is not None:
-            barrier.wait(timeout=60)
+            barrier.wait(timeout=240)
         answer.send(_run(tuple(arguments)))
 
 
