@@ -65,6 +65,10 @@ _POSTGRESQL = (
         "run bq_setup_etl again",
     ),
     (
+        "is not permitted to log in",
+        "the connection's PostgreSQL user may not log in: let it, with ALTER ROLE ... LOGIN",
+    ),
+    (
         "no pg_hba.conf entry",
         "PostgreSQL lets this user in neither from there nor without encryption: allow it in "
         "pg_hba.conf, or on Cloud SQL in the instance's network and SSL settings",

@@ -108,6 +108,10 @@ FAILURES = (
         "no such PostgreSQL user",
     ),
     (
+        CONNECT + 'Error: FATAL: role "reader" is not permitted to log in',
+        "ALTER ROLE ... LOGIN",
+    ),
+    (
         CONNECT
         + 'Error: FATAL: no pg_hba.conf entry for host "10.1.2.3", user "reader", no encryption',
         "network and SSL settings",

@@ -1,9 +1,6 @@
 """README and docs/ against the program: what can run here runs, the rest at least exists."""
 
-import os
 import re
-import shutil
-import subprocess
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +90,9 @@ def describe_row(pattern: str, cause: str) -> str:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("name", "least"), [("README.md", 8), ("docs/operations.md", 14)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("README.md", 8), ("docs/operations.md", 14), ("docs/google.md", 8)]
+)
 def test_documents__every_command_runs(
     pipeline: "LocalCloud", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, least: int
 ) -> None:
@@ -115,41 +114,3 @@ def run(name: str, *words: str) -> None:
     except CommandError as error:
         if not (name == "bq_verify" or "--check" in words) or error.returncode != DRIFT:
             pytest.fail(f"{name} {words}: {error}")
-
-
-@pytest.mark.skipif(shutil.which("bq") is None, reason="Google's bq is not installed")
-@pytest.mark.django_db(transaction=True)
-def test_operations__removing_everything_removes_it(pipeline: "LocalCloud", tmp_path: Path) -> None:
-    call_command("bq_setup", stdout=StringIO())
-    call_command("bq_setup_etl", stdout=StringIO())
-    (made,) = pipeline.transfers.items.values()
-    names = {
-        "$REGION": "us-central1",
-        "$PROJECT": "demo-project",
-        "NAME": pipeline.transfers.records.name_of(made),
-    }
-    section = OPERATIONS.read_text("utf-8").split("## Removing everything")[1]
-    for line in re.findall(r"^bq .*$", section, re.MULTILINE):
-        for name, value in names.items():
-            line = line.replace(name, value)
-        run_bq(line, pipeline.endpoint, tmp_path)
-    assert not pipeline.transfers.items
-    assert not pipeline.connections.items
-    out = StringIO()
-    call_command("bq_setup", "--dry-run", stdout=out)
-    assert "Plan: 2 to create." in out.getvalue()
-
-
-def run_bq(line: str, endpoint: str, home: Path) -> None:
-    token = home / "token"
-    token.write_text("any")
-    environment = {
-        "HOME": str(home),
-        "PATH": os.environ["PATH"],
-        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
-    }
-    words = ["bq", "--api", endpoint, "--project_id", "demo-project", *line.split()[1:]]
-    done = subprocess.run(
-        words, env=environment, input="y\n", capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"

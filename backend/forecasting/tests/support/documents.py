@@ -53,6 +53,12 @@ def blocks_in(document: Path, language: str) -> list[str]:
     return [dedent(text) for _, text in found]
 
 
+def shell_lines_in(document: Path, program: str) -> list[str]:
+    """The lines of its `sh` blocks that call a program, continued ones joined."""
+    lines = _joined("\n".join(blocks_in(document, "sh"))).splitlines()
+    return [line for line in lines if re.search(rf"(?:^|[|] ){program} ", line)]
+
+
 def links_in(document: Path) -> Iterator[tuple[Path, str]]:
     """File and heading of each link that leads to a file of this repository."""
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8")):

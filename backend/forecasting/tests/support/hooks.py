@@ -26,11 +26,21 @@ class Machine:
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
 
-    def run(self, words: list[str], environment: dict[str, str]) -> int:
-        """The exit status of a step."""
+    def run(self, words: list[str], environment: dict[str, str], typed: str = "") -> int:
+        """The exit status of a step; what it said of errors is in the file `errors`."""
         path = f"{self._programs}:{os.environ['PATH']}"
         everything = {"HOME": str(self.folder), **self.environment, **environment, "PATH": path}
-        return subprocess.run(words, cwd=self.folder, env=everything, check=False).returncode
+        ended = subprocess.run(
+            words,
+            cwd=self.folder,
+            env=everything,
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        (self.folder / "errors").write_text(ended.stdout + ended.stderr)
+        return ended.returncode
 
     def read(self, name: str) -> str:
         """A file that the hook left; empty where it left none."""
