@@ -83,7 +83,7 @@ class Healthy:
             self.touched = False
         if self.source_touched:
             refill = (f"INSERT INTO {table} TABLE saved_{table}" for table in _SOURCE_TABLES)
-            _execute(*_EMPTY, *refill)
+            _execute(*_EMPTY, *refill, f"ANALYZE {', '.join(_SOURCE_TABLES)}")
             self.source_touched = False
         self.cloud.requests.clear()
 
@@ -154,6 +154,8 @@ def provision_healthy(cloud: "LocalCloud") -> Iterator[Healthy]:
         healthy = Healthy(cloud)
         try:
             write_dense_history()
+            # As autovacuum will: with the statistics of what was there before a load takes minutes.
+            _execute(f"ANALYZE {', '.join(_SOURCE_TABLES)}")
             call_command("bq_setup", stdout=StringIO())
             for _ in range(2):
                 call_command("bq_setup_etl", run_now=True, stdout=StringIO())
