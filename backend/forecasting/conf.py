@@ -190,6 +190,7 @@ class Setting:
     `default` is a text like those that it may be set to. Without one it has to be set, unless it
     is `optional`. Where it is `blank`, an empty text is a value, and only what is not set at all
     has the default. `help` is for its flag; what has none is set by the environment alone.
+    `about` is what README's table says of it, where that is not the help.
     """
 
     form: Form
@@ -198,6 +199,7 @@ class Setting:
     default: str = ""
     optional: bool = False
     blank: bool = False
+    about: str = ""
     setting: str = ""
     flag: str = ""
     field: str = ""
@@ -233,9 +235,23 @@ class Config:
     """
 
     project: Annotated[
-        str, Setting(_PROJECT_ID, "Google Cloud project", setting="GOOGLE_CLOUD_PROJECT")
+        str,
+        Setting(
+            _PROJECT_ID,
+            "Google Cloud project",
+            setting="GOOGLE_CLOUD_PROJECT",
+            about="holds the dataset and the scheduled query",
+        ),
     ]
-    location: Annotated[str, Setting(_LOCATION, "BigQuery location", default="us-central1")]
+    location: Annotated[
+        str,
+        Setting(
+            _LOCATION,
+            "BigQuery location",
+            default="us-central1",
+            about="fixed once the dataset exists",
+        ),
+    ]
     dataset: Annotated[str, Setting(_DATASET, "BigQuery dataset", default="intelligence")]
     table: Annotated[str, Setting(_TABLE, "training table", default="entity_risk_training_data")]
     connection_id: Annotated[
@@ -247,6 +263,7 @@ class Config:
             _INSTANCE,
             "Cloud SQL instance, project:region:instance",
             setting="CLOUD_SQL_INSTANCE",
+            about="`project:region:instance`, in the location's region",
         ),
     ]
     source_database: Annotated[
@@ -254,28 +271,113 @@ class Config:
         Setting(_DATABASE, "database on the instance", flag="--database", default="venezuelawatch"),
     ]
     schedule: Annotated[
-        str, Setting(_SCHEDULE, "when the load runs, in UTC", default="every day 02:00")
+        str,
+        Setting(
+            _SCHEDULE,
+            "when the load runs, in UTC",
+            default="every day 02:00",
+            about="in UTC; Google may fire twice on the hour, which a load survives",
+        ),
     ]
     window_days: Annotated[int, Setting(DAYS, "days that the table holds", default="90")]
     refresh_days: Annotated[
         int,
-        Setting(DAYS, "days that each run reads again (default: all of the window)", optional=True),
+        Setting(
+            DAYS,
+            "days that each run reads again (default: all of the window)",
+            optional=True,
+            about="days that each run reads again; empty: all of the window. 7 makes a night's "
+            "cost independent of the window",
+        ),
     ]
     keep_history: Annotated[
         bool, Setting(SWITCH, "keep the days that have left the window", default="off")
     ]
     score_source: Annotated[
-        str, Setting(_SCORE_SOURCE, "whose score is averaged: event or entity", default="event")
+        str,
+        Setting(
+            _SCORE_SOURCE,
+            "whose score is averaged: event or entity",
+            default="event",
+            about="`entity` stands for the score field `entity__risk_score`: the present score on "
+            "every day, which a forecast can learn nothing from",
+        ),
     ]
-    mention_model: Annotated[str, Setting(_MODEL, default="entities.EntityMention")]
-    entity_field: Annotated[str, Setting(_PATH, default="entity")]
-    entity_name_field: Annotated[str, Setting(_PATH_OR_NONE, default="entity__name", blank=True)]
-    time_field: Annotated[str, Setting(_PATH, default="mentioned_at")]
-    time_zone: Annotated[str, Setting(_TIME_ZONE, optional=True)]
-    event_field: Annotated[str, Setting(_PATH_OR_NONE, default="event")]
-    event_time_field: Annotated[str, Setting(_PATH_OR_NONE, default="event__occurred_at")]
-    event_lookback_days: Annotated[int, Setting(DAYS, optional=True)]
-    score_field: Annotated[str, Setting(_PATH, default=SCORE_FIELD)]
+    mention_model: Annotated[
+        str,
+        Setting(
+            _MODEL,
+            default="entities.EntityMention",
+            about="one row is one mention; the paths below are seen from it",
+        ),
+    ]
+    entity_field: Annotated[
+        str,
+        Setting(
+            _PATH,
+            default="entity",
+            about="the series: a relation or a column; uuid, integer or text",
+        ),
+    ]
+    entity_name_field: Annotated[
+        str,
+        Setting(
+            _PATH_OR_NONE,
+            default="entity__name",
+            blank=True,
+            about="what people are shown; `none` or empty: the keys",
+        ),
+    ]
+    time_field: Annotated[
+        str,
+        Setting(
+            _PATH,
+            default="mentioned_at",
+            about="when, with time zone",
+        ),
+    ]
+    time_zone: Annotated[
+        str,
+        Setting(
+            _TIME_ZONE,
+            optional=True,
+            about="`UTC`: that column has no time zone, or is a date, and means UTC",
+        ),
+    ]
+    event_field: Annotated[
+        str,
+        Setting(
+            _PATH_OR_NONE,
+            default="event",
+            about="what one event says counts once for an entity and day; `none`: each mention "
+            "counts",
+        ),
+    ]
+    event_time_field: Annotated[
+        str,
+        Setting(
+            _PATH_OR_NONE,
+            default="event__occurred_at",
+            about="of several rows with an event's key the latest counts",
+        ),
+    ]
+    event_lookback_days: Annotated[
+        int,
+        Setting(
+            DAYS,
+            optional=True,
+            about="counts only events of at most so many days before the mention's day, by that "
+            "time: on a hypertable a refresh then reads only the chunks of those days",
+        ),
+    ]
+    score_field: Annotated[
+        str,
+        Setting(
+            _PATH,
+            default=SCORE_FIELD,
+            about="the target: a number, or a path into JSON by its keys",
+        ),
+    ]
     dimension_fields: Annotated[
         tuple[tuple[str, str], ...],
         Setting(
@@ -284,6 +386,7 @@ class Config:
                 f"{column.dimension}=event__risk_dimensions__{column.dimension}"
                 for column in DIMENSIONS
             ),
+            about="likewise, also as a dict, or `none`; one that is not named stays NULL",
         ),
     ]
     min_rows_ratio: Annotated[
@@ -296,7 +399,13 @@ class Config:
         ),
     ]
     user_secret: Annotated[
-        str, Setting(_SECRET, setting="FORECASTING_POSTGRES_USER_SECRET", default="POSTGRES_USER")
+        str,
+        Setting(
+            _SECRET,
+            setting="FORECASTING_POSTGRES_USER_SECRET",
+            default="POSTGRES_USER",
+            about="secret in Secret Manager: the connection's PostgreSQL user",
+        ),
     ]
     password_secret: Annotated[
         str,
@@ -304,6 +413,7 @@ class Config:
             _SECRET,
             setting="FORECASTING_POSTGRES_PASSWORD_SECRET",
             default="POSTGRES_PASSWORD",
+            about="secret in Secret Manager: its password",
         ),
     ]
     service_account: Annotated[
@@ -312,12 +422,17 @@ class Config:
             _ACCOUNT,
             "service account that the load runs as (default: whoever runs this command)",
             optional=True,
+            about="the load runs as it; empty: as whoever runs the command, and ends with that "
+            "account",
         ),
     ]
     notification_topic: Annotated[
         str,
         Setting(
-            _TOPIC, "Pub/Sub topic that is told how each run ended (default: none)", optional=True
+            _TOPIC,
+            "Pub/Sub topic that is told how each run ended (default: none)",
+            optional=True,
+            about="`projects/P/topics/T`, told how each run ended",
         ),
     ]
     max_age_hours: Annotated[
@@ -330,11 +445,35 @@ class Config:
             "days ahead that a model will forecast; bq_setup makes the views for it (default: "
             "none)",
             optional=True,
+            about="days ahead that a model will forecast; with it `bq_setup` makes "
+            "`TABLE_training` and `TABLE_forecast`, the views to train on and to forecast from",
         ),
     ]
-    series_min_share: Annotated[float, Setting(_SHARE, default="0.5")]
-    api_endpoint: Annotated[str, Setting(_ENDPOINT, optional=True)]
-    grpc_endpoint: Annotated[str, Setting(_GRPC_ENDPOINT, optional=True)]
+    series_min_share: Annotated[
+        float,
+        Setting(
+            _SHARE,
+            default="0.5",
+            about="a series is of use to a model when it has rows on at least this share of its "
+            "days",
+        ),
+    ]
+    api_endpoint: Annotated[
+        str,
+        Setting(
+            _ENDPOINT,
+            optional=True,
+            about="`http://127.0.0.1:9050`: the stand-in, on loopback only; empty: Google",
+        ),
+    ]
+    grpc_endpoint: Annotated[
+        str,
+        Setting(
+            _GRPC_ENDPOINT,
+            optional=True,
+            about="`127.0.0.1:9051`: its gRPC, for all but BigQuery; together with the former",
+        ),
+    ]
 
     @property
     def table_id(self) -> str:

@@ -18,6 +18,7 @@ from backend.forecasting.tests.support.documents import (
     flags_in,
     headings_of,
     links_in,
+    settings_table,
 )
 from backend.forecasting.tests.support.healthy import write_dense_history
 
@@ -44,10 +45,16 @@ def test_documents__every_call_is_one_that_the_program_takes(command: Command) -
 
 @pytest.mark.parametrize("document", WHOLE)
 def test_documents__every_flag_is_one_of_ours(document: Path) -> None:
-    known = {"--deploy"}
+    known = {"--deploy", *tool_flags()}
     for name in OURS:
         known |= set(parser_of(name)._option_string_actions)  # type: ignore[attr-defined]
     assert flags_in(document) - known == set()
+
+
+def tool_flags() -> set[str]:
+    """The flags of what `python -m` runs in this repository and the product does not have."""
+    sources = [path.read_text("utf-8") for path in ROOT.glob("*/__main__.py")]
+    return {flag for source in sources for flag in re.findall(r'"(--[a-z-]+)"', source)}
 
 
 @pytest.mark.parametrize("document", WHOLE)
@@ -75,6 +82,16 @@ def test_documents__every_requirements_file_is_there() -> None:
 def test_documents__every_setting_is_listed(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     assert [s.setting for s in SETTINGS if s.setting not in text] == []
+
+
+def test_readme__settings_are_those_that_are_declared() -> None:
+    """Where it fails, put what it expects into README.md."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert settings_table() in text, f"expected in README.md:\n\n{settings_table()}"
+
+
+def test_readme__is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 220
 
 
 def test_operations__every_known_cause_has_its_row() -> None:

@@ -9,6 +9,8 @@ from textwrap import dedent
 
 from django.conf import settings
 
+from backend.forecasting.conf import SETTINGS, Setting
+
 ROOT = Path(settings.BASE_DIR)
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
@@ -37,6 +39,21 @@ def commands_in(document: Path) -> Iterator[Command]:
     for _, line in found:
         words = shlex.split(line, comments=True)
         yield Command(document.name, tuple(_PLACEHOLDERS.get(word, word) for word in words))
+
+
+def settings_table() -> str:
+    """The table of README.md, as the declarations of the settings have it."""
+    head = ["| setting | flag | default | |", "|---|---|---|---|"]
+    return "".join(f"{line}\n" for line in [*head, *map(_settings_row, SETTINGS)])
+
+
+def _settings_row(setting: Setting) -> str:
+    first, *others = setting.default.split(", ")
+    default = f"`{first}`{', ...' if others else ''}" if first else ""
+    if not (default or setting.optional):
+        default = "*needed*"
+    flag = f"`{setting.flag}`" if setting.flag else ""
+    return f"| `{setting.setting}` | {flag} | {default} | {setting.about or setting.help} |"
 
 
 def flags_in(document: Path) -> set[str]:
