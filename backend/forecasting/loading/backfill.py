@@ -22,6 +22,7 @@ from ..google.clients import Clients
 from ..google.errors import google_errors
 from ..google.replies import readable, text_of
 from ..sql.queries import render_nightly_load
+from .backfill_mark import note_backfill
 from .day_sums import BothSides, sum_up_through_connection
 from .runs import RunResult
 
@@ -115,7 +116,9 @@ def _fill(config: Config, clients: Clients, part: Slice, timeout: float) -> Slic
                 sides = sum_up_through_connection(config, clients, part.first_day, part.end_day)
             result = _needed(sides)
             if result is SliceResult.LOADED:
+                note_backfill(config, clients, part.first_day, part.end_day, done=False)
                 _load(config, clients, part, timeout)
+                note_backfill(config, clients, part.first_day, part.end_day, done=True)
         except BadRequest as error:
             text = text_of(error)
             raise RunFailed(f"Backfilling {days} failed: {text}{cause_line(text)}") from error

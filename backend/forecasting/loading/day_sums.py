@@ -1,9 +1,9 @@
 """What the source database and the training table hold for each day, as sums to compare."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Self
 
 from google.cloud import bigquery
@@ -12,50 +12,90 @@ from ..conf import Config
 from ..database.source import read_source
 from ..google.clients import Clients
 from ..google.queries import run_query
-from ..sql.queries import (
+from ..sql.day_sums import (
+    NUMBERS,
+    SUMS,
     render_federated_by_day,
     render_source_by_day,
     render_table_by_day,
-    with_days,
 )
+from ..sql.queries import with_days
 
 _TOLERANCE = 1e-9
 """Relative. A change of less than a billionth of a day's sum is not seen."""
 
+_AHEAD = 3
+"""What the queries yield before the columns' sums: rows, entities, scores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnSums:
+    """A day's numbers of one column: how many, and their sums on its scale and far off it."""
+
+    count: int = 0
+    sum: float = 0.0
+    excess: float = 0.0
+
+    def same_as(self, other: "ColumnSums") -> bool:
+        """Sums of floating point may differ in the digits that depend on the rows' order."""
+        return (
+            self.count == other.count
+            and _close(self.sum, other.sum)
+            and _close(self.excess, other.excess)
+        )
+
+    def __str__(self) -> str:
+        wild = f" and {self.excess:g}" if self.excess else ""
+        return f"{self.count} {self.sum:.6f}{wild}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class DaySums:
-    """One day: its rows, a checksum of its entities, its scores, and all of its numbers."""
+    """One day: its rows, a checksum of its entities, its scores, and each column's numbers.
+
+    The scores are summed up twice: as they are, to be shown, and weighed like every column.
+    """
 
     rows: int
     keys: int
     scores: float
-    values: float
+    columns: Mapping[str, ColumnSums]
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
         """`row` is what the two queries yield after the day."""
-        rows, keys, scores, values = row
+        rows, keys, scores = row[:_AHEAD]
+        sums = zip(*(iter(row[_AHEAD:]),) * len(SUMS), strict=True)
         return cls(
-            rows=int(rows), keys=int(keys or 0), scores=_number(scores), values=_number(values)
+            rows=int(rows),
+            keys=int(keys or 0),
+            scores=_number(scores),
+            columns={
+                column.name: ColumnSums(count=int(n), sum=_number(near), excess=_number(far))
+                for column, (n, near, far) in zip(NUMBERS, sums, strict=True)
+            },
         )
+
+    def of(self, column: str) -> ColumnSums:
+        return self.columns.get(column, ColumnSums())
 
     def same_as(self, other: "DaySums") -> bool:
-        """Both sums of floating point may differ in the digits that depend on the rows' order."""
         return (
             (self.rows, self.keys) == (other.rows, other.keys)
-            and math.isclose(self.scores, other.scores, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
-            and math.isclose(self.values, other.values, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+            and _close(self.scores, other.scores)
+            and not self.differing_columns(other)
         )
+
+    def differing_columns(self, other: "DaySums") -> list[str]:
+        names = dict.fromkeys([*self.columns, *other.columns])
+        return [name for name in names if not self.of(name).same_as(other.of(name))]
 
     def __str__(self) -> str:
-        return (
-            f"{self.rows} rows, scores {self.scores:.6f}, "
-            f"entities {self.keys:x}, numbers {self.values:.6f}"
-        )
+        columns = "".join(f", {name} {sums}" for name, sums in self.columns.items())
+        return f"{self.rows} rows, scores {self.scores:.6f}, entities {self.keys:x}{columns}"
 
 
-NO_ROWS = DaySums(rows=0, keys=0, scores=0.0, values=0.0)
+NO_ROWS = DaySums(rows=0, keys=0, scores=0.0, columns={})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,16 +143,31 @@ def sum_up_through_connection(
     return _with_table(config, clients, first_day, end_day, source)
 
 
-def _with_table(
-    config: Config, clients: Clients, first_day: date, end_day: date, source: dict[date, DaySums]
-) -> BothSides:
+def sum_up_table(
+    config: Config,
+    clients: Clients,
+    first_day: date,
+    end_day: date,
+    *,
+    as_of: datetime | None = None,
+) -> tuple[dict[date, DaySums], int | None]:
+    """The days [first_day, end_day) of the training table, now or then; and the bytes read.
+
+    Raises what google-cloud-bigquery raises.
+    """
     parameters = [
         bigquery.ScalarQueryParameter("window_start", "DATE", first_day),
         bigquery.ScalarQueryParameter("end_day", "DATE", end_day),
     ]
-    answer = run_query(clients, render_table_by_day(config), parameters)
-    table = _by_day(tuple(row.values()) for row in answer.rows)
-    return BothSides(source=source, table=table, bytes_processed=answer.bytes_processed)
+    answer = run_query(clients, render_table_by_day(config, as_of), parameters)
+    return _by_day(tuple(row.values()) for row in answer.rows), answer.bytes_processed
+
+
+def _with_table(
+    config: Config, clients: Clients, first_day: date, end_day: date, source: dict[date, DaySums]
+) -> BothSides:
+    table, read = sum_up_table(config, clients, first_day, end_day)
+    return BothSides(source=source, table=table, bytes_processed=read)
 
 
 def _by_day(rows: Iterable[Sequence[Any]]) -> dict[date, DaySums]:
@@ -121,3 +176,7 @@ def _by_day(rows: Iterable[Sequence[Any]]) -> dict[date, DaySums]:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
+
+
+def _close(one: float, other: float) -> bool:
+    return one == other or math.isclose(one, other, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)

@@ -52,7 +52,7 @@ def render_nightly_load(config: Config) -> str:
         settings=describe_settings(config),
         table=quote_path(config.project, config.dataset, config.table),
         connection=quote_string(config.connection_name),
-        source_query=_embedded(_nightly_source_query(config)),
+        source_query=embedded(_nightly_source_query(config)),
         window_days=str(config.window_days),
         refresh_days=str(config.refresh_days),
         columns=", ".join(column.name for column in COLUMNS),
@@ -89,39 +89,6 @@ def render_data_summary(config: Config) -> str:
     )
 
 
-def render_source_by_day(config: Config) -> str:
-    """The PostgreSQL query that sums up the source query; its two days are still to be put in."""
-    return render(
-        load("source_by_day.sql"),
-        source_query=render_source_query(config).strip(),
-        series_column=SERIES_COLUMN,
-        time_column=TIME_COLUMN,
-        target_column=TARGET_COLUMN,
-        row_value=_ROW_VALUE,
-    )
-
-
-def render_federated_by_day(config: Config, first_day: date, end_day: date) -> str:
-    """The GoogleSQL query that sums up the source query through the connection."""
-    return render(
-        load("federated_by_day.sql"),
-        connection=quote_string(config.connection_name),
-        query=_embedded(with_days(render_source_by_day(config), first_day, end_day)),
-    )
-
-
-def render_table_by_day(config: Config) -> str:
-    """The GoogleSQL query that sums up the training table; takes @window_start and @end_day."""
-    return render(
-        load("table_by_day.sql"),
-        table=quote_path(config.project, config.dataset, config.table),
-        series_column=SERIES_COLUMN,
-        time_column=TIME_COLUMN,
-        target_column=TARGET_COLUMN,
-        row_value=_ROW_VALUE,
-    )
-
-
 def render_report_data(config: Config) -> str:
     """What the report shows; takes @window_start, @end_day, @entities_from and @entities."""
     names = [column.name for column in DIMENSIONS]
@@ -146,12 +113,12 @@ def render_connection_probe(config: Config, days: tuple[date, date] | None = Non
     day = date(2000, 1, 2)
     orphans = render_orphans(load_mapping(config)) if days else ""
     counted = _COUNTED.format(
-        quote_string(config.connection_name), _embedded(with_days(orphans, *(days or (day, day))))
+        quote_string(config.connection_name), embedded(with_days(orphans, *(days or (day, day))))
     )
     return render(
         load("connection_probe.sql"),
         connection=quote_string(config.connection_name),
-        source_query=_embedded(with_days(_nightly_source_query(config), day, day)),
+        source_query=embedded(with_days(_nightly_source_query(config), day, day)),
         orphans="counted.orphans" if orphans else "0 AS orphans",
         counted=counted if orphans else "",
     )
@@ -165,18 +132,13 @@ _REQUIRED_IS_NULL = " OR ".join(f"{c.name} IS NULL" for c in COLUMNS if c.requir
 _NOT_FINITE = " OR ".join(
     f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in COLUMNS if c.type == "FLOAT64"
 )
-# A row's numbers as one, in both dialects. Where there is none, -1 stands: empty is not zero.
-_ROW_VALUE = " + ".join(
-    f"{weight} * coalesce({column.name}, -1)"
-    for weight, column in enumerate((c for c in COLUMNS if c.type == "FLOAT64"), start=1)
-)
 
 
 def _nightly_source_query(config: Config) -> str:
     return render_source_query(config, refresh=config.refresh_days < config.window_days)
 
 
-def _embedded(source_query: str) -> str:
+def embedded(source_query: str) -> str:
     """The source query, fit to stand in a raw literal inside a raw literal."""
     for forbidden in ("\\", "'''", '"""', ";"):
         if forbidden in source_query:

@@ -7,12 +7,15 @@ SELECT
     count(*) AS row_count,
     sum(key) AS key_sum,
     sum({{ target_column }}) AS score_sum,
-    sum(({{ row_value }}) * (1 + key::float8 / 4294967296)) AS value_sum
+    {{ column_sums }}
 FROM (
-    SELECT *, ('x' || substr(md5({{ series_column }}), 1, 8))::bit(32)::bigint AS key
+    SELECT *, 1 + key::float8 / 4294967296 AS weight
     FROM (
-        {{ source_query }}
-    ) AS source
-) AS source
+        SELECT *, ('x' || substr(md5({{ series_column }}), 1, 8))::bit(32)::bigint AS key
+        FROM (
+            {{ source_query }}
+        ) AS source
+    ) AS keyed
+) AS weighed
 GROUP BY day
 ORDER BY day

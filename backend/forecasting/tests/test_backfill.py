@@ -10,8 +10,11 @@ from django.core.management.base import CommandError
 
 from backend.entities.models import Entity
 from backend.events.models import Event
+from backend.forecasting.conf import load_config
+from backend.forecasting.google.clients import make_clients
 from backend.forecasting.loading.backfill import SLICE_DAYS, slice_days
-from backend.forecasting.tests.support.loading import day_before, loaded_days, mention
+from backend.forecasting.loading.backfill_mark import read_mark
+from backend.forecasting.tests.support.loading import TABLE, day_before, loaded_days, mention
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
@@ -53,6 +56,15 @@ def test_backfill__loads_the_days_beyond_the_window(
     lines = run_backfill(250)
     assert loaded_days(pipeline) == [day_before(200), day_before(100), day_before(1)]
     assert [line.rsplit(", ", 1)[1] for line in lines] == ["loaded"] * 3
+
+
+def test_backfill__notes_its_days_on_the_table(pipeline: "LocalCloud", history: Entity) -> None:
+    run_backfill(250)
+    table = make_clients(load_config()).bigquery.get_table(TABLE)
+    mark = read_mark(table)
+    assert mark is not None
+    assert (mark.first_day, mark.end_day) == (day_before(250), day_before(0))
+    assert mark.done
 
 
 def test_backfill__again_loads_nothing_that_is_equal(

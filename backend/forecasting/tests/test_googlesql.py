@@ -21,15 +21,19 @@ from backend.forecasting.sql.day_counts import (
     counted,
     render_day_counts,
 )
+from backend.forecasting.sql.day_sums import (
+    NUMBERS,
+    SUMS,
+    render_federated_by_day,
+    render_table_by_day,
+)
 from backend.forecasting.sql.queries import (
     render_connection_probe,
     render_data_summary,
-    render_federated_by_day,
     render_nightly_load,
     render_partitions,
     render_report_data,
     render_source_query,
-    render_table_by_day,
     with_days,
 )
 from backend.forecasting.sql.series import (
@@ -235,6 +239,7 @@ def test_nightly_load__what_bigquery_does_not_know_is_refused(text: str, instead
         make_bigquery().analyze_script(script.replace(text, instead))
 
 
+THEN = datetime(2026, 3, 2, 2, 0, 4, 123456, tzinfo=UTC)
 RENDERED: dict[str, Callable[[Config], str]] = {
     "nightly load": render_nightly_load,
     "data summary": render_data_summary,
@@ -321,15 +326,23 @@ def test_data_summary__renamed_column_is_refused(name: str) -> None:
         )
 
 
-def test_table_by_day__is_accepted_and_sums_keys_exactly() -> None:
+COLUMN_SUMS = {
+    f"{column.name}_{what}": "INT64" if what == "count" else "FLOAT64"
+    for column in NUMBERS
+    for what in SUMS
+}
+
+
+@pytest.mark.parametrize("as_of", [None, THEN], ids=["now", "then"])
+def test_table_by_day__is_accepted_and_sums_keys_exactly(as_of: datetime | None) -> None:
     config = make_config()
     bigquery = BigQuery(tables={config.table_id: TRAINING_TABLE}, parameters=WINDOW_PARAMETERS)
-    assert bigquery.analyze_statement(render_table_by_day(config)).columns == {
+    assert bigquery.analyze_statement(render_table_by_day(config, as_of)).columns == {
         "day": "DATE",
         "row_count": "INT64",
         "key_sum": "INT64",
         "score_sum": "FLOAT64",
-        "value_sum": "FLOAT64",
+        **COLUMN_SUMS,
     }
 
 
@@ -355,7 +368,7 @@ def test_federated_by_day__is_accepted_and_carries_its_days() -> None:
         "row_count": "INT64",
         "key_sum": "NUMERIC",
         "score_sum": "FLOAT64",
-        "value_sum": "FLOAT64",
+        **COLUMN_SUMS,
     }
     query = render_federated_by_day(make_config(), date(2026, 1, 1), date(2026, 3, 1))
     analyzed = BigQuery(tables={}, external=external).analyze_statement(query)

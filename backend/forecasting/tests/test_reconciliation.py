@@ -11,22 +11,32 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 from backend.forecasting.conf import load_config
 from backend.forecasting.database.source import read_source
 from backend.forecasting.errors import SourceDatabaseError, SourceOutOfReachError
-from backend.forecasting.loading.day_sums import BothSides, DaySums
+from backend.forecasting.loading.backfill_mark import Mark
+from backend.forecasting.loading.day_sums import BothSides, ColumnSums, DaySums
 from backend.forecasting.tests.support.factories import make_config, make_run, make_transfer
 from backend.forecasting.tests.support.healthy import ENTITIES, Healthy, Verified
 from backend.forecasting.tests.support.loading import day_before
 from backend.forecasting.verification.findings import Finding
+from backend.forecasting.verification.past import Past
 from backend.forecasting.verification.reconciliation import check_source
 from backend.forecasting.verification.snapshot import Snapshot, Unseen, Window
 
 CHECK = "source.reconciled"
 NOW = datetime(2026, 3, 2, 7, tzinfo=UTC)
 END = NOW.date()
-THE_SAME = DaySums(rows=3, keys=10, scores=120.0, values=400.0)
+SCORES = ColumnSums(count=3, sum=130.0)
+POLITICAL = ColumnSums(count=2, sum=60.0)
+THE_SAME = DaySums(
+    rows=3, keys=10, scores=120.0, columns={"risk_score": SCORES, "political_risk": POLITICAL}
+)
 
 
-def sums(**changes: Any) -> DaySums:
-    return DaySums(**{**vars(THE_SAME), **changes})
+def sums(political: ColumnSums = POLITICAL, **changes: Any) -> DaySums:
+    columns = {"risk_score": SCORES, "political_risk": political}
+    return DaySums(**{**vars(THE_SAME), "columns": columns, **changes})
+
+
+OTHER_SCORES = sums(scores=121.0, columns={"risk_score": ColumnSums(count=3, sum=131.0)})
 
 
 def compare(source: dict[int, DaySums], table: dict[int, DaySums], **options: Any) -> Finding:
@@ -44,6 +54,7 @@ def compare(source: dict[int, DaySums], table: dict[int, DaySums], **options: An
         window=Window(start=END - timedelta(days=30), end=END),
         reconcile=True,
         sides=BothSides(source=by_day(source), table=by_day(table)),
+        past=options.get("past"),
     )
     (finding,) = check_source(snapshot)
     return finding
@@ -65,13 +76,17 @@ def test_reconcile__same_days_pass() -> None:
 
 
 def test_reconcile__digits_that_depend_on_the_order_are_no_difference() -> None:
-    nudged = sums(scores=math.nextafter(120.0, 121), values=400.0 + 1e-8)
+    nudged = sums(ColumnSums(count=2, sum=math.nextafter(60.0, 61)), scores=120.0 + 1e-8)
     assert compare({1: THE_SAME}, {1: nudged}).status == "pass"
 
 
 @pytest.mark.parametrize(
     "late",
-    [sums(rows=4, keys=15, scores=150.0), sums(scores=121.0), sums(values=401.0)],
+    [
+        sums(rows=4, keys=15, scores=150.0),
+        OTHER_SCORES,
+        sums(ColumnSums(count=2, sum=61.0)),
+    ],
     ids=["more rows", "other scores", "other dimensions"],
 )
 def test_reconcile__change_of_a_day_that_is_read_again_warns(late: DaySums) -> None:
@@ -131,7 +146,9 @@ def test_reconcile__first_differing_days_are_shown_with_both_sides() -> None:
     assert [side.split(",")[0] for side in expected] == [
         f"2026-02-{day}: 4 rows" for day in (16, 17, 18)
     ]
-    assert observed[0] == "2026-02-16: 3 rows, scores 120.000000, entities a, numbers 400.000000"
+    assert observed[0].startswith(
+        "2026-02-16: 3 rows, scores 120.000000, entities a, risk_score 3 130.000000"
+    )
 
 
 def test_reconcile__table_that_is_not_there_is_skipped() -> None:
@@ -148,6 +165,99 @@ def test_reconcile__table_that_is_not_there_is_skipped() -> None:
     )
     (finding,) = check_source(snapshot)
     assert (finding.status, finding.message) == ("skipped", "no table to read")
+
+
+# Columns, each by itself ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ColumnSums(count=1, sum=60.0),
+        ColumnSums(count=2, sum=60.0 * (1 + 2e-9)),
+        ColumnSums(count=2, sum=60.0, excess=1.7e12),
+    ],
+    ids=["NULL for 0", "just above the tolerance", "far off"],
+)
+def test_columns__differ_by_count_sum_and_what_is_far_off(other: ColumnSums) -> None:
+    finding = compare({20: sums(other)}, {20: THE_SAME})
+    assert finding.status == "fail"
+    assert "political_risk" in finding.message
+
+
+def test_columns__far_off_on_both_sides_hides_nothing() -> None:
+    wild = ColumnSums(count=2, sum=1060.0, excess=1.7e12)
+    wiped = ColumnSums(count=2, sum=1000.0, excess=1.7e12)
+    assert compare({20: sums(wild)}, {20: sums(wiped)}).status == "fail"
+    assert compare({20: sums(wild)}, {20: sums(wild)}).status == "pass"
+
+
+# Who has changed what: the table as the last good run left it --------------------------------
+
+ENDED = datetime(2026, 3, 2, 2, 1, tzinfo=UTC)
+
+
+def past(days: dict[int, DaySums], **options: Any) -> Past:
+    return Past(moment=ENDED, days=by_day(days), **options)
+
+
+@pytest.mark.parametrize("source", [sums(rows=2), sums(rows=4), OTHER_SCORES])
+def test_past__day_as_the_run_left_it_warns_whatever_postgresql_did(source: DaySums) -> None:
+    finding = compare({6: source}, {6: THE_SAME}, past=past({6: THE_SAME}))
+    assert finding.status == "warn"
+    assert "somebody else" not in finding.message
+    assert "lost" not in finding.hint or "PostgreSQL has lost" in finding.hint
+
+
+def test_past__day_as_the_run_left_it_fails_where_no_run_reads_it_again() -> None:
+    assert compare({9: sums(rows=4)}, {9: THE_SAME}, past=past({9: THE_SAME})).status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({1: sums(rows=2)}, "2026-03-01 was left with 3 rows and has 2"),
+        ({}, "2026-03-01 was left with 3 rows and has 0"),
+        ({1: sums(keys=11)}, "2026-03-01 was left with 3 rows and has 3, of other entities"),
+        ({1: sums(ColumnSums())}, "has 3, with other political_risk"),
+    ],
+    ids=["deleted", "emptied", "other entities", "wiped"],
+)
+def test_past__what_changed_since_fails_by_day_and_count(
+    table: dict[int, DaySums], told: str
+) -> None:
+    finding = compare({1: THE_SAME}, table, past=past({1: THE_SAME}))
+    assert finding.status == "fail"
+    assert told in finding.message
+    assert "find out who writes to the table" in finding.hint
+    assert "PostgreSQL has lost" not in finding.hint
+
+
+def test_past__rows_that_somebody_added_are_not_put_down_to_postgresql() -> None:
+    finding = compare({1: THE_SAME}, {1: sums(rows=30)}, past=past({1: THE_SAME}))
+    assert "1 day changed in BigQuery since the last good run" in finding.message
+    assert "PostgreSQL has lost" not in finding.hint
+
+
+def test_past__equal_day_passes_whatever_its_past() -> None:
+    assert compare({1: THE_SAME}, {1: THE_SAME}, past=past({})).status == "pass"
+
+
+@pytest.mark.parametrize(("hours", "status"), [(1, "warn"), (-1, "fail")])
+def test_past__backfilled_day_is_held_to_the_counts(hours: int, status: str) -> None:
+    day, at = END - timedelta(days=2), ENDED + timedelta(hours=hours)
+    mark = Mark(first_day=day, end_day=END, at=at, done=True)
+    finding = compare({1: sums(rows=4)}, {1: THE_SAME}, past=past({}, backfill=mark))
+    assert finding.status == status
+    assert ("a backfill has loaded such days" in finding.message) == (status == "warn")
+
+
+def test_past__out_of_reach_is_said_and_counts_decide() -> None:
+    unknown = Past(unknown="the table was made after the last good run")
+    late = compare({1: sums(rows=4)}, {1: THE_SAME}, past=unknown)
+    assert late.status == "warn"
+    assert late.message.endswith("is not known: the table was made after the last good run")
+    assert compare({1: sums(rows=2)}, {1: THE_SAME}, past=unknown).status == "fail"
 
 
 # With PostgreSQL and the stand-in ------------------------------------------------------------
@@ -178,8 +288,8 @@ def test_reconcile__swapped_scores_are_seen(healthy: Healthy) -> None:
         "WHERE risk_score IN (1.0, 8.0)"
     )
     _, check = reconcile(healthy)
-    assert check["status"] == "warn"
-    assert "the same rows on both sides, with other scores or dimensions" in check["message"]
+    assert check["status"] == "fail"
+    assert "the same rows on both sides, with other risk_score" in check["message"]
 
 
 @pytest.mark.django_db
@@ -189,7 +299,12 @@ def test_reconcile__lost_dimension_is_seen(healthy: Healthy) -> None:
         f"UPDATE {{table}} SET political_risk = NULL WHERE DATE(mentioned_at) = '{day}'"
     )
     _, check = reconcile(healthy)
-    assert f"1 of 90 days differ: {day} has the same rows" in check["message"]
+    assert (
+        f"1 of 90 days differ: {day} has the same rows on both sides, with {ENTITIES} values of "
+        "political_risk in PostgreSQL and 0 in BigQuery. 1 day changed in BigQuery since the last "
+        f"good run, by somebody else: {day} was left with {ENTITIES} rows and has {ENTITIES}, with "
+        "other political_risk"
+    ) in check["message"]
 
 
 @pytest.mark.django_db
@@ -230,11 +345,53 @@ def test_reconcile__late_mention_of_an_old_day_fails_with_the_days_to_backfill(
 
 
 @pytest.mark.django_db
-def test_reconcile__costs_one_query_more(healthy: Healthy) -> None:
+def test_reconcile__costs_one_query_more_and_another_where_days_differ(healthy: Healthy) -> None:
     reconcile(healthy)
     posted = [request for request in healthy.cloud.requests if request.method == "POST"]
     assert len(posted) == 4
+    healthy.change_source(f"DELETE FROM events_event WHERE occurred_at::date = '{day_before(3)}'")
+    reconcile(healthy)
+    posted = [request for request in healthy.cloud.requests if request.method == "POST"]
+    assert len(posted) == 4 + 5
     assert not healthy.cloud.writes
+
+
+@pytest.mark.django_db
+def test_reconcile__deleted_row_is_no_late_news(healthy: Healthy) -> None:
+    day = day_before(1)
+    one = "entity_id = (SELECT MIN(entity_id) FROM {table})"
+    healthy.change_rows(f"DELETE FROM {{table}} WHERE DATE(mentioned_at) = '{day}' AND {one}")
+    verified, check = reconcile(healthy)
+    assert verified.troubles == {CHECK: "fail"}
+    assert f"{day} was left with {ENTITIES} rows and has {ENTITIES - 1}" in check["message"]
+
+
+@pytest.mark.django_db
+def test_reconcile__wild_value_hides_no_wiped_days(healthy: Healthy) -> None:
+    first = "(SELECT MIN(id::text) FROM entities_entity)"
+    healthy.change_source(
+        "UPDATE events_event SET risk_dimensions = risk_dimensions || '{\"economic\": 1.7e12}' "
+        "WHERE id IN (SELECT event_id FROM entities_entitymention WHERE entity_id::text = "
+        f"{first})"
+    )
+    healthy.change_rows(
+        "UPDATE {table} SET economic_risk = IF(entity_id = (SELECT MIN(entity_id) FROM {table}), "
+        f"1.7e12, IF(DATE(mentioned_at) < '{day_before(10)}', 0, economic_risk)) WHERE TRUE"
+    )
+    _, check = reconcile(healthy)
+    assert check["message"].startswith("80 of 90 days differ: ")
+    assert "with other economic_risk" in check["message"]
+
+
+@pytest.mark.django_db
+def test_reconcile__two_columns_swapped_are_seen(healthy: Healthy) -> None:
+    healthy.change_rows(
+        "UPDATE {table} SET economic_risk = risk_score, risk_score = economic_risk "
+        f"WHERE DATE(mentioned_at) = '{day_before(2)}'"
+    )
+    _, check = reconcile(healthy)
+    assert check["message"].startswith("1 of 90 days differ: ")
+    assert "with other risk_score, economic_risk" in check["message"]
 
 
 @pytest.mark.django_db

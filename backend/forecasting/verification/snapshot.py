@@ -28,6 +28,7 @@ from ..sql.series import CONTEXT_HORIZONS
 from ..training_table import COLUMNS
 from .baseline import Baseline, read_baseline
 from .day_counts import DayCounts, count_days
+from .past import Loads, Past, read_past
 
 T = TypeVar("T")
 
@@ -57,8 +58,8 @@ class Snapshot:
 
     `views` are those that the settings ask for, each with what has its name. `data` is the row of
     `data_summary.sql`, for which `bytes_processed` were read. `sides` are the days of the source
-    database and of the table where `reconcile` asks for them. The `baseline` may be there to be
-    shown, without having been asked for.
+    database and of the table where `reconcile` asks for them, `past` those that differ as the last
+    good run left them. The `baseline` may be there to be shown, without having been asked for.
     """
 
     config: Config
@@ -76,6 +77,7 @@ class Snapshot:
     days: Sequence[DayCounts] | Unseen | None = None
     reconcile: bool = False
     sides: BothSides | Unseen | None = None
+    past: Past | None = None
     baseline_asked: bool = False
     baseline: Baseline | Unseen | None = None
 
@@ -154,6 +156,7 @@ def take_snapshot(
     seen = look_at_resources(config, clients, now)
     with reading("Reading what Google answered", clients):
         answer = _see_data(seen, clients)
+        sides = _see_sides(seen, clients) if reconcile else None
         return replace(
             seen,
             probe=_see_probe(seen, clients),
@@ -161,7 +164,8 @@ def take_snapshot(
             bytes_processed=answer.bytes_processed if isinstance(answer, Answer) else None,
             days=_see_days(seen, clients),
             reconcile=reconcile,
-            sides=_see_sides(seen, clients) if reconcile else None,
+            sides=sides,
+            past=_see_past(seen, sides, clients),
             baseline_asked=baseline,
             baseline=_see_baseline(seen, clients) if baseline or show_baseline else None,
         )
@@ -270,6 +274,21 @@ def _see_sides(seen: Snapshot, clients: Clients) -> BothSides | Unseen | None:
     window = seen.window
     look = partial(sum_up_both_sides, seen.config, clients, window.start, window.end)
     return see(clients, "Comparing with the source database", look)
+
+
+def _see_past(seen: Snapshot, sides: BothSides | Unseen | None, clients: Clients) -> Past | None:
+    if not isinstance(sides, BothSides) or not sides.differing:
+        return None
+    if isinstance(seen.schedules, Unseen) or isinstance(seen.runs, Unseen):
+        return Past(unknown="the runs could not be looked at")
+    loads = Loads(
+        dataset=seen.dataset if isinstance(seen.dataset, bigquery.Dataset) else None,
+        table=cast(bigquery.Table, seen.table),
+        schedules=seen.schedules,
+        runs=seen.runs,
+        now=seen.now,
+    )
+    return read_past(seen.config, clients, loads, sides.differing)
 
 
 def _see_baseline(seen: Snapshot, clients: Clients) -> Baseline | Unseen | None:

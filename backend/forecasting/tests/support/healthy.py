@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from backend.forecasting.google.clients import make_clients
 from backend.forecasting.tests.support.loading import TABLE, day_before, midnight
 from backend.forecasting.tests.support.stand_in import pipeline_settings
 from backend.forecasting.training_table import DIMENSIONS
+from backend.localcloud.clock import timestamp
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
@@ -80,12 +81,18 @@ class Healthy:
             self.client.delete_dataset("intelligence", delete_contents=True, not_found_ok=True)
             call_command("bq_setup", stdout=StringIO())
             self.cloud.query(f"INSERT INTO `{TABLE}` SELECT * FROM `{_SAVED}`", "demo-project")
+            self.end_run()
+            self.transfers = copy.deepcopy(self.cloud.transfers.items)
             self.touched = False
         if self.source_touched:
             refill = (f"INSERT INTO {table} TABLE saved_{table}" for table in _SOURCE_TABLES)
             _execute(*_EMPTY, *refill, f"ANALYZE {', '.join(_SOURCE_TABLES)}")
             self.source_touched = False
         self.cloud.requests.clear()
+
+    def end_run(self) -> None:
+        """The table as it is now is what the last run has left."""
+        self.last_run["endTime"] = timestamp(datetime.now(UTC))
 
     def forget(self) -> None:
         """Leave nothing in the database."""

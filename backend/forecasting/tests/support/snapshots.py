@@ -58,7 +58,7 @@ DATA: dict[str, Any] = {
     "usable_first_day": FIRST_DAY,
     "usable_last_day": TODAY - timedelta(days=1),
 }
-SAME = DaySums(rows=10, keys=7, scores=420.0, values=999.0)
+SAME = DaySums(rows=10, keys=7, scores=420.0, columns={})
 BASELINE = Baseline(
     horizon_days=9,
     cutoff=TODAY - timedelta(days=9),
