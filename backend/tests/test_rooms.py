@@ -84,7 +84,7 @@ def test_rooms__the_product_knows_nothing_of_what_is_around_it(imports: Imports)
         (module, other)
         for module, others in _of(PRODUCT, imports).items()
         for other in others
-        if not other.startswith(PRODUCT)
+        if not f"{other}.".startswith(PRODUCT)
     }
     assert not outside
 

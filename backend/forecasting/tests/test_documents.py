@@ -94,6 +94,14 @@ def test_readme__is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 220
 
 
+def test_changelog__newest_version_is_that_of_the_app() -> None:
+    newest = re.findall(r"^## (\S+?),? ", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)[
+        0
+    ]
+    versions = [load_command_class("backend.forecasting", name).get_version() for name in PIPELINE]
+    assert versions == [newest] * 3
+
+
 def test_operations__every_known_cause_has_its_row() -> None:
     rows = [describe_row(pattern, cause) for pattern, cause in CAUSES]
     text = OPERATIONS.read_text("utf-8")

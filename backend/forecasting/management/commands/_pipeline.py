@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
+from ... import __version__
 from ...conf import SECONDS, SETTINGS, SWITCH, Config, Setting, load_config, unknown_settings
 from ...database.mapping import load_mapping
 from ...errors import ForecastingError, SettingError, printable, shown
@@ -60,6 +61,9 @@ class PipelineCommand(BaseCommand):
     stdout_claimed = False
     left_behind = "nothing was changed"
     timed = "the command takes, with all that it waits for and tries again"
+
+    def get_version(self) -> str:
+        return __version__
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         """Wrong usage ends with exit status 1: argparse's own 2 means drift or failure here."""
