@@ -5,19 +5,30 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bqemulator.domain.errors import InvalidQueryError
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa  # type: ignore[import-untyped]
-
-    from backend.localcloud.bqemulator.engine import Engine
 
 MOST_PARTITIONS = 4000
 FIRST_OWN_ROW = 36_028_797_018_960_000
 """DuckDB numbers rows of a transaction that is not committed from here."""
 Run = Callable[[str], Awaitable["pa.Table"]]
+
+
+class Engine(Protocol):
+    """What a change takes of the engine, whose module knows this one."""
+
+    @property
+    def turn(self) -> contextlib.AbstractContextManager[object]: ...
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection: ...
+
+    def execute(self, sql: str) -> duckdb.DuckDBPyConnection: ...
 
 
 @dataclass(frozen=True)
