@@ -240,6 +240,14 @@ def test_oracle__agrees_with_what_the_names_say() -> None:
     assert len(usable) > 20
 
 
+def test_oracle__views_agree_where_they_overlap() -> None:
+    """So that both together are the dense history, as docs/training.md has it."""
+    training, forecast = training_rows(ROWS, WANTED), forecast_rows(ROWS, WANTED)
+    both = training.keys() & forecast.keys()
+    assert len(both) > len(WANTED.usable(ROWS))
+    assert {key: training[key] for key in both} == {key: forecast[key] for key in both}
+
+
 VARIANTS = [
     (WANTED, {}),
     (replace(WANTED, window=None), {"keep_history": "on"}),

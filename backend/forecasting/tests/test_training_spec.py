@@ -5,7 +5,6 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from unittest.mock import create_autospec
 
 import pytest
 from django.conf import settings as django_settings
@@ -52,28 +51,6 @@ def test_spec__each_set_of_arguments_fits_googles_client_and_the_documents_progr
     inspect.signature(job.run).bind(None, dataset=None, **found["training"]["run"])
     predict = inspect.signature(aiplatform.Model.batch_predict)
     predict.bind(None, **found["prediction"]["batch_predict"])
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_document__program_runs_with_googles_signatures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from google.cloud import aiplatform
-
-    found = spec()
-    (tmp_path / "training.json").write_text(json.dumps(found))
-    monkeypatch.chdir(tmp_path)
-    model = create_autospec(aiplatform.Model, instance=True)
-    job = create_autospec(getattr(aiplatform, found["training"]["class"]))
-    job.return_value.run.return_value = model
-    dataset = create_autospec(getattr(aiplatform, found["dataset"]["class"]))
-    monkeypatch.setattr(aiplatform, found["training"]["class"], job)
-    monkeypatch.setattr(aiplatform, found["dataset"]["class"], dataset)
-    (program,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
-    exec(compile(program, "training.md", "exec"), {})  # noqa: S102
-    assert dataset.create.call_args.kwargs["bq_source"] == f"bq://{TABLE}_training"
-    assert job.return_value.run.call_args.kwargs["forecast_horizon"] == 9
-    assert model.batch_predict.call_args.kwargs["bigquery_source"] == f"bq://{TABLE}_forecast"
 
 
 def test_spec__columns_have_their_roles() -> None:

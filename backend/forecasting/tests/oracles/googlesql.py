@@ -8,6 +8,7 @@ raises `Refused`.
 The evaluator starts once in a process, which takes some ten seconds.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -21,6 +22,7 @@ from zetasql.api import (
     PreparedExpression,
     TableBuilder,
     TVFBuilder,
+    TypeFactory,
     Value,
 )
 from zetasql.core.exceptions import ZetaSQLError
@@ -47,6 +49,7 @@ SOURCE_COLUMNS = {
     for column in COLUMNS
 }
 TRAINING_TABLE = {column.name: column.type for column in COLUMNS}
+Function = tuple[list[str], Mapping[str, str], Mapping[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +86,14 @@ class Analyzed:
 class BigQuery:
     """What a script may refer to: tables, EXTERNAL_QUERY's columns, and query parameters.
 
-    `time_zone` is what a project may set as its default_time_zone (default-configuration).
+    `functions` are table-valued ones that the analyzer does not know: by name the tables that they
+    take, their named arguments, and the columns that they yield. `time_zone` is what a project may
+    set as its default_time_zone (default-configuration).
     """
 
     tables: Mapping[str, Mapping[str, str]]
     external: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, Function] = field(default_factory=dict)
     parameters: Mapping[str, datetime | date | int | str] = field(default_factory=dict)
     time_zone: str = "UTC"
 
@@ -248,6 +254,8 @@ class _Session:
             builder.add_table(_table(name, columns))
         if self.world.external:
             builder.add_table_valued_function(_external_query(self.world.external))
+        for name, function in self.world.functions.items():
+            builder.add_table_valued_function(_table_function(name, function))
         catalog = builder.build()
         for name, value in self.variables.items() if with_variables else ():
             constant = SimpleConstant(
@@ -267,7 +275,7 @@ def _language() -> Any:
 def _table(name: str, columns: Mapping[str, str]) -> Any:
     builder = TableBuilder(name)
     for column, type_name in columns.items():
-        builder.add_column(column, _type_kind(type_name))
+        builder.add_column(column, _type(type_name))
     return builder.build()
 
 
@@ -282,6 +290,21 @@ def _external_query(columns: Mapping[str, str]) -> Any:
     for argument in function.signature.argument:
         argument.num_occurrences = 1  # the evaluator crashes without it
     return function
+
+
+def _table_function(name: str, function: Function) -> Any:
+    tables, arguments, columns = function
+    builder = TVFBuilder(name)
+    for table in tables:
+        builder.add_table_argument(table)
+    for argument, type_name in arguments.items():
+        builder.add_argument(argument, _type(type_name))
+    built = builder.set_output_schema(
+        [(column, _type(type_name)) for column, type_name in columns.items()]
+    ).build()
+    for argument in built.signature.argument:
+        argument.num_occurrences = 1
+    return built
 
 
 def _value(value: datetime | date | int | str) -> Any:
@@ -299,6 +322,15 @@ def _require(type_name: str, value: Any) -> None:
     found = _type_name(value.get_type())
     if found != type_name:
         raise Refused(f"{found} for a variable of type {type_name}")
+
+
+def _type(name: str) -> Any:
+    """A type by its name in SQL, of one level: FLOAT64, ARRAY<STRING>, STRUCT<value FLOAT64>."""
+    if found := re.fullmatch(r"ARRAY<(\w+)>", name):
+        return TypeFactory.create_array_type(_type(found[1]))
+    if found := re.fullmatch(r"STRUCT<(\w+) (\w+)>", name):
+        return TypeFactory.create_struct_type([(found[1], _type(found[2]))])
+    return TypeFactory.create_simple_type(_type_kind(name))
 
 
 def _type_kind(name: str) -> Any:
