@@ -48,14 +48,13 @@ class PipelineAdmin(admin.ModelAdmin):
         from .monitoring.status import see_pipeline, see_run
 
         _require(request, "view")
-        # The run first: its end makes older figures stale.
         run = see_run()
         context = {
             **self.admin_site.each_context(request),
             "title": "Nightly load",
             "opts": self.opts,
             "run": run,
-            "seen": see_pipeline(),
+            "seen": see_pipeline(run.value),
             "may_run": request.user.has_perm("forecasting.run_pipeline"),
         }
         request.current_app = self.admin_site.name
@@ -66,6 +65,7 @@ class PipelineAdmin(admin.ModelAdmin):
 
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
+        _require(request, "view")  # That is where the answer is shown.
         _require(request, "run")
         started = start_run()
         if started.problem:
@@ -81,18 +81,23 @@ class PipelineAdmin(admin.ModelAdmin):
         return HttpResponseRedirect(reverse(_PAGE, current_app=self.admin_site.name))
 
     def progress_view(self, request: HttpRequest) -> JsonResponse:
-        from .monitoring.status import see_run
+        """How the run goes; with `?figures` also which figures there are by now."""
+        from .monitoring.status import RunStatus, see_pipeline, see_run
 
         _require(request, "view")
         seen = see_run()
-        run = seen.value
+        figures = see_pipeline(seen.value) if "figures" in request.GET else None
+        run = seen.value or RunStatus(sentence="")
         return JsonResponse(
             {
-                "under_way": bool(run and run.under_way),
-                "state": run.state if run else "",
-                "sentence": run.sentence if run else "",
-                "seconds": run.seconds if run else None,
+                "under_way": run.under_way,
+                "state": run.state,
+                "sentence": run.sentence,
+                "seconds": run.seconds,
+                "looking": seen.looking,
                 "problem": seen.problem,
+                "figures": figures.version if figures else None,
+                "figures_awaited": bool(figures and figures.looking),
             }
         )
 

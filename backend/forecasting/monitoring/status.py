@@ -1,13 +1,13 @@
 """The pipeline as the status page shows it: all that it asks of Google, as values.
 
 A look costs a few requests and a few small queries. It is remembered for FRESH_SECONDS, so that a
-page that many open costs what one costs, and answers at once.
+page that many open costs what one costs, and answers at once. Whether a run is under way is asked
+on every view, by two small requests: another process, or the schedule, may have started one.
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from django.core.cache import cache
@@ -19,13 +19,12 @@ from ..errors import ForecastingError, MissingPrerequisiteError
 from ..google.causes import likely_cause
 from ..google.clients import Clients, make_clients
 from ..google.errors import reading
-from ..loading.runs import UNDER_WAY, observe_run, result_of, start_or_adopt_run, state_of
+from ..loading.runs import ENDED, list_runs, result_of, start_or_adopt_run, state_of
 from ..output.page import Charts, Page, make_page
 from ..output.report_data import ReportData, read_report_data
 from ..output.text import describe_run
 from ..provisioning.scheduled_queries import observe_scheduled_queries
 from ..sql.queries import load_name
-from ..verification.snapshot import Unseen
 from ..verification.verify import verify
 from .remembered import KEPT_SECONDS, Patience, Remembered, Seen, run_within
 
@@ -37,22 +36,25 @@ PATIENCE = Patience(recent=0.7, recent_seconds=600, without=5.0)
 
 START_PATIENCE = 10.0
 
-_KEYS = "forecasting.status.3"
+_KEYS = "forecasting.status.4"
 """The number goes up when what is remembered changes its form: a cache may outlive a release."""
 
-_WATCHED = f"{_KEYS}.watched"
-_WATCHED_SECONDS = 24 * 3600
-_ENDED_SECONDS = 600
-"""How long the end of a run that was watched stays on the page."""
+_ENDED = timedelta(minutes=10)
+"""For so long after its end a run is on the page."""
+
+_NOT_UNDER_WAY = "No run is under way."
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunStatus:
-    """A run that is watched; `seconds` since its start, `message` and `cause` of its failure."""
+    """The run under way, or the one that has just ended, or in `sentence` alone that there is none.
 
-    name: str
-    state: str
-    under_way: bool
+    `seconds` since its start, `message` and `cause` of its failure.
+    """
+
+    name: str = ""
+    state: str = ""
+    under_way: bool = False
     sentence: str
     seconds: int | None = None
     message: str = ""
@@ -68,19 +70,30 @@ class StartedRun:
     problem: str = ""
 
 
-def see_pipeline() -> Seen[Page]:
-    """The pipeline as it was at most a minute ago, or as it was when Google last answered."""
+def see_pipeline(run: RunStatus | None = None) -> Seen[Page]:
+    """The pipeline as it was at most a minute ago, or as it was when Google last answered.
+
+    Never as it was before the end of `run`, but for want of an answer.
+    """
+    page = _PIPELINE.recall().value
+    if run and page and run.name and not run.under_way and run.name not in page.ended_runs:
+        _PIPELINE.outdate()
     return _PIPELINE.see(PATIENCE)
 
 
 def see_run() -> Seen[RunStatus]:
-    """The run that is under way or has just ended; no value where there is none."""
-    if not cache.get(_WATCHED):
-        return Seen()
-    seen = _RUN.recall()
-    if seen.value and not seen.value.under_way:
-        return seen
-    return _RUN.see(PATIENCE)
+    """What goes on; no value where Google has not said it now.
+
+    A run that was seen under way is believed to be so for RUN_FRESH_SECONDS. Everything else is
+    asked each time: by now one may be under way.
+    """
+    known = _RUN.recall().value
+    if known and not known.under_way:
+        _RUN.outdate()
+    seen = _RUN.see(PATIENCE)
+    if (seen.looking or seen.problem) and seen.value and not seen.value.under_way:
+        return replace(seen, value=None)
+    return seen
 
 
 def start_run() -> StartedRun:
@@ -104,7 +117,7 @@ def _start() -> StartedRun:
             run, adopted = start_or_adopt_run(clients, name)
     except ForecastingError as error:
         return StartedRun(problem=str(error))
-    _watch(run.name)
+    _RUN.outdate()
     return StartedRun(name=run.name, adopted=adopted)
 
 
@@ -118,28 +131,11 @@ def _scheduled_query(config: Config, clients: Clients) -> str:
     return found[0].name
 
 
-def _watch(name: str) -> None:
-    """Follow this run, unless it is followed already."""
-    if cache.get(_WATCHED) != name:
-        cache.delete(_RUN.key)
-        cache.set(_WATCHED, name, _WATCHED_SECONDS)
-
-
 def _look_at_pipeline() -> Page:
     config = load_config()
     clients = make_clients(config)
     result = verify(config, clients, datetime.now(UTC), strict=False, show_baseline=True)
-    _watch_any(result.snapshot.runs)
     return make_page(result, read_report_data(result.snapshot, clients), _draw_once)
-
-
-def _watch_any(runs: Iterable[TransferRun] | Unseen) -> None:
-    """Follow a run that somebody else, or the schedule, has started."""
-    if isinstance(runs, Unseen):
-        return
-    under_way = next((run for run in runs if run.state in UNDER_WAY), None)
-    if under_way is not None:
-        _watch(under_way.name)
 
 
 def _draw_once(data: ReportData) -> Charts:
@@ -156,29 +152,49 @@ def _draw_once(data: ReportData) -> Charts:
 
 
 def _look_at_run() -> RunStatus:
-    name = str(cache.get(_WATCHED) or "")
     config = load_config()
     clients = make_clients(config)
-    run = observe_run(clients, name)
-    if run.state in UNDER_WAY:
-        return _progress_of(run)
+    try:
+        name = _scheduled_query(config, clients)
+    except MissingPrerequisiteError:
+        return RunStatus(sentence="No run is under way: there is no scheduled query.")
+    with reading("Looking at the runs", clients):
+        runs = list_runs(clients, name)
+    under_way = next((run for run in runs if run.state not in ENDED), None)
+    if under_way is not None:
+        return _progress_of(under_way, clients)
+    if runs and _has_just_ended(runs[0], clients):
+        return _end_of(runs[0], config, clients)
+    return RunStatus(sentence=_NOT_UNDER_WAY)
+
+
+def _has_just_ended(run: TransferRun, clients: Clients) -> bool:
+    # The stubs say Timestamp; proto-plus gives datetimes.
+    return "end_time" in run and clients.clock.now() - cast(datetime, run.end_time) < _ENDED
+
+
+def _end_of(run: TransferRun, config: Config, clients: Clients) -> RunStatus:
+    """How it ended; its rows are counted once."""
+    key = f"{_KEYS}.end.{hashlib.sha256(run.name.encode()).hexdigest()}"
+    known: RunStatus | None = cache.get(key)
+    if known is not None:
+        return known
     result = result_of(clients, config, run)
-    cache.set(_WATCHED, name, _ENDED_SECONDS)
-    _PIPELINE.outdate()
-    return RunStatus(
-        name=name,
+    ended = RunStatus(
+        name=run.name,
         state=result.state,
-        under_way=False,
         sentence=describe_run(result),
         message=result.error,
         cause=likely_cause(result.error),
     )
+    cache.set(key, ended, KEPT_SECONDS)
+    return ended
 
 
-def _progress_of(run: TransferRun) -> RunStatus:
+def _progress_of(run: TransferRun, clients: Clients) -> RunStatus:
     state, seconds = state_of(run), None
     if "start_time" in run:
-        since = datetime.now(UTC) - cast(datetime, run.start_time)
+        since = clients.clock.now() - cast(datetime, run.start_time)
         seconds = max(round(since.total_seconds()), 0)
     sentence = f"The run is {state.lower()}."
     return RunStatus(name=run.name, state=state, under_way=True, sentence=sentence, seconds=seconds)

@@ -9,9 +9,15 @@ from django.utils.safestring import SafeString
 from google.cloud import bigquery
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun, TransferState
 
-from ..loading.runs import UNDER_WAY, message_of, seconds_of, state_of
+from ..loading.runs import ENDED, UNDER_WAY, message_of, seconds_of, state_of
 from ..verification.baseline import Baseline
-from ..verification.findings import Finding, FindingStatus, count_findings, count_things
+from ..verification.findings import (
+    Finding,
+    FindingStatus,
+    collapse_skipped,
+    count_findings,
+    count_things,
+)
 from ..verification.snapshot import Snapshot, Unseen, Window, succeeded_runs
 from ..verification.verify import Verification
 from .report_data import ReportData
@@ -66,6 +72,7 @@ class Page:
     figures: tuple[tuple[str, str], ...]
     findings: tuple[Finding, ...]
     runs: tuple[RunLine, ...]
+    ended_runs: tuple[str, ...]
     why_no_runs: str
     next_run: datetime | None
     baseline: Baseline | None
@@ -78,7 +85,12 @@ class Page:
 
     @property
     def attention(self) -> list[Finding]:
-        return [f for f in self.findings if f.status is not FindingStatus.PASSED]
+        return [f for f in self.lines if f.status is not FindingStatus.PASSED]
+
+    @property
+    def lines(self) -> list[Finding]:
+        """The findings, with those that are skipped for one reason as one."""
+        return collapse_skipped(self.findings)
 
 
 def make_page(
@@ -97,6 +109,7 @@ def make_page(
         figures=tuple(_figures(snapshot)),
         findings=result.findings,
         runs=tuple(_lines(snapshot)),
+        ended_runs=tuple(_ended(snapshot)),
         why_no_runs=snapshot.runs.reason if isinstance(snapshot.runs, Unseen) else "No run yet.",
         next_run=snapshot.next_run,
         baseline=_baseline_to_show(snapshot),
@@ -154,6 +167,12 @@ def _lines(snapshot: Snapshot) -> Iterator[RunLine]:
     rows = f"{table.num_rows:,}" if isinstance(table, bigquery.Table) and table.num_rows else None
     for run in snapshot.runs[:SHOWN_RUNS]:
         yield _line(run, rows if run is latest else None)
+
+
+def _ended(snapshot: Snapshot) -> Iterator[str]:
+    """Google's names of the runs that had ended."""
+    if not isinstance(snapshot.runs, Unseen):
+        yield from (run.name for run in snapshot.runs[:SHOWN_RUNS] if run.state in ENDED)
 
 
 def _line(run: TransferRun, rows: str | None) -> RunLine:

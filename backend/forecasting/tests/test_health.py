@@ -1,11 +1,17 @@
 """The nightly load as a check of django-health-check."""
 
+import threading
+from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.test import Client, override_settings
+from health_check.exceptions import ServiceReturnedUnexpectedResult
 
+from backend.forecasting.monitoring import health
 from backend.forecasting.monitoring.health import CACHE_KEY, NightlyLoad
 from backend.forecasting.tests.support.healthy import Healthy
 from backend.forecasting.tests.support.tampering import failed_run, no_table, old_runs
@@ -44,6 +50,43 @@ def test_health__second_probe_asks_nobody(healthy: Healthy) -> None:
     failed_run(healthy)
     assert probe() == (200, GOOD)
     assert healthy.cloud.requests == []
+
+
+def test_health__probes_at_once_ask_google_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end, looks, said = threading.Event(), list[int](), list[str]()
+
+    def look() -> tuple[bool, list[str]]:
+        looks.append(1)
+        assert may_end.wait(30)
+        return True, ["run.fresh"]
+
+    def ask() -> None:
+        with pytest.raises(ServiceReturnedUnexpectedResult) as error:
+            NightlyLoad().run()
+        said.append(error.value.message)
+
+    monkeypatch.setattr(health, "_HEALTH", replace(health._HEALTH, look=look))
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    may_end.set()
+    for thread in threads:
+        thread.join(30)
+    assert (len(looks), said) == (1, [f"run.fresh: {ADVICE}"] * 8)
+
+
+@pytest.mark.parametrize(("problems", "value"), [([], 1), (["run.fresh"], 0)])
+def test_health__as_openmetrics_is_as_documented(
+    monkeypatch: pytest.MonkeyPatch, problems: list[str], value: int
+) -> None:
+    look = Mock(return_value=(True, problems))
+    monkeypatch.setattr(health, "_HEALTH", replace(health._HEALTH, look=look))
+    reply = Client().get("/health/?format=openmetrics")
+    metric = 'django_health_check_status{check="NightlyLoad"}'
+    assert f"\n{metric} {value}\n" in reply.content.decode()
+    documented = (settings.BASE_DIR / "docs" / "operations.md").read_text("utf-8")
+    assert f"expr: {metric} == 0" in documented
+    assert "/health/?format=openmetrics" in documented
 
 
 @pytest.mark.parametrize(

@@ -43,12 +43,13 @@ class SlowLook:
     """A look that ends when it is let, in a thread that can be waited for."""
 
     def __init__(self) -> None:
-        self.may_end = threading.Event()
+        self.may_end, self.began = threading.Event(), threading.Event()
         self.count = 0
         self.thread: threading.Thread | None = None
 
     def __call__(self) -> str:
         self.count, self.thread = self.count + 1, threading.current_thread()
+        self.began.set()
         assert self.may_end.wait(30)
         return "late"
 
@@ -135,3 +136,33 @@ def test_seen__age_in_words() -> None:
     hour = replace(seen, looked_at=seen.looked_at - timedelta(hours=1))
     assert hour.age.replace("\xa0", " ") == "1 hour"
     assert replace(seen, looked_at=None).age == ""
+
+
+def test_seen__age_is_not_negative() -> None:
+    seen = remember(Look("one")).see(WAIT)
+    assert seen.looked_at
+    assert replace(seen, looked_at=seen.looked_at + timedelta(minutes=5)).age == "0 seconds"
+
+
+def test_see__whoever_asks_meanwhile_waits_for_the_same_look(slow: SlowLook) -> None:
+    remembered, seen = remember(slow), list[str | None]()
+    ask = [threading.Thread(target=lambda: seen.append(remembered.see(WAIT).value)) for _ in "1234"]
+    for thread in ask:
+        thread.start()
+    assert slow.began.wait(30)
+    slow.end()
+    for thread in ask:
+        thread.join(30)
+    assert (seen, slow.count) == (["late"] * 4, 1)
+
+
+def test_outdate__a_look_that_began_before_is_not_taken_for_a_new_one() -> None:
+    def look() -> str:
+        looks.append("look")
+        if len(looks) == 1:
+            remembered.outdate()  # as another process may while this one looks
+        return f"{len(looks)}"
+
+    looks: list[str] = []
+    remembered = remember(look)
+    assert [remembered.see(WAIT).value for _ in range(3)] == ["1", "2", "2"]

@@ -19,6 +19,7 @@ from backend.forecasting.monitoring import status
 from backend.forecasting.monitoring.remembered import Patience
 from backend.forecasting.output import svg
 from backend.forecasting.tests.support.healthy import Healthy
+from backend.forecasting.tests.support.tampering import no_table, old_runs
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +32,7 @@ Login = Callable[..., Client]
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """But for charts, which take long to draw; and the patience that a slow machine needs."""
-    cache.delete_many([status._PIPELINE.key, status._RUN.key, status._WATCHED])
+    cache.delete_many([status._PIPELINE.key, status._RUN.key])
     monkeypatch.setattr(status, "PATIENCE", Patience(recent=60, recent_seconds=0, without=60))
     monkeypatch.setattr(status, "START_PATIENCE", 60)
 
@@ -145,12 +146,13 @@ def test_page__without_a_library_has_all_but_the_charts(
     assert '<svg role="img"' not in page
 
 
-def test_page__second_view_asks_google_nothing(viewer: Client, healthy: Healthy) -> None:
+def test_page__second_view_asks_only_for_the_runs(viewer: Client, healthy: Healthy) -> None:
     page_of(viewer)
     assert healthy.cloud.requests
     healthy.cloud.requests.clear()
     page_of(viewer)
-    assert healthy.cloud.requests == []
+    paths = [request.path.rsplit("/", 1)[-1] for request in healthy.cloud.requests]
+    assert paths == ["transferConfigs", "runs"]
 
 
 def test_page__failed_run_shows_googles_words_and_escapes_them(
@@ -260,15 +262,25 @@ def test_run__refused_one_is_said_and_logged(operator: Client, healthy: Healthy)
     assert LogEntry.objects.get().change_message.startswith("Tried to start a run: There is no")
 
 
-def test_progress__nothing_to_follow(viewer: Client, healthy: Healthy) -> None:
-    assert viewer.get(PROGRESS).json() == {
-        "under_way": False,
-        "state": "",
-        "sentence": "",
-        "seconds": None,
-        "problem": "",
-    }
-    assert healthy.cloud.requests == []
+def test_progress__no_run_is_under_way(viewer: Client, healthy: Healthy) -> None:
+    old_runs(healthy)
+    progress = viewer.get(PROGRESS).json()
+    assert progress["sentence"] == "No run is under way."
+    assert not progress["under_way"]
+    assert not progress["state"]
+
+
+def test_page__unseen_checks_are_one_line_with_their_reason(
+    viewer: Client, healthy: Healthy
+) -> None:
+    no_table(healthy)
+    page = page_of(viewer)
+    skipped = re.findall(r'<span class="mark">skipped</span> <strong>(.*?)</strong>', page)
+    assert skipped
+    reasons = re.findall(r'<li class="skipped">.*?</strong>: (.*?)<p', page)
+    assert len(set(reasons)) == len(reasons) == len(skipped)
+    assert any(re.fullmatch(r"\d\d checks", name) for name in skipped)
+    assert "data.rows, " in page
 
 
 # What stands behind it ---------------------------------------------------------------------------

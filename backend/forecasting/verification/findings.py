@@ -1,7 +1,7 @@
 """What a check found, as a value: printed, compared in tests, and found by its id."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -66,6 +66,25 @@ def none_of(check: str, number: int | None, fine: str, what: str, hint: str) -> 
     if not number:
         return passed(check, fine, "0")
     return failed(check, f"{number:,} {what}", hint, "0", str(number))
+
+
+def collapse_skipped(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, of several that are skipped for one reason one, which names them in its hint.
+
+    It stands where the first of them stood.
+    """
+    lines: dict[object, list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        is_skipped = finding.status is FindingStatus.SKIPPED
+        reason = (finding.message, finding.hint) if is_skipped else number
+        lines.setdefault(reason, []).append(finding)
+    return [_collapse(alike) if len(alike) > 1 else alike[0] for alike in lines.values()]
+
+
+def _collapse(alike: list[Finding]) -> Finding:
+    first, ids = alike[0], ", ".join(finding.id for finding in alike)
+    hint = f"{first.hint} ({ids})" if first.hint else ids
+    return replace(first, id=count_things(len(alike), "check"), hint=hint)
 
 
 def skipped(check: str, why: str, hint: str = "") -> Finding:

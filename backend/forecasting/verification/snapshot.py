@@ -104,9 +104,9 @@ class Snapshot:
 
     @property
     def hours_since_good_run(self) -> float | None:
-        """None where no run has succeeded."""
+        """None where no run has succeeded; 0 where this machine's clock is behind."""
         ends = [cast(datetime, run.end_time) for run in succeeded_runs(self.runs)]
-        return (self.now - max(ends)) / timedelta(hours=1) if ends else None
+        return max((self.now - max(ends)) / timedelta(hours=1), 0.0) if ends else None
 
     @property
     def scheduled(self) -> TransferConfig | None:

@@ -1,0 +1,69 @@
+"""Who may do what at each address of the admin page, without anything behind it."""
+
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from django.contrib.admin import site
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from backend.forecasting.admin import PipelineAdmin
+from backend.forecasting.models import Pipeline
+from backend.forecasting.monitoring import status
+from backend.forecasting.monitoring.remembered import Seen
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/admin/forecasting/pipeline/"
+TO_LOGIN, FORBIDDEN = 302, 403
+GET, POST = "GET", "POST"
+ADDRESSES = {("", GET): 200, ("progress/", GET): 200, ("run/", POST): 302}
+"""What somebody gets who may do everything; the last one is sent to the page."""
+
+WHO: dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]] = {
+    "no staff": ({}, ("view_pipeline", "run_pipeline"), ()),
+    "staff": ({"is_staff": True}, (), ()),
+    "viewer": ({"is_staff": True}, ("view_pipeline",), ("", "progress/")),
+    "starter": ({"is_staff": True}, ("run_pipeline",), ()),
+    "operator": ({"is_staff": True}, ("view_pipeline", "run_pipeline"), ("", "progress/", "run/")),
+    "superuser": ({"is_staff": True, "is_superuser": True}, (), ("", "progress/", "run/")),
+    "retired": ({"is_superuser": True, "is_staff": True, "is_active": False}, (), ()),
+}
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """In the place of a start at Google; what else is asked has no answer."""
+    started = Mock(return_value=status.StartedRun(name="r"))
+    monkeypatch.setattr(status, "start_run", started)
+    monkeypatch.setattr(status, "see_run", Seen)
+    monkeypatch.setattr(status, "see_pipeline", lambda _: Seen())
+    return started
+
+
+def test_addresses__are_all_of_the_admins() -> None:
+    routes = {str(each.pattern) for each in PipelineAdmin(Pipeline, site).get_urls()}
+    assert routes == {route for route, _ in ADDRESSES}
+
+
+@pytest.mark.parametrize("who", ["anonymous", *WHO])
+def test_permission__of_everybody_at_every_address(start: Mock, who: str) -> None:
+    flags, permissions, allowed = WHO.get(who, ({}, (), ()))
+    client = Client()
+    if who != "anonymous":
+        user = User.objects.create_user("ana", **flags)
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        client.force_login(user)
+    is_staff = flags.get("is_staff") and flags.get("is_active", True)
+    for (address, method), fine in ADDRESSES.items():
+        reply = client.generic(method, f"{PAGE}{address}")
+        refused = FORBIDDEN if is_staff else TO_LOGIN
+        assert reply.status_code == (fine if address in allowed else refused), address
+    assert start.called == ("run/" in allowed)
+
+
+def test_addresses__of_objects_are_not_there(start: Mock) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("ana"))
+    assert [client.get(f"{PAGE}{rest}").status_code for rest in ("add/", "1/change/")] == [404, 404]
