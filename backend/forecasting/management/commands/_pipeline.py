@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from ... import __version__
-from ...conf import SECONDS, SETTINGS, SWITCH, Config, Setting, load_config, unknown_settings
+from ...conf import SETTINGS, Config, load_config, unknown_settings
 from ...database.mapping import load_mapping
 from ...errors import ForecastingError, SettingError, printable, shown
+from ...setting import SECONDS, SWITCH, Setting
 from ._ending import (
     FAILED,
     EndedFromOutside,

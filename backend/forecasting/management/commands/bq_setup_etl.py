@@ -1,8 +1,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from ...conf import DAYS, SETTINGS, Config
+from ...conf import SETTINGS, Config
 from ...errors import SettingError
+from ...setting import DAYS
 from ...sql.queries import render_nightly_load
 from ...sql.role import render_connection_role
 from ._pipeline import PipelineCommand, add_mode_arguments, mode_of, refuse_together

@@ -9,7 +9,8 @@ from textwrap import dedent
 
 from django.conf import settings
 
-from backend.forecasting.conf import SETTINGS, Setting
+from backend.forecasting.conf import SETTINGS
+from backend.forecasting.setting import Setting
 
 ROOT = Path(settings.BASE_DIR)
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
