@@ -15,7 +15,7 @@ from django.test import override_settings
 from sqlglot.dialects.dialect import Dialect
 
 from backend.conftest import PASSWORDS, READER
-from backend.demo.history import History, write_history
+from backend.demo.history import History, update_statistics, write_history
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.conf import Config
@@ -312,6 +312,7 @@ def write_small_history() -> None:
             EntityMention(entity=entity, event=events[number % 7], mentioned_at=moment)
             for number, entity in enumerate(entities)
         )
+    update_statistics()
 
 
 def _event(moment: Any, score: float) -> Event:

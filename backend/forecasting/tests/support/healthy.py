@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import override_settings
 from google.cloud import bigquery
 
+from backend.demo.history import update_statistics
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.conf import load_config
@@ -161,8 +162,6 @@ def provision_healthy(cloud: "LocalCloud") -> Iterator[Healthy]:
         healthy = Healthy(cloud)
         try:
             write_dense_history()
-            # As autovacuum will: with the statistics of what was there before a load takes minutes.
-            _execute(f"ANALYZE {', '.join(_SOURCE_TABLES)}")
             call_command("bq_setup", stdout=StringIO())
             for _ in range(2):
                 call_command("bq_setup_etl", run_now=True, stdout=StringIO())
@@ -190,6 +189,7 @@ def write_dense_history() -> None:
     Entity.objects.bulk_create(entities)
     Event.objects.bulk_create(events)
     EntityMention.objects.bulk_create(mentions)
+    update_statistics()
 
 
 def _execute(*statements: str) -> None:
