@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from google.cloud.bigquery import Table
 from google.cloud.bigquery_connection_v1.types import Connection
@@ -15,11 +15,11 @@ from .conf import Config
 from .database.lock import provisioning_lock
 from .database.source import LOCK_SECONDS, prepare_source_query
 from .errors import MissingPrerequisiteError
-from .google.causes import cause_line, is_out_of_reach
+from .google.causes import cause_line, is_credential_refused, is_out_of_reach
 from .google.clients import Clients
 from .google.errors import gather, reading
 from .loading.backfill import SliceOutcome, backfill, refuse_unkept_backfill
-from .loading.reach import learn_refusal, raise_refusal_of_query, wait_for_reach
+from .loading.reach import learn_answer, learn_refusal, raise_refusal_of_query, wait_for_reach
 from .loading.row_counts import count_rows
 from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
 from .outcome import Mode, Outcome, Status, grant_for, hints_after
@@ -108,9 +108,12 @@ def set_up_etl(
         if note:
             tell.note(note)
         steps = _plan_etl(config, clients, allow_deleting=allow_deleting)
+        refusal = _refusal_of(config, clients, steps.connection)
+        if is_credential_refused(refusal):
+            steps = steps.with_credential()
         outcome = _present("bq_setup_etl", config, mode, tell, steps.all)
         if mode is Mode.APPLY and not outcome.failure:
-            _try_connection(config, clients, steps.connection, tell)
+            _tell_of_refusal(config, steps.connection, refusal, tell)
         if outcome.status is Status.APPLIED:
             steps = steps.apply(config, clients, tell)
             _conclude(outcome, steps.all, clients, tell)
@@ -152,6 +155,14 @@ class _EtlSteps:
         """Google's name of the scheduled query, once it is there."""
         return next(iter(self.schedule.observed or ())).name
 
+    def with_credential(self) -> "_EtlSteps":
+        """The same with the credential to be sent, where nothing else is to be done to it."""
+        step = self.connection
+        if step.plan.action is not Action.UNCHANGED:
+            return self
+        plan = cast(ConnectionSpec, step.resource).plan_again(REFUSED)
+        return replace(self, connection=replace(step, plan=plan))
+
     def apply(self, config: Config, clients: Clients, tell: Listeners) -> "_EtlSteps":
         """Both brought about; nothing is scheduled for a role that may not run the query."""
         connection = apply_step(self.connection, clients)
@@ -160,10 +171,7 @@ class _EtlSteps:
             # At once: whoever fails from here on would never be told.
             tell.note(grant_for(connection.observed, config))
         if connection.plan.action is not Action.UNCHANGED:
-            refusal = learn_refusal(config, clients)
-            raise_refusal_of_query(config, refusal)
-            if refusal and not is_out_of_reach(refusal):
-                tell.note(f"The connection cannot be used: {refusal}{cause_line(refusal)}")
+            tell.note(_prove(config, clients))
         return replace(self, connection=connection, schedule=apply_step(self.schedule, clients))
 
 
@@ -225,21 +233,43 @@ def _conclude(
         tell.note(hint)
 
 
-def _try_connection(
-    config: Config, clients: Clients, step: Step[Connection], tell: Listeners
-) -> None:
+REFUSED = "refused by PostgreSQL"
+
+
+def _refusal_of(config: Config, clients: Clients, step: Step[Connection]) -> str:
+    """What a query through a connection that is there meets; empty where it meets nothing.
+
+    That the noted secret versions are the newest does not prove what the connection holds.
+    """
+    return learn_refusal(config, clients) if step.observed is not None else ""
+
+
+def _tell_of_refusal(config: Config, step: Step[Connection], refusal: str, tell: Listeners) -> None:
     """Tell of the grant that a connection needs for as long as it does not act.
 
     Raises SourceDatabaseError where PostgreSQL refuses the source query to a connection that stays
     as it is; one that is changed is tried after that.
     """
-    if step.observed is None:
-        return
-    refusal = learn_refusal(config, clients)
-    if is_out_of_reach(refusal):
+    if step.observed is not None and is_out_of_reach(refusal):
         tell.note(grant_for(step.observed, config))
     elif step.plan.action is Action.UNCHANGED:
         raise_refusal_of_query(config, refusal)
+
+
+def _prove(config: Config, clients: Clients) -> str:
+    """What came of trying a credential that has just been sent, in a sentence.
+
+    Raises SourceDatabaseError where PostgreSQL refuses the source query to its role.
+    """
+    refusal = learn_answer(config, clients)
+    raise_refusal_of_query(config, refusal or "")
+    if refusal is None:
+        return "The connection's credential was sent, and could not be tried: a run tells."
+    if not refusal:
+        return "The connection's credential was sent, and PostgreSQL takes it."
+    if is_out_of_reach(refusal):
+        return "The connection's credential was sent, and not tried: the instance is out of reach."
+    return f"The connection cannot be used: {refusal}{cause_line(refusal)}"
 
 
 def _is_new(step: Step[Connection]) -> bool:

@@ -283,6 +283,16 @@ def cause_line(message: str) -> str:
     return f"\nLikely cause: {cause}." if cause else ""
 
 
+_CREDENTIAL = re.compile(
+    r'password authentication failed|role "[^"]*" does not exist|Missing credentials'
+)
+
+
+def is_credential_refused(message: str) -> bool:
+    """Whether PostgreSQL does not take what the connection logs in with, or it has nothing."""
+    return bool(_CREDENTIAL.search(message))
+
+
 def is_out_of_reach(message: str) -> bool:
     """Whether it says that the instance cannot be reached, as before a grant has begun to act."""
     return likely_cause(message) == _REACH

@@ -47,10 +47,15 @@ def probe_connection(
 
 def learn_refusal(config: Config, clients: Clients) -> str:
     """The error of a probe; empty too where it cannot be learned, which a run tells for good."""
+    return learn_answer(config, clients) or ""
+
+
+def learn_answer(config: Config, clients: Clients) -> str | None:
+    """The error of a probe, empty for none; None where it cannot be learned."""
     try:
         return probe_connection(config, clients).error
     except (*GOOGLE_ERRORS, UnreadableReplyError):
-        return ""
+        return None
 
 
 def raise_refusal_of_query(config: Config, refusal: str) -> None:

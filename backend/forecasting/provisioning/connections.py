@@ -13,8 +13,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from ..conf import Config
 from ..google.clients import Clients
 from ..google.replies import named, readable
-from .credentials import Credential
-from .plan import Change, Plan, Resource, differences
+from .credentials import Credential, same_versions, shown_versions
+from .plan import Action, Change, Plan, Resource, differences
 
 _CREDENTIAL = re.compile(r"\[credential: ([^\]]*)\]")
 _NONE = "none"
@@ -57,7 +57,7 @@ class ConnectionSpec(Resource[Connection]):
         return {
             "instance": self.instance,
             "database": self.database,
-            "credential": self.credential.versions,
+            "credential": shown_versions(self.credential.versions),
         }
 
     def obstacles(self, observed: Connection) -> list[Change]:
@@ -71,11 +71,19 @@ class ConnectionSpec(Resource[Connection]):
         )
 
     def changes(self, observed: Connection) -> list[Change]:
+        recorded, current = recorded_versions(observed), self.credential.versions
+        before, after = shown_versions(recorded, current), shown_versions(current, recorded)
         return differences(
             ("instance", observed.cloud_sql.instance_id, self.instance),
             ("database", observed.cloud_sql.database, self.database),
-            ("credential", recorded_versions(observed), self.credential.versions),
+            ("credential", after if same_versions(recorded, current) else before, after),
         )
+
+    def plan_again(self, refusal: str) -> Plan:
+        """The credential once more, for a connection that PostgreSQL refuses as it is."""
+        current = shown_versions(self.credential.versions)
+        changes = [Change(field="credential", before=refusal, after=current)]
+        return Plan(kind=self.kind, name=self.name, action=Action.UPDATE, changes=tuple(changes))
 
     def create(self, clients: Clients) -> Connection:
         with readable():

@@ -1,10 +1,13 @@
 """The PostgreSQL user and password: from Secret Manager into the connection, and nowhere else."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
+from itertools import zip_longest
+from typing import cast
 
 import google_crc32c
-from google.api_core.exceptions import BadRequest, NotFound
+from google.api_core.exceptions import BadRequest, Forbidden, NotFound
 from google.cloud.secretmanager_v1.types import SecretPayload
 
 from ..conf import Config
@@ -18,8 +21,9 @@ from ..google.replies import text_of
 class Credential:
     """What the connection logs in with; only `versions` may be shown.
 
-    `versions` names the secret versions that the two values were read from, such as
-    `POSTGRES_USER/versions/3, POSTGRES_PASSWORD/versions/7`.
+    `versions` names the secret versions that the two values were read from, each with when it was
+    made where that may be seen: `POSTGRES_USER/versions/3 of 2026-03-01T10:00:00.000000Z, ...`. A
+    secret that is deleted and made anew counts from 1 again.
     """
 
     user: str = field(repr=False)
@@ -60,8 +64,46 @@ def _read_secret(clients: Clients, config: Config, name: str) -> _SecretValue:
                 f"Secret {name} of project {config.project} has no version that can be read "
                 f"({text_of(error)}): {_add_version(name, config.project)}."
             ) from error
-    version = f"{name}/versions/{reply.name.rsplit('/', 1)[-1]}"
-    return _SecretValue(text=_text(reply.payload, version, config.project), version=version)
+        version = f"{name}/versions/{reply.name.rsplit('/', 1)[-1]}"
+        text = _text(reply.payload, version, config.project)
+        return _SecretValue(text=text, version=version + _made(clients, reply.name))
+
+
+def _made(clients: Clients, version: str) -> str:
+    """When a version was made; empty where the caller may read versions and not look at them."""
+    try:
+        found = clients.surely(
+            lambda: clients.secrets.get_secret_version(name=version, **clients.repeating)
+        )
+    except (Forbidden, NotFound):
+        return ""
+    if "create_time" not in found:
+        return ""
+    return f" of {cast(datetime, found.create_time):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def same_versions(recorded: str, current: str) -> bool:
+    """Whether both name the same versions; one without the time it was made is any of its number.
+
+    Whose time is not known is proved by PostgreSQL, which refuses a wrong one.
+    """
+    pairs = zip_longest(recorded.split(", "), current.split(", "), fillvalue="")
+    return all(_same_version(*pair) for pair in pairs)
+
+
+def shown_versions(versions: str, other: str = "") -> str:
+    """The versions without when they were made, where the numbers tell them from others."""
+    plain, other_plain = _without_times(versions), _without_times(other)
+    return plain if plain != other_plain else versions
+
+
+def _without_times(versions: str) -> str:
+    return ", ".join(version.partition(" of ")[0] for version in versions.split(", "))
+
+
+def _same_version(one: str, other: str) -> bool:
+    (number, _, made), (other_number, _, other_made) = one.partition(" "), other.partition(" ")
+    return number == other_number and (made == other_made or not (made and other_made))
 
 
 _AT_THE_ENDS = "\r\n\ufeff"

@@ -1,7 +1,9 @@
 import traceback
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from google.cloud.secretmanager_v1.types import SecretVersion
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ApiError, MissingPrerequisiteError
@@ -10,6 +12,8 @@ from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.provisioning.credentials import (
     Credential,
     read_credential,
+    same_versions,
+    shown_versions,
 )
 from backend.forecasting.tests.support.factories import (
     PASSWORD,
@@ -183,3 +187,44 @@ def test_credential__is_not_in_its_repr(google: Google, config: Config) -> None:
     assert VERSIONS in shown
     assert USER not in shown
     assert PASSWORD not in shown
+
+
+MADE = " of 2026-03-01T10:00:00.000000Z"
+LATER = " of 2026-03-01T10:00:00.000001Z"
+
+
+def test_credential__notes_when_its_versions_were_made(google: Google, config: Config) -> None:
+    made = SecretVersion(name="v", create_time=datetime(2026, 3, 1, 10, tzinfo=UTC))
+    google.secrets.get_secret_version.side_effect = lambda **_: made
+    user, password = VERSIONS.split(", ")
+    assert read(google, config).versions == f"{user}{MADE}, {password}{MADE}"
+
+
+def test_credential__without_the_right_to_look_is_known_by_number(
+    google: Google, config: Config
+) -> None:
+    google.secrets.get_secret_version.side_effect = google_error(403, "no")
+    assert read(google, config).versions == VERSIONS
+
+
+@pytest.mark.parametrize(
+    ("recorded", "current", "same"),
+    [
+        (f"a/1{MADE}, b/2{MADE}", f"a/1{MADE}, b/2{MADE}", True),
+        (f"a/1{MADE}, b/2{MADE}", f"a/1{MADE}, b/2{LATER}", False),
+        (f"a/1{MADE}, b/2{MADE}", f"a/1{MADE}, b/3{MADE}", False),
+        (f"a/1{MADE}, b/2{MADE}", "a/1, b/2", True),
+        ("a/1, b/2", f"a/1{MADE}, b/2{MADE}", True),
+        ("none", "a/1, b/2", False),
+        ("a/1", "a/1, b/2", False),
+    ],
+)
+def test_versions__are_the_same_by_number_and_time(recorded: str, current: str, same: bool) -> None:
+    assert same_versions(recorded, current) is same
+    shown = shown_versions(recorded, current), shown_versions(current, recorded)
+    assert same or shown[0] != shown[1]
+
+
+def test_versions__are_shown_with_their_times_only_where_these_tell_them_apart() -> None:
+    assert shown_versions(f"a/1{MADE}", f"a/2{MADE}") == "a/1"
+    assert shown_versions(f"a/1{MADE}", f"a/1{LATER}") == f"a/1{MADE}"

@@ -93,7 +93,7 @@ def test_pipeline__late_score_is_picked_up(loaded: "LocalCloud") -> None:
     assert_same_rows(table_rows(loaded), expected_rows(TODAY - timedelta(days=90), TODAY))
 
 
-@pytest.mark.parametrize(("command", "most"), [("bq_setup", 2), ("bq_setup_etl", 6)])
+@pytest.mark.parametrize(("command", "most"), [("bq_setup", 2), ("bq_setup_etl", 8)])
 def test_pipeline__second_setup_only_reads(loaded: "LocalCloud", command: str, most: int) -> None:
     out = StringIO()
     call_command(command, stdout=out)

@@ -19,6 +19,7 @@ from backend.forecasting.tests.support.factories import (
     SERVICE_ACCOUNT,
     VERSIONS,
     Google,
+    assert_no_secret,
     column_reprs,
     disabled,
     google_error,
@@ -32,6 +33,11 @@ from backend.forecasting.tests.support.factories import (
 )
 
 BUSY = google_error(503, "busy")
+REFUSED = google_error(
+    400,
+    "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. Error: "
+    'FATAL: password authentication failed for user "reader"',
+)
 OUT_OF_REACH = google_error(
     400, "Error while reading data, error message: Connect to PostgreSQL server failed: timed out"
 )
@@ -188,7 +194,7 @@ def test_etl__says_who_needs_which_role_as_commands_to_paste(run: Run, provision
         assert f"    {grant}{account} --role {role}" in result.out.splitlines()
 
 
-def test_etl__second_run_sends_at_most_six_reads(run: Run, provisioned: Google) -> None:
+def test_etl__second_run_sends_eight_reads(run: Run, provisioned: Google) -> None:
     result = run("bq_setup_etl")
     assert result.status == 0
     database = connection.settings_dict["NAME"]
@@ -200,6 +206,8 @@ def test_etl__second_run_sends_at_most_six_reads(run: Run, provisioned: Google) 
         "access_secret_version",
         "access_secret_version",
         "get_connection",
+        "get_secret_version",
+        "get_secret_version",
         "get_table",
         "list_transfer_configs",
         "query_and_wait",
@@ -338,7 +346,7 @@ def test_etl__tells_the_grant_though_a_later_step_fails(run: Run, provisioned: G
 
 @pytest.mark.parametrize(
     ("error", "told"),
-    [(OUT_OF_REACH, True), (BUSY, False), (google_error(400, "Missing credentials"), False)],
+    [(OUT_OF_REACH, True), (BUSY, False)],
 )
 def test_etl__tells_the_grant_again_while_it_does_not_act(
     run: Run, provisioned: Google, error: Exception, told: bool
@@ -347,6 +355,36 @@ def test_etl__tells_the_grant_again_while_it_does_not_act(
     result = run("bq_setup_etl")
     assert (result.status, provisioned.writes) == (0, [])
     assert ("--role roles/cloudsql.client" in result.out) is told
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        (None, "The connection's credential was sent, and PostgreSQL takes it."),
+        (BUSY, "could not be tried: a run tells"),
+        (OUT_OF_REACH, "the instance is out of reach"),
+        (REFUSED, "The connection cannot be used: "),
+    ],
+    ids=["takes it", "busy", "out of reach", "refuses it again"],
+)
+def test_etl__credential_that_postgresql_refuses_is_sent_again_and_tried(
+    run: Run, provisioned: Google, second: Exception | None, told: str
+) -> None:
+    answer = provisioned.bigquery.query_and_wait.return_value
+    errors = [second] * 9 if second is BUSY else [second or answer]
+    provisioned.bigquery.query_and_wait.side_effect = [REFUSED, *errors]
+    result = run("bq_setup_etl")
+    assert provisioned.writes == ["update_connection"]
+    assert f"    credential: refused by PostgreSQL -> {VERSIONS}\n" in result.out
+    assert told in result.out
+    assert_no_secret(result.out + result.error)
+
+
+def test_etl__check_finds_the_credential_that_postgresql_refuses(
+    run: Run, provisioned: Google
+) -> None:
+    provisioned.bigquery.query_and_wait.side_effect = [REFUSED]
+    assert (run("bq_setup_etl", "--check").status, provisioned.writes) == (2, [])
 
 
 # --run-now
