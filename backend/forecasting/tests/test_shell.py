@@ -116,7 +116,8 @@ def test_shell__psql_makes_looks_as_and_removes_the_role(
 ) -> None:
     out = StringIO()
     call_command("bq_setup_etl", "--print-role-sql", stdout=out)
-    (machine.folder / "role.sql").write_text(out.getvalue())
+    (machine.folder / "printed.sql").write_text(out.getvalue())
+    machine.install("python", "cat printed.sql")
     lines = lines_for("psql", but=r"\\password")
     making = [line for line in lines if "role.sql" in line]
     assert len(making) == 2

@@ -59,7 +59,8 @@ def _settings_row(setting: Setting) -> str:
 
 def flags_in(document: Path) -> set[str]:
     """The long flags of the document that are no other program's."""
-    lines = _joined(document.read_text("utf-8")).splitlines()
+    text = re.sub(r"\]\([^)\s]+\)", "]", document.read_text("utf-8"))
+    lines = _joined(text).splitlines()
     ours = [line for line in lines if not re.search(r"\b(?:gcloud|bq|psql|pip|make) ", line)]
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(ours)))
 
@@ -74,7 +75,7 @@ def blocks_in(document: Path, language: str) -> list[str]:
 def shell_lines_in(document: Path, program: str) -> list[str]:
     """The lines of its `sh` blocks that call a program, continued ones joined."""
     lines = _joined("\n".join(blocks_in(document, "sh"))).splitlines()
-    return [line for line in lines if re.search(rf"(?:^|[|] ){program} ", line)]
+    return [line for line in lines if re.search(rf"(?:^|[|] |&& ){program} ", line)]
 
 
 def links_in(document: Path) -> Iterator[tuple[Path, str]]:
@@ -85,6 +86,12 @@ def links_in(document: Path) -> Iterator[tuple[Path, str]]:
             yield (document.parent / path if path else document), heading
 
 
+def sections_of(document: Path) -> list[str]:
+    """The headings of its sections, outside of blocks."""
+    text = re.sub(r"^ *```.*?^ *```$", "", document.read_text("utf-8"), flags=re.M | re.S)
+    return re.findall(r"^## (.*)$", text, re.MULTILINE)
+
+
 def headings_of(document: Path) -> set[str]:
     """The anchors of a document's headings, as GitHub makes them."""
     lines = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.MULTILINE)
@@ -93,4 +100,4 @@ def headings_of(document: Path) -> set[str]:
 
 def _joined(text: str) -> str:
     """The text with continued lines in one."""
-    return re.sub(r" *\\\n *", " ", text)
+    return re.sub(r"(?<=&&)\n *| *\\\n *", " ", text)
