@@ -61,8 +61,9 @@ _POSTGRESQL = (
     ),
     (
         "password authentication failed",
-        "the connection's user or password is wrong: put the right ones into Secret Manager and "
-        "run bq_setup_etl again",
+        "the connection's user or password is wrong, or PostgreSQL has no such user: put the right "
+        "ones into Secret Manager and run bq_setup_etl again, or make the user with the script of "
+        "`bq_setup_etl --print-role-sql`",
     ),
     (
         "is not permitted to log in",

@@ -39,7 +39,7 @@ FAILURES = (
     ),
     (
         CONNECT + 'Error: FATAL: password authentication failed for user "reader".',
-        "put the right ones into Secret Manager",
+        "make the user with the script",
     ),
     (
         CONNECT + 'prepare statement failed. Error: ERROR: column "risk_dimensions" does not exist',
