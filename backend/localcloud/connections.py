@@ -14,6 +14,7 @@ from backend.localcloud.http.errors import AlreadyExists, InvalidArgument, NotFo
 from backend.localcloud.http.names import Place, Projects, split_name
 from backend.localcloud.http.paging import page
 from backend.localcloud.http.protojson import patch
+from backend.localcloud.iam import Iam, service_account
 
 CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{1,1024}\Z")
 INSTANCE_ID = re.compile(r"[a-z0-9:.-]+:[a-z0-9-]+:[a-z0-9-]+\Z")
@@ -48,12 +49,16 @@ class Connections:
 
     projects: Projects
     clock: Clock
+    iam: Iam = field(default_factory=Iam)
     items: dict[tuple[Place, str], StoredConnection] = field(default_factory=dict)
     grant_seconds: float = 0
     """How long after its creation a connection reaches nothing: the grant it needs acts late."""
 
     def acts(self, stored: StoredConnection) -> bool:
-        """Whether the grant of a connection has begun to act."""
+        """Whether a connection's agent may reach its instance: the grant acts late."""
+        agent = self.agent(stored)
+        if not self.iam.allows(service_account(agent), "cloudsql.instances.connect"):
+            return False
         return self.clock.now_ms() - stored.created_ms >= self.grant_seconds * 1000
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -112,9 +117,20 @@ class Connections:
         return self.get_policy(request)
 
     def test_permissions(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Every permission asked for; none on a connection that is not there."""
-        exists = self._lookup(request["resource"]) is not None
-        return {"permissions": request.get("permissions", [])} if exists else {}
+        """Those asked for that the caller has; none on a connection that is not there."""
+        stored = self._lookup(request["resource"])
+        asked = request.get("permissions", []) if stored else []
+        allowed = [p for p in asked if stored and self.allows(self.iam.caller, p, stored)]
+        return {"permissions": allowed} if allowed else {}
+
+    def allows(self, member: str, permission: str, stored: StoredConnection) -> bool:
+        """Whether somebody has a permission on a connection, by its own policy too."""
+        return self.iam.allows(member, permission, stored.id, policy=stored.policy)
+
+    def agent(self, stored: StoredConnection) -> str:
+        """The service account as which a connection reaches its instance."""
+        number = self.projects.number(stored.place.project)
+        return f"service-{number}@gcp-sa-bigqueryconnection.iam.gserviceaccount.com"
 
     def find(self, name: str) -> StoredConnection:
         stored = self._lookup(name)
@@ -139,9 +155,8 @@ class Connections:
 
     def to_json(self, stored: StoredConnection) -> dict[str, Any]:
         """The connection as Google shows it: never its credential."""
-        number = self.projects.number(stored.place.project)
         body = {"name": self.name_of(stored), **_copy(stored.resource)}
-        agent = f"service-{number}@gcp-sa-bigqueryconnection.iam.gserviceaccount.com"
+        agent = self.agent(stored)
         if "cloudSql" in body:
             body["cloudSql"]["serviceAccountId"] = agent
         if "cloudResource" in body:

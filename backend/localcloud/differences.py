@@ -26,5 +26,6 @@ DIFFERENCES = {
     "time-travel-states": "FOR SYSTEM_TIME AS OF knows the newest 20 states of a table.",
     "script-dry-run": "EASIER: the dry run of a script checks its syntax only.",
     "partition-expiration": "EASIER: partitions never expire, nor do tables.",
-    "permissions": "EASIER: every caller may do everything; nothing is checked against a policy.",
+    "permissions": "EASIER: until LocalCloud.iam gives the first role, nobody needs any: the "
+    "services of Google's by which an operator gives roles are not among those served here.",
 }

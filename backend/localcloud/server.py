@@ -17,6 +17,7 @@ from backend.localcloud.http.gateway import Gateway, RecordedRequest
 from backend.localcloud.http.names import Projects
 from backend.localcloud.http.rpc import Service, by_path
 from backend.localcloud.http.web import HOST, WebServer
+from backend.localcloud.iam import Iam
 from backend.localcloud.methods import connection_service, secret_service, transfer_service
 from backend.localcloud.routes import table
 from backend.localcloud.secrets import Secrets
@@ -49,8 +50,9 @@ class LocalCloud:
         self.initial_secrets = dict(secrets or {})
         self.clock = Clock()
         self.projects = Projects()
-        self.gateway = Gateway(self.projects)
-        self.connections = Connections(self.projects, self.clock)
+        self.iam = Iam()
+        self.gateway = Gateway(self.projects, self.iam)
+        self.connections = Connections(self.projects, self.clock, self.iam)
         self.secrets = Secrets(self.projects, self.clock)
         self._add_initial_secrets()
         self._servers: tuple[WebServer, GrpcServer] | None = None
@@ -116,6 +118,7 @@ class LocalCloud:
         self.bigquery.reset()
         self.connections.items.clear()
         self.connections.grant_seconds = 0
+        self.iam.reset()
         self.secrets.items.clear()
         self._add_initial_secrets()
         self.projects.ids.clear()

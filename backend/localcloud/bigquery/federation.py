@@ -28,7 +28,7 @@ from backend.localcloud.bigquery.postgres_rows import (
 )
 from backend.localcloud.connections import Connections, StoredConnection
 from backend.localcloud.googlesql.text import TableCall, argument_text
-from backend.localcloud.http.errors import InvalidQuery, NotDone, NotFound
+from backend.localcloud.http.errors import AccessDenied, InvalidQuery, NotDone, NotFound
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -48,12 +48,16 @@ DECIMALS = {
 
 @dataclass(frozen=True)
 class Reader:
-    """Who reads: a job in its project and location; `describe` reads no rows."""
+    """Who reads: a job in its project and location; `describe` reads no rows.
+
+    `member` is who the job belongs to; empty for the stand-in itself, which may do everything.
+    """
 
     job: str
     project: str
     location: str
     describe: bool
+    member: str = ""
 
 
 @dataclass
@@ -69,6 +73,7 @@ class Federation:
         """The rows of one EXTERNAL_QUERY call."""
         connection_name, sql, decimals = _arguments(call)
         stored = self._usable(connection_name, reader.project, reader.location)
+        self._refuse_others(stored, connection_name, reader.member)
         _refuse_several_statements(sql)
         with self._session(stored, reader.job) as session, session.cursor() as cursor:
             columns = describe_columns(cursor, sql, decimals)
@@ -99,6 +104,13 @@ class Federation:
                 f"Missing credentials on Cloud SQL connection: {self.connections.name_of(stored)}"
             )
         return stored
+
+    def _refuse_others(self, stored: StoredConnection, name: str, member: str) -> None:
+        permission = "bigquery.connections.use"
+        if not member or self.connections.allows(member, permission, stored):
+            return
+        problem = f"User does not have {permission} permission for connection {name}."
+        raise AccessDenied(f"Connection {name}", problem)
 
     @contextlib.contextmanager
     def _session(

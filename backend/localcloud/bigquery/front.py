@@ -87,7 +87,9 @@ class BigQuery:
             answer = patched(self.passthrough(call), body.get("jobReference", {}))
             self.runner.forget_jobs()
             return answer
-        job = self.runner.start(call.params["project"], configuration, body.get("jobReference", {}))
+        reference = body.get("jobReference", {})
+        caller = self.runner.iam.caller
+        job = self.runner.start(call.params["project"], configuration, reference, caller)
         call.writes = not (configuration.get("dryRun") or self.runner.only_reads(job))
         return job.resource(INSERT_WAIT_SECONDS)
 
@@ -99,7 +101,8 @@ class BigQuery:
         configuration = {"query": query, "labels": body.get("labels", {})}
         configuration["dryRun"] = body.get("dryRun", False)
         reference = {"location": body.get("location", "")}
-        job = self.runner.start(call.params["project"], configuration, reference)
+        caller = self.runner.iam.caller
+        job = self.runner.start(call.params["project"], configuration, reference, caller)
         call.writes = not (body.get("dryRun") or self.runner.only_reads(job))
         resource = job.resource(
             whole_number("timeoutMs", body.get("timeoutMs", QUERY_WAIT_MS)) / 1000

@@ -30,6 +30,7 @@ from backend.localcloud.googlesql.literals import parameter_literal
 from backend.localcloud.googlesql.text import substitute
 from backend.localcloud.googlesql.undone import refuse_undone
 from backend.localcloud.http.errors import (
+    AccessDenied,
     AlreadyExists,
     CloudError,
     InvalidArgument,
@@ -58,6 +59,7 @@ class JobRunner:
     def __init__(
         self, emulator: Emulator, datasets: Datasets, federation: Federation, projects: Projects
     ) -> None:
+        self.iam = federation.connections.iam
         self.emulator = emulator
         self.datasets = datasets
         self.federation = federation
@@ -67,19 +69,32 @@ class JobRunner:
         self.forgetting = threading.Lock()
         self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="localcloud-job")
 
-    def start(self, project: str, configuration: dict[str, Any], reference: dict[str, Any]) -> Job:
-        """Start a query job in a worker thread."""
+    def start(
+        self,
+        project: str,
+        configuration: dict[str, Any],
+        reference: dict[str, Any],
+        member: str = "",
+    ) -> Job:
+        """Start a query job of `member` in a worker thread."""
         self.projects.resolve(project)
+        self._refuse_jobs(project, member)
         identifier = reference.get("jobId") or f"job_{uuid.uuid4().hex}"
         if not JOB_ID.match(identifier):
             raise InvalidArgument(f'Invalid job ID "{identifier}".')
         sql = self._sql(configuration["query"])
         location = reference.get("location") or self._location(sql, project, configuration)
-        job = Job(project, identifier, location, configuration)
+        job = Job(project, identifier, location, configuration, member)
         if self.jobs.setdefault((project, identifier), job) is not job:
             raise AlreadyExists(f"Already Exists: Job {project}:{location}.{identifier}")
         job.future = self.workers.submit(self._run, job, sql)
         return job
+
+    def _refuse_jobs(self, project: str, member: str) -> None:
+        permission = "bigquery.jobs.create"
+        if member and not self.iam.allows(member, permission):
+            problem = f"User does not have {permission} permission in project {project}."
+            raise AccessDenied(f"Project {project}", problem)
 
     def run_at_once(self, project: str, location: str, sql: str) -> None:
         """Run a statement in this thread, as no job of its own; its error is raised."""
@@ -174,7 +189,7 @@ class JobRunner:
         hooks = StatementHooks(
             self.datasets,
             self.federation,
-            Reader(job.id, job.project, job.location, dry),
+            Reader(job.id, job.project, job.location, dry, job.member),
             self.watchers,
             int(limit) if limit else None,
         )

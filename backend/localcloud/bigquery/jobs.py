@@ -18,12 +18,16 @@ COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 @dataclass
 class Job:
-    """One job: what was asked, where it runs, and in the end its resource."""
+    """One job: what was asked, where it runs, and in the end its resource.
+
+    `member` is who it belongs to; empty for the stand-in itself, which may do everything.
+    """
 
     project: str
     id: str
     location: str
     configuration: dict[str, Any]
+    member: str = ""
     started: float = field(default_factory=time.time)
     future: Future[dict[str, Any]] = field(default_factory=Future)
     cancelled: bool = False

@@ -36,13 +36,26 @@ from backend.localcloud.googlesql.partition_filter import (
 )
 from backend.localcloud.googlesql.text import external_queries, substitute, view_text
 from backend.localcloud.googlesql.undone import refuse_undone
-from backend.localcloud.http.errors import CloudError, InvalidQuery, NotDone, NotFound
+from backend.localcloud.http.errors import (
+    AccessDenied,
+    CloudError,
+    InvalidQuery,
+    NotDone,
+    NotFound,
+)
 
 CHANGES = (
     *(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable),
     *(exp.Create, exp.Alter),
 )
 """What can make a table another one."""
+NEEDED = {
+    exp.Create: "bigquery.tables.create",
+    exp.Drop: "bigquery.tables.delete",
+    exp.Alter: "bigquery.tables.update",
+    **dict.fromkeys(CHANGES[:5], "bigquery.tables.updateData"),
+}
+"""The permission on its table that a statement takes."""
 FILTERED = "requirePartitionFilter"
 WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create)
 
@@ -76,6 +89,7 @@ class StatementHooks:
         _check_moments(tree)
         self._check_datasets(tree, self.reader.project)
         self._check_filters(tree, work.variables)
+        self._check_member(tree)
         if isinstance(tree, exp.Create):
             self._check_create(tree)
         if isinstance(tree, exp.Alter) and tree.find(exp.AlterSet):
@@ -161,6 +175,31 @@ class StatementHooks:
                 "higher required.",
                 reason="bytesBilledLimitExceeded",
             )
+
+    def _check_member(self, tree: exp.Expr | None) -> None:
+        """Refuse what the job's owner has no permission for."""
+        if not self.reader.member:
+            return
+        needed = [permission for kind, permission in NEEDED.items() if isinstance(tree, kind)]
+        written = target(tree, self.reader.project) if tree is not None and needed else None
+        if written:
+            self._need(needed[0], written)
+        for reference in references(tree, self.reader.project):
+            if reference != written:
+                self._need("bigquery.tables.getData", reference)
+
+    def _need(self, permission: str, reference: Reference) -> None:
+        project, dataset, table = reference
+        iam = self.federation.connections.iam
+        if iam.allows(self.reader.member, permission, dataset, table):
+            return
+        name = f"{project}:{dataset}.{table}"
+        raise AccessDenied(
+            f"Table {name}",
+            f"User does not have permission to query table {name}, or perhaps it does not exist."
+            if permission == "bigquery.tables.getData"
+            else f"Permission {permission} denied on table {name} (or it may not exist).",
+        )
 
     def _check_filters(self, tree: exp.Expr | None, variables: Collection[str]) -> None:
         """Refuse to read a table that demands a filter on its partitions without one."""

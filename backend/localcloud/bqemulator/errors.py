@@ -12,11 +12,13 @@ from bqemulator.domain.errors import (
     DomainError,
     InvalidQueryError,
     NotFoundError,
+    PermissionDeniedError,
     UnsupportedFeatureError,
 )
 
 from backend.localcloud.googlesql.text import position
 from backend.localcloud.http.errors import (
+    AccessDenied,
     AlreadyExists,
     CloudError,
     NotDone,
@@ -29,6 +31,7 @@ DOMAIN_ERRORS: dict[type[CloudError], type[DomainError]] = {
     NotFound: NotFoundError,
     AlreadyExists: AlreadyExistsError,
     NotDone: UnsupportedFeatureError,
+    AccessDenied: PermissionDeniedError,
 }
 NULL_IN_REQUIRED = re.compile(r"NOT NULL constraint failed: \S+\.(\S+)")
 UNKNOWN_COLUMN = re.compile(r'Referenced column "(\w+)" (?:was )?not found')

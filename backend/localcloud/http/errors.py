@@ -205,6 +205,15 @@ class MissingPermission(PermissionDenied):
         return [error_info("IAM_PERMISSION_DENIED", "iam.googleapis.com", metadata)]
 
 
+class AccessDenied(PermissionDenied):
+    """BigQuery's word for a permission that is missing."""
+
+    reason = "accessDenied"
+
+    def __init__(self, resource: str, problem: str) -> None:
+        super().__init__(f"Access Denied: {resource}: {problem}")
+
+
 class BillingDisabled(PermissionDenied):
     """The project has no billing account."""
 

@@ -9,10 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.localcloud.http.call import Call
-from backend.localcloud.http.errors import CloudError, NotDone, ServiceDisabled
+from backend.localcloud.http.errors import (
+    AccessDenied,
+    CloudError,
+    MissingPermission,
+    NotDone,
+    ServiceDisabled,
+)
 from backend.localcloud.http.faults import Broken, Fault, Faults
 from backend.localcloud.http.names import Projects
 from backend.localcloud.http.routes import Route, find
+from backend.localcloud.iam import Iam
 
 KEPT_REQUESTS = 2000
 LARGEST_RECORDED = 256 * 1024
@@ -46,8 +53,9 @@ class Gateway:
     False), and when it is done and not yet answered (True). `faults` holds what is to go wrong.
     """
 
-    def __init__(self, projects: Projects) -> None:
+    def __init__(self, projects: Projects, iam: Iam) -> None:
         self.projects = projects
+        self.iam = iam
         self.routes: list[Route] = []
         self.requests: list[RecordedRequest] = []
         self.watchers: list[Callable[[Call, bool], None]] = []
@@ -95,6 +103,7 @@ class Gateway:
     def _dispatch(self, call: Call) -> Any:
         route = find(self.routes, call)
         self._refuse_disabled(route, call)
+        self._refuse_forbidden(route, call)
         call.read_body()
         return route.handler(call)
 
@@ -103,6 +112,11 @@ class Gateway:
         if route.service in self.disabled:
             raise ServiceDisabled(route.service, self.projects.number(project))
 
+    def _refuse_forbidden(self, route: Route, call: Call) -> None:
+        parts = [part for value in call.params.values() for part in value.split("/")]
+        if route.permission and not self.iam.allows(self.iam.caller, route.permission, *parts):
+            raise _denied(route.permission, call.params)
+
     def _record(self, call: Call, status: int, fault: Fault | None) -> None:
         large = len(call.raw) > LARGEST_RECORDED
         body = f"{len(call.raw)} bytes" if large else _without_credentials(call.sent)
@@ -110,6 +124,23 @@ class Gateway:
         seen = (call.method, call.path, query, body, status, call.writes, fault, call.transport)
         self.requests.append(RecordedRequest(*seen))
         del self.requests[:-KEPT_REQUESTS]
+
+
+def _denied(permission: str, params: dict[str, str]) -> CloudError:
+    """What the service says to somebody who lacks a permission: BigQuery's words are its own."""
+    if "project" not in params:
+        return MissingPermission(permission)
+    project, dataset, table = (params.get(name, "") for name in ("project", "dataset", "table"))
+    if not dataset:
+        problem = f"User does not have {permission} permission in project {project}."
+        return AccessDenied(f"Project {project}", problem)
+    kind, name = (
+        ("Table", f"{project}:{dataset}.{table}") if table else ("Dataset", f"{project}:{dataset}")
+    )
+    return AccessDenied(
+        f"{kind} {name}",
+        f"Permission {permission} denied on {kind.lower()} {name} (or it may not exist).",
+    )
 
 
 def _without_credentials(value: Any) -> Any:

@@ -15,13 +15,14 @@ Handler = Callable[[Call], Any]
 
 @dataclass(frozen=True)
 class Route:
-    """A method and a path template, the API it belongs to, and what answers it."""
+    """A method and a path template, the API it belongs to, what answers it, and who may ask."""
 
     method: str
     template: str
     service: str
     handler: Handler
     writes: bool = False
+    permission: str = ""
 
     def match(self, path: str) -> dict[str, str] | None:
         found = _pattern(self.template).fullmatch(path)

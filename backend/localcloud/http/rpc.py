@@ -16,7 +16,8 @@ class Rpc:
     """One method: its name, Google's own messages, what does it, and how REST asks for it.
 
     `templates` and `body` are those of its `google.api.http` annotation: the paths that it has,
-    and the field of the request that is the HTTP body ("*": all of it, "": none).
+    and the field of the request that is the HTTP body ("*": all of it, "": none). `permission` is
+    what the caller has to have.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Rpc:
     templates: tuple[str, ...]
     body: str = ""
     writes: bool = False
+    permission: str = ""
 
     def handle(self, call: Call) -> Any:
         """The answer to the method's REST form, as JSON."""
@@ -44,7 +46,8 @@ class Service:
     def routes(self) -> Iterator[Route]:
         for rpc in self.methods:
             for template in rpc.templates:
-                yield Route(rpc.verb, template, self.host, rpc.handle, rpc.writes)
+                done = rpc.handle, rpc.writes, rpc.permission
+                yield Route(rpc.verb, template, self.host, *done)
 
 
 def plain(message: Any) -> Any:

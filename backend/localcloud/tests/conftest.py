@@ -175,13 +175,14 @@ ConfigFactory = Callable[..., TransferConfig]
 
 @pytest.fixture
 def make_config(google: GoogleClients) -> ConfigFactory:
-    """Create a scheduled query; keywords change what it says."""
+    """Create a scheduled query, which runs as `account`; keywords change what it says."""
 
-    def make(query: str = "SELECT 1 AS one", **changes: Any) -> TransferConfig:
+    def make(query: str = "SELECT 1 AS one", account: str = "", **changes: Any) -> TransferConfig:
         values: dict[str, Any] = {"display_name": "nightly", "data_source_id": "scheduled_query"}
         values |= {"schedule": "every day 02:00", "params": {"query": query}}
         config = TransferConfig(**{**values, **changes})
-        return google.transfer.create_transfer_config(parent=PARENT, transfer_config=config)
+        request = {"parent": PARENT, "transfer_config": config, "service_account_name": account}
+        return google.transfer.create_transfer_config(request)
 
     return make
 

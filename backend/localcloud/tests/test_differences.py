@@ -10,7 +10,6 @@ import pytest
 from google.api_core.exceptions import BadRequest, GoogleAPICallError
 from google.cloud.bigquery import QueryJobConfig, Table
 from google.cloud.bigquery_connection_v1.types import Connection
-from google.iam.v1 import iam_policy_pb2  # type: ignore[import-untyped]
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from backend.localcloud.differences import DIFFERENCES
@@ -169,8 +168,13 @@ def test_partitions__expire(query: Query, table: Table) -> None:
 
 
 @differs("permissions")
-def test_permissions__follow_the_policy(google: GoogleClients, connection: Connection) -> None:
-    request = iam_policy_pb2.TestIamPermissionsRequest(
-        resource=connection.name, permissions=["bigquery.connections.delete"]
-    )
-    assert not google.connection.test_iam_permissions(request).permissions
+def test_run__of_an_account_without_roles_fails(
+    cloud: LocalCloud, google: GoogleClients, make_config: ConfigFactory
+) -> None:
+    config = make_config(account="loader@demo-project.iam.gserviceaccount.com")
+    moment = Timestamp(seconds=1_767_225_600)
+    request: dict[str, Any] = {"parent": config.name, "requested_run_time": moment}
+    google.transfer.start_manual_transfer_runs(request, timeout=10)
+    cloud.wait_for_runs(30)
+    (run,) = google.transfer.list_transfer_runs(parent=config.name)
+    assert run.state.name == "FAILED"

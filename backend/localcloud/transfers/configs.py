@@ -16,10 +16,10 @@ from backend.localcloud.http.errors import InvalidArgument, NotFound, Permission
 from backend.localcloud.http.names import Place, Projects, split_name
 from backend.localcloud.http.paging import page
 from backend.localcloud.http.protojson import REQUEST_FIELDS, camel, patch
+from backend.localcloud.iam import CALLER, service_account
 from backend.localcloud.transfers import schedules
 from backend.localcloud.transfers.records import Records, TransferConfig
 from backend.localcloud.transfers.rules import (
-    CALLER,
     DATA_SOURCE,
     NO_CONSENT,
     PARAMETERS,
@@ -59,6 +59,7 @@ class Transfers:
         projects: Projects,
         clock: Clock,
     ) -> None:
+        self.iam = jobs.iam
         self.location_of = location_of
         self.projects = projects
         self.clock = clock
@@ -103,6 +104,7 @@ class Transfers:
         account = owner(request)
         if account == CALLER and not (self.consent or request.get("versionInfo")):
             raise InvalidArgument(NO_CONSENT)
+        self._check_account(place, account)
         config = TransferConfig(place, self.clock.uuid(), resource, now, now, account, account)
         if not resource.get("schedule") and "scheduleOptionsV2" not in resource:
             resource["schedule"] = schedules.DEFAULT
@@ -140,6 +142,7 @@ class Transfers:
         changed.resource = copy.deepcopy(config.resource)
         if "service_account_name" in paths:
             changed.owner = changed.taken_by = owner(request, required=True)
+            self._check_account(config.place, changed.owner)
         fields = [p for p in paths if camel(p) not in OUTPUT_ONLY and p not in REQUEST_FIELDS]
         patch(changed.resource, sent, fields)
         if changed.resource.get("dataSourceId") != DATA_SOURCE:
@@ -210,6 +213,25 @@ class Transfers:
             raise InvalidArgument(
                 f"Cannot create a transfer in {config.place.location} when destination dataset "
                 f"is located in {location}"
+            )
+
+    def _check_account(self, place: Place, account: str) -> None:
+        """Whether the caller may have runs as an account, and Google's agent its tokens.
+
+        The agent may use every account of its own project by the role that it is born with.
+        """
+        if account == CALLER:
+            return
+        if not self.iam.allows(self.iam.caller, "iam.serviceAccounts.actAs", account):
+            raise PermissionDenied("The caller does not have permission")
+        number = self.projects.number(place.project)
+        agent = f"service-{number}@gcp-sa-bigquerydatatransfer.iam.gserviceaccount.com"
+        if account.endswith(f"@{place.project}.iam.gserviceaccount.com"):
+            return
+        permission = "iam.serviceAccounts.getAccessToken"
+        if not self.iam.allows(service_account(agent), permission, account):
+            raise InvalidArgument(
+                f"DTS service agent needs {permission} permission or {account} doesn't exist."
             )
 
     def _check_owner(self, config: TransferConfig, paths: list[str]) -> None:

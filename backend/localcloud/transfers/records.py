@@ -9,7 +9,7 @@ from typing import Any
 from backend.localcloud.clock import timestamp
 from backend.localcloud.http.errors import NotFound
 from backend.localcloud.http.names import Place, Projects, split_name
-from backend.localcloud.transfers.rules import CALLER
+from backend.localcloud.iam import CALLER, service_account
 
 UNFINISHED = ("PENDING", "RUNNING")
 
@@ -49,6 +49,11 @@ class TransferConfig:
     user_id: str = "1234567890"
     next_run: datetime | None = None
     runs: dict[str, Run] = field(default_factory=dict)
+
+    @property
+    def member(self) -> str:
+        """Its owner, as a policy writes it."""
+        return f"user:{CALLER}" if self.owner == CALLER else service_account(self.owner)
 
 
 @dataclass

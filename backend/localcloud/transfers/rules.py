@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from backend.localcloud.http.errors import InvalidArgument, NotDone, NotFound
+from backend.localcloud.iam import CALLER
 from backend.localcloud.transfers import schedules
 
 DATA_SOURCE = "scheduled_query"
@@ -17,7 +18,6 @@ PARAMETERS = (
     "partitioning_field",
     "partitioning_type",
 )
-CALLER = "caller@localhost.invalid"
 NO_CONSENT = (
     "Failed to find a valid credential. The request to create a transfer config is supposed to "
     "contain an authorization code."

@@ -107,6 +107,7 @@ class Runner:
                 config.place.project,
                 {"query": _query(query, run_time) | {"priority": "BATCH"}},
                 {"location": config.place.location, "jobId": f"scheduled_query_{run.id}"},
+                config.member,
             )
             run.log("INFO", f"Starting job {job.id} for transfer config.", self.clock.now())
             status = job.resource(None)["status"]
