@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from django.db import connection
 from psycopg2 import sql
@@ -23,6 +24,7 @@ from backend.localcloud.postgres.server import admin_cursor
 
 NIGHTLY = time(2)
 ENTITIES, DAYS_BEFORE = 6, 30
+NEXT_RUN = "backend.forecasting.provisioning.scheduled_queries.day_of_next_run"
 Rows = dict[Key, Row]
 
 
@@ -49,6 +51,8 @@ class World:
     window: Window = field(default_factory=Window)
     rows: Rows = field(default_factory=dict)
     entities: list[Entity] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    """What a command should have said and did not; of all nights."""
 
     def begin(self) -> None:
         """Entities, and the news of the days before the first night."""
@@ -83,6 +87,22 @@ class World:
         """Raises AssertionError where bq_setup_etl does not exit 0."""
         ended = call("bq_setup_etl", allow_deleting=True, **vars(self.window))
         assert ended.status == 0, ended.error
+
+    @contextmanager
+    def settings(self, **changes: Any) -> Iterator[None]:
+        """Other settings for a night."""
+        before, self.window = self.window, replace(self.window, **changes)
+        self.set_up()
+        yield
+        self.window = before
+        self.set_up()
+
+    def expect(self, check: str, text: str) -> None:
+        """That bq_verify warns of it."""
+        document = call("bq_verify", format="json").document
+        (found,) = [c for c in document["checks"] if c["id"] == check]
+        if found["status"] not in ("warn", "fail") or text not in found["message"]:
+            self.silent.append(f"{check} does not say {text}: {found['message']}")
 
     def load(self, end: date) -> None:
         """What a run for a date makes of the rows."""
@@ -204,6 +224,107 @@ def _end_session(world: World) -> None:
 def rotated(world: World) -> Iterator[During]:
     """The day before the night."""
     world.rotate()
+    yield nothing
+
+
+@contextmanager
+def shrunken(world: World) -> Iterator[During]:
+    """PostgreSQL has lost all but the last day."""
+    with world.settings(min_rows_ratio=0.5), _only_since(world.day(1)):
+        yield nothing
+
+
+@contextmanager
+def forgotten(world: World) -> Iterator[During]:
+    """PostgreSQL keeps two days, and every run reads the whole window."""
+    window = world.window.window_days
+    with world.settings(min_rows_ratio=0.5, refresh_days=window), _only_since(world.day(2)):
+        yield nothing
+
+
+@contextmanager
+def _only_since(day: date) -> Iterator[None]:
+    """Without the older mentions, which are there again afterwards."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE lost AS TABLE entities_entitymention")
+        cursor.execute("DELETE FROM entities_entitymention WHERE mentioned_at < %s", [day])
+        try:
+            yield
+        finally:
+            cursor.execute(
+                "INSERT INTO entities_entitymention SELECT * FROM lost WHERE mentioned_at < %s",
+                [day],
+            )
+            cursor.execute("DROP TABLE lost")
+
+
+@contextmanager
+def renamed_key(world: World) -> Iterator[During]:
+    """A key of the last week's JSON has another name: its column is empty from then on."""
+    for age in 3 * tuple(range(1, 15)):
+        world.report(age)
+    rename = (
+        "UPDATE events_event SET risk_dimensions = (risk_dimensions - %s) "
+        "|| jsonb_build_object(%s::text, risk_dimensions -> %s) "
+        "WHERE risk_dimensions ? %s AND occurred_at >= %s"
+    )
+    with world.settings(window_days=20, refresh_days=14), connection.cursor() as cursor:
+        cursor.execute(
+            rename, ["political", "politics", "political", "political", f"{world.day(7)}"]
+        )
+        try:
+            yield nothing
+        finally:
+            old = ["politics", "political", "politics", "politics", f"{world.day(7)}"]
+            cursor.execute(rename, old)
+        world.expect("data.dimensions", "political_risk in")
+
+
+@contextmanager
+def wild_value(world: World) -> Iterator[During]:
+    """One number in a dimension is far off its scale."""
+    event = mention(world.entities[0], world.day(2), 50, political=1.7e12)
+    yield nothing
+    world.expect("data.dimensions", "political_risk outside 0 to 100")
+    event.delete()
+
+
+@contextmanager
+def set_by_hand(world: World) -> Iterator[During]:
+    """Somebody gives the connection another password; what bq_setup_etl notes stays the same."""
+    (stored,) = world.scene.cloud.connections.items.values()
+    right, stored.password = stored.password, "by hand"
+    yield nothing
+    world.set_up()
+    (stored,) = world.scene.cloud.connections.items.values()
+    if stored.password != right:
+        world.silent.append("bq_setup_etl leaves a password that PostgreSQL refuses")
+
+
+@contextmanager
+def shrunk_without_consent(world: World) -> Iterator[During]:
+    """A hook with a smaller window is refused, and the night is like any other."""
+    window = replace(world.window, window_days=4, refresh_days=3, keep_history=False)
+    ended = call("bq_setup_etl", **vars(window))
+    if ended.status != 1 or "would have the next run delete" not in ended.error:
+        world.silent.append(f"a smaller window is taken: {ended.status} {ended.error}")
+    yield nothing
+
+
+@contextmanager
+def shrunk(world: World) -> Iterator[During]:
+    """A smaller window, allowed; the plan says how many rows go that would have stayed."""
+    before = world.window
+    first = date.min if before.keep_history else world.day(before.window_days)
+    gone = sum(first <= day < world.day(10) for _, day in world.rows)
+    read = min(before.refresh_days, 10)
+    world.window = replace(before, window_days=10, refresh_days=read, keep_history=False)
+    options = {**vars(world.window), "allow_deleting": True, "format": "json"}
+    with patch(NEXT_RUN, lambda scheduled: world.today):  # The commands know no moving clock.
+        resources = call("bq_setup_etl", **options).document["resources"]
+    told = sum(resource["deletes"]["rows"] for resource in resources if resource["deletes"])
+    if told != gone:
+        world.silent.append(f"{told} rows are said to go, and {gone} do")
     yield nothing
 
 
