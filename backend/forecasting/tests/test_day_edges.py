@@ -315,11 +315,11 @@ def sum_of_rows(source_query: str) -> str:
 
 def test_sums__just_above_the_tolerance_are_a_difference() -> None:
     day = DaySums(rows=3, keys=7, scores=1e6, values=1e6)
-    for name in ("scores", "values"):
-        assert replace(day, **{name: 1e6 * (1 + 5e-10)}).same_as(day)
-        assert not replace(day, **{name: 1e6 * (1 + 5e-9)}).same_as(day)
-    for name in ("rows", "keys"):
-        assert not replace(day, **{name: 4}).same_as(day)
+    below, above = 1e6 * (1 + 5e-10), 1e6 * (1 + 5e-9)
+    assert replace(day, scores=below).same_as(day)
+    assert replace(day, values=below).same_as(day)
+    for other in ({"scores": above}, {"values": above}, {"rows": 4}, {"keys": 8}):
+        assert not replace(day, **other).same_as(day)  # type: ignore[arg-type]
 
 
 def test_sums__of_nothing_are_not_those_of_zeros() -> None:
