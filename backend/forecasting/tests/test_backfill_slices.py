@@ -9,6 +9,7 @@ import pytest
 
 from backend.forecasting.errors import SettingError
 from backend.forecasting.loading.backfill import SliceOutcome, backfill, refuse_unkept_backfill
+from backend.forecasting.sql.day_sums import NUMBERS, SUMS
 from backend.forecasting.sql.script_head import StoredScript, read_script
 from backend.forecasting.tests.support.factories import Google, google_error, make_config
 
@@ -48,8 +49,9 @@ class BigQuery:
     @staticmethod
     def _of(rows: dict[int, int], first: date, end: date) -> list[dict[str, Any]]:
         days = {TODAY - timedelta(days=age): count for age, count in rows.items()}
+        sums = {f"{column.name}_{what}": 1 for column in NUMBERS for what in SUMS}
         return [
-            {"day": day, "row_count": n, "key_sum": n, "score_sum": float(n), "value_sum": float(n)}
+            {"day": day, "row_count": n, "key_sum": n, "score_sum": float(n), **sums}
             for day, n in days.items()
             if first <= day < end
         ]
@@ -75,13 +77,13 @@ Fill = Callable[..., tuple[BigQuery, Any, list[SliceOutcome]]]
 
 
 @pytest.fixture
-def fill(google: Google) -> Fill:
+def fill(provisioned: Google) -> Fill:
     def fill(
         days: int, source: dict[int, int], table: dict[int, int], **settings: Any
     ) -> tuple[BigQuery, Any, list[SliceOutcome]]:
-        asked, outcomes = BigQuery(google, source, table), list[SliceOutcome]()
+        asked, outcomes = BigQuery(provisioned, source, table), list[SliceOutcome]()
         result = backfill(
-            make_config(**settings), google, days, timeout=60, on_slice=outcomes.append
+            make_config(**settings), provisioned, days, timeout=60, on_slice=outcomes.append
         )
         return asked, result, outcomes
 
