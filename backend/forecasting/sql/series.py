@@ -44,28 +44,29 @@ def render_training_view(config: Config, today: str = _TODAY) -> str:
         load("training_view.sql"),
         description=TRAINING_VIEW.description,
         usable_series=usable_series(config, today),
+        filled_days=_filled_days("last_day"),
         series_column=SERIES_COLUMN,
         time_column=TIME_COLUMN,
-        last_values=_LAST_VALUES,
+        values=",\n".join(_NUMBERS),
         observed_column=OBSERVED_COLUMN,
     )
 
 
 def render_forecast_view(config: Config, today: str = _TODAY) -> str:
     """The text of the view to forecast from."""
+    last_day = f"DATE_ADD({today}, INTERVAL {config.horizon_days - 1} DAY)"
     complete = (f"IF(day < {today}, {name}, NULL) AS {name}" for name in _NUMBERS)
     return render(
         load("forecast_view.sql"),
         description=FORECAST_VIEW.description,
         usable_series=usable_series(config, today),
+        filled_days=_filled_days(last_day),
         series_column=SERIES_COLUMN,
         time_column=TIME_COLUMN,
-        last_values=_LAST_VALUES,
         values_of_complete_days=",\n".join(complete),
         observed_column=OBSERVED_COLUMN,
         today=today,
         horizon_days=str(config.horizon_days),
-        days_ahead=str(config.horizon_days - 1),
         context_days=str(CONTEXT_HORIZONS * config.horizon_days),
     )
 
@@ -100,6 +101,21 @@ def usable_series(config: Config, today: str, until: str = "") -> str:
         least_share=f"{config.series_min_share:g}",
         most_recent=str(RECENT_DAYS),
     )
+    return _without_comment(text)
+
+
+def _filled_days(to_day: str) -> str:
+    text = render(
+        load("filled_days.sql"),
+        to_day=to_day,
+        series_column=SERIES_COLUMN,
+        last_values=_LAST_VALUES,
+        observed_column=OBSERVED_COLUMN,
+    )
+    return _without_comment(text)
+
+
+def _without_comment(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
 
 
