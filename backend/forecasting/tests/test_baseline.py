@@ -52,6 +52,29 @@ def test_baseline__of_two_series_worked_out_by_hand(cloud: Any) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("score", "horizon", "expected"),
+    [
+        (0.0, "2", (1, 2, "last", {"mae": 0.0, "wape": None, "mase": None})),
+        (100.0, "2", (1, 2, "last", {"mae": 0.0, "wape": 0.0, "mase": None})),
+        (0.0, "89", (0, 0, None, {"mae": None, "wape": None, "mase": None})),
+    ],
+)
+def test_baseline__of_one_series_that_never_changes(
+    cloud: Any, score: float, horizon: str, expected: tuple[Any, ...]
+) -> None:
+    config = replace(make_config(horizon_days=horizon), api_endpoint=cloud.endpoint)
+    clients = make_clients(config)
+    DatasetSpec.from_config(config).create(clients)
+    TableSpec.from_config(config).create(clients)
+    row = (score, None, None, None, None)
+    fill_table(cloud, {("one", day_before(age)): row for age in range(1, 91)})
+    found = read_baseline(config, clients, TODAY).as_json()
+    figures = {tuple(errors.items()) for errors in found["methods"].values()}
+    assert figures == {tuple(expected[3].items())}
+    assert (found["series"], found["rows"], found["best"]) == expected[:3]
+
+
 def errors(**maes: float | None) -> dict[str, Errors]:
     return {name: Errors(mae=mae, wape=None, mase=None) for name, mae in maes.items()}
 

@@ -86,6 +86,10 @@ EDGES: dict[str, dict[date, Values]] = {
     "no dimension at all": {ago(age): (5.0, *[None] * DIMENSIONS) for age in range(1, 40)},
     "nothing in the test": series_of(*range(8, 40)),
     "nothing in 28 days": series_of(3, *range(36, 60)),
+    "all zero": {ago(age): (0.0, *[0.0] * DIMENSIONS) for age in range(1, 30)},
+    "from 0 to 100": {ago(age): (100.0 * (age % 2), *[None] * DIMENSIONS) for age in range(1, 30)},
+    '\'odd \\ "id"` -- \n\u0001\u202e\U0001f600': series_of(*range(1, 20)),
+    " ": series_of(*range(1, 20)),
     "only on some weekdays": series_of(
         *range(1, 8), *(age for age in range(8, 60) if ago(age).weekday() < WORKED_DAYS)
     ),
@@ -97,6 +101,10 @@ USABLE_EDGES = {
     "the whole window",
     "no dimension at all",
     "nothing in the test",
+    "all zero",
+    "from 0 to 100",
+    '\'odd \\ "id"` -- \n\u0001\u202e\U0001f600',
+    " ",
     "only on some weekdays",
 }
 
