@@ -146,14 +146,26 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# What goes wrong is on stderr, with DEBUG off too: Django would only send it by mail then.
-LOGGING = {
+# What goes wrong is on stderr, with DEBUG off too: Django would only send it by mail then. As JSON
+# it is what Cloud Logging reads.
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "formatters": {
+        "text": {},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": ["levelname", "name", "message"],
+            "rename_fields": {"levelname": "severity"},
+            "timestamp": "time",
+        },
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "text"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {"django": {"handlers": [], "level": "INFO"}},
 }
+if env.str("FORECASTING_LOG_FORMAT", "") == "json":
+    LOGGING["handlers"]["console"]["formatter"] = "json"
 
 # Those that nobody knows come along, so that `manage.py check` can say so.
 globals().update({name: os.environ[name] for name in os.environ if name.startswith("FORECASTING_")})

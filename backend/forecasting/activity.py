@@ -1,23 +1,64 @@
-"""What each thread is doing just now, so that a command that is out of time can say it."""
+"""What each thread is doing just now, and how long it took.
+
+So a command that is out of time can say what it was at, and one that is asked to can tell all.
+"""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-_DOING: dict[int, list[str]] = {}
+Told = Callable[[str, float, bool], None]
+"""Takes what was done, how many seconds it took, and whether its parts have been told."""
+
+
+@dataclass
+class _Activity:
+    what: str
+    began: float = field(default_factory=time.monotonic)
+    has_parts: bool = False
+
+
+_DOING: dict[int, list[_Activity]] = {}
+_TOLD: dict[int, Told] = {}
 
 
 @contextmanager
 def doing(what: str) -> Iterator[None]:
     """The block does `what`, as "Looking at table t"."""
-    mine = _DOING.setdefault(threading.get_ident(), [])
-    mine.append(what)
+    thread = threading.get_ident()
+    mine = _DOING.setdefault(thread, [])
+    mine.append(_Activity(what))
     try:
         yield
     finally:
-        mine.pop()
+        _end(mine.pop(), mine, _TOLD.get(thread))
+
+
+def _end(ended: _Activity, around: list[_Activity], tell: Told | None) -> None:
+    if around:
+        around[-1].has_parts = True
+    if tell:
+        tell(ended.what, time.monotonic() - ended.began, ended.has_parts)
+
+
+@contextmanager
+def telling(tell: Told) -> Iterator[None]:
+    """In the block, each thing that this thread has done is told."""
+    thread = threading.get_ident()
+    before = _TOLD.get(thread)
+    _TOLD[thread] = tell
+    try:
+        yield
+    finally:
+        if before is None:
+            del _TOLD[thread]
+        else:
+            _TOLD[thread] = before
 
 
 def what_is_done(thread: int) -> str:
     """What a thread does, the innermost of it; a word for all of it where it does not say."""
-    return (_DOING.get(thread) or ["The command"])[-1]
+    mine = _DOING.get(thread)
+    return mine[-1].what if mine else "The command"

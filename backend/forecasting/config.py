@@ -19,6 +19,7 @@ from .setting import (
     HOURS,
     INSTANCE,
     LOCATION,
+    LOG_FORM,
     MODEL,
     PATH,
     PATH_OR_NONE,
@@ -271,6 +272,14 @@ class Config:
             "days",
         ),
     ]
+    log_format: Annotated[
+        str,
+        Setting(
+            LOG_FORM,
+            default="text",
+            about="`json`: what is said and logged is one line of JSON for each event, on stderr",
+        ),
+    ]
     api_endpoint: Annotated[
         str,
         Setting(
@@ -313,3 +322,6 @@ SETTINGS: tuple[Setting, ...] = tuple(
     hint.__metadata__[0].of(name)
     for name, hint in get_type_hints(Config, include_extras=True).items()
 )
+
+LOG_FORMAT = next(setting for setting in SETTINGS if setting.field == "log_format")
+"""Needed before all others: it says how to tell that one of them is malformed."""

@@ -168,6 +168,7 @@ ENDPOINT = Form(
     "empty for Google Cloud, or the local stand-in on loopback, such as http://127.0.0.1:9050",
     _loopback_url,
 )
+LOG_FORM = Form("text, or json for a line of JSON for each event", _matching("text|json"))
 GRPC_ENDPOINT = Form(
     "empty, or the port of the local stand-in on loopback that speaks gRPC, such as 127.0.0.1:9051",
     _matching(_LOOPBACK),

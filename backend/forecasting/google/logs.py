@@ -5,6 +5,9 @@ into a connection, and how a run ended, which names the login.
 """
 
 import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from .replies import without_login
 
@@ -37,3 +40,49 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     The request's error tells of both.
     """
     return not record.exc_info
+
+
+_HTTP = re.compile(r'(\S+) "(\S+) ([^\s?"]*)\S* HTTP/[\d.]+" (\d+)')
+_GRPC = re.compile(r"Sending request for (/\S+)")
+_LOGGERS = ("urllib3.connectionpool", "google")
+
+
+@contextmanager
+def requests_told(tell: Callable[[str], None]) -> Iterator[None]:
+    """In the block, each request is told in one line: over HTTP with its status.
+
+    What follows a question mark is left out, and so are heads and bodies: no secret is in it.
+    """
+    handler = _Requests(tell)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.propagate = propagate
+            logger.setLevel(level)
+
+
+class _Requests(logging.Handler):
+    """Takes the requests out of the records, and passes on what is more than a word in passing."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            logging.getLogger().handle(record)
+            return
+        message = record.getMessage()
+        if http := _HTTP.fullmatch(re.sub(r" \S+$", "", message)):
+            host, method, path, status = http.groups()
+            self._tell(f"{method} {host}{path}: {status}")
+        elif grpc := _GRPC.match(message):
+            self._tell(f"gRPC {grpc.group(1)}")

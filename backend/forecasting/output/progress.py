@@ -15,8 +15,8 @@ from .text import short_name
 class RunProgress:
     """Shows a run's state: a spinner on a terminal, one line for each new state elsewhere."""
 
-    def __init__(self, out: OutputWrapper) -> None:
-        self._out = out
+    def __init__(self, out: OutputWrapper, *, shown: bool = True, plain: bool = False) -> None:
+        self._out, self._shown, self._plain = out, shown, plain
         self._state = ""
         self._started = time.monotonic()
         self._status: Status | None = None
@@ -36,6 +36,8 @@ class RunProgress:
 
     def show(self, run: TransferRun) -> None:
         state = state_of(run)
+        if not self._shown:
+            return
         if self._out.isatty():
             self._spin(state, over=run.state in ENDED)
         elif state != self._state:
@@ -45,7 +47,8 @@ class RunProgress:
     def _spin(self, state: str, *, over: bool) -> None:
         if self._status is None:
             self._started = time.monotonic()
-            self._status = Console(file=self._out).status("")  # type: ignore[arg-type]
+            console = Console(file=self._out, no_color=self._plain or None)  # type: ignore[arg-type]
+            self._status = console.status("")
             self._status.start()
         self._status.update(f"Run {state}, {time.monotonic() - self._started:.0f} s")
         if over:

@@ -1,6 +1,7 @@
 """What the commands did and found as lines of text: plans that read like a diff, runs, findings."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
@@ -8,6 +9,7 @@ from typing import NamedTuple
 
 from django.core.management.color import Style
 
+from ..conf import Config
 from ..errors import printable
 from ..loading.backfill import SliceOutcome
 from ..loading.runs import RunResult
@@ -100,24 +102,95 @@ def short_name(run_name: str) -> str:
     return run_name.rsplit("/", 1)[-1]
 
 
-def describe_findings(findings: Sequence[Finding], style: Style) -> list[str]:
-    """One line for each finding, what to do under those that are not fine, and a summary."""
+def describe_findings(
+    findings: Sequence[Finding], style: Style, seconds: Mapping[str, float] | None = None
+) -> list[str]:
+    """One line for each finding, what to do under those that are not fine, and a summary.
+
+    What failed is last, where it is read. `seconds` are those that each look took, by what it was.
+    """
     width = max((len(finding.id) for finding in findings), default=0)
     lines = []
-    for finding in findings:
-        words = _STATUSES[finding.status]
-        mark = _paint(style, words, words.mark)
-        message = printable(" ".join(finding.message.split()))
-        lines.append(f"{mark}  {finding.id:<{width}}  {message}")
+    for finding in sorted(findings, key=lambda finding: _ORDER.index(finding.status)):
+        took = _took(finding.id, seconds or {})
+        lines.append(f"{describe_finding(finding, style, width)}{took}")
         if finding.hint and finding.status is not FindingStatus.PASSED:
             lines.append(f"{'':<{width + 8}}{printable(finding.hint)}")
-    return [*lines, summarize_findings(findings)]
+    return [*lines, _name_failures(findings)]
+
+
+def describe_finding(finding: Finding, style: Style, width: int = 0) -> str:
+    """What was found, on one line."""
+    words = _STATUSES[finding.status]
+    message = printable(" ".join(finding.message.split()))
+    return f"{_paint(style, words, words.mark)}  {finding.id:<{width}}  {message}"
+
+
+_ORDER = (
+    FindingStatus.PASSED,
+    FindingStatus.SKIPPED,
+    FindingStatus.WARNED,
+    FindingStatus.FAILED,
+)
+
+
+_LOOKS = {
+    "dataset": "Looking at the dataset",
+    "table": "Looking at the table",
+    "connection": "Looking at the connection",
+    "connection.usable": "Querying through the connection",
+    "schedule": "Looking at the scheduled queries",
+    "run": "Looking at the runs",
+    "data": "Reading the training table",
+    "data.volume": "Counting the days of the training table",
+    "data.orphans": "Querying through the connection",
+    "source": "Comparing with the source database",
+    "vertex": "Reading the training table",
+    "vertex.columns": "Looking at the table",
+    "vertex.baseline": "Computing the baseline",
+    "views": "Looking at the views",
+}
+"""What each check rests on: its own look, or that of all whose ids begin alike."""
+
+
+def _took(check: str, seconds: Mapping[str, float]) -> str:
+    """How long the look took that a check rests on; nothing where it is not known."""
+    look = _LOOKS.get(check) or _LOOKS.get(check.partition(".")[0], "")
+    return f" [{seconds[look]:.2f} s]" if look in seconds else ""
+
+
+def _name_failures(findings: Sequence[Finding]) -> str:
+    summary = summarize_findings(findings)
+    failed = [finding.id for finding in findings if finding.status is FindingStatus.FAILED]
+    return f"{summary} Failed: {', '.join(failed)}." if failed else summary
 
 
 def summarize_findings(findings: Sequence[Finding]) -> str:
     """How many checks there were, and how many of them ended how."""
     numbers = {words: count_findings(findings, status) for status, words in _STATUSES.items()}
     return f"{count_things(len(findings), 'check')}: {_say(numbers)}."
+
+
+def summarize_plan(plan: Plan) -> str:
+    """One line on what is to be done to a resource, and why."""
+    if plan.refusal:
+        return plan.refusal
+    fields = ", ".join(change.field for change in plan.changes)
+    deletes = f"; the next run deletes {plan.deletes}" if plan.deletes else ""
+    said = f"{plan.action} {plan.kind} {plan.name}"
+    return f"{said}{f': {fields}' if fields else ''}{deletes}"
+
+
+def console_link(run_name: str, config: Config) -> str:
+    """Where Google's console shows the runs of a scheduled query; none for the stand-in's."""
+    found = _CONFIG.search(run_name)
+    if config.api_endpoint or not found:
+        return ""
+    where = f"locations/{found.group(1)}/configs/{found.group(2)}/runs?project={config.project}"
+    return f"https://console.cloud.google.com/bigquery/scheduled-queries/{where}"
+
+
+_CONFIG = re.compile(r"locations/([\w-]+)/transferConfigs/([\w-]+)/")
 
 
 def describe_baseline(baseline: object) -> list[str]:

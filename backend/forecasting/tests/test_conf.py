@@ -69,6 +69,7 @@ MALFORMED = {
     "event_lookback_days": ("0", "-1", "3651", "off"),
     "horizon_days": ("0", "-14", "3651", "1.5", "two weeks"),
     "series_min_share": ("1.1", "-0.1", "50%", "nan", "half"),
+    "log_format": ("JSON", "yaml", "structured"),
     "api_endpoint": (
         "https://127.0.0.1:9050",
         "http://example.com:9050",
@@ -224,6 +225,7 @@ def test_config__defaults_are_the_documented_ones() -> None:
         series_min_share=0.5,
         api_endpoint="",
         grpc_endpoint="",
+        log_format="text",
     )
 
 

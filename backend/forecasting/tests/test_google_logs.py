@@ -9,6 +9,7 @@ import pytest
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
 from backend.forecasting.conf import Config
+from backend.forecasting.google.logs import requests_told
 from backend.forecasting.provisioning.credentials import read_credential
 from backend.forecasting.tests.support.factories import (
     PASSWORD,
@@ -89,3 +90,28 @@ def _meeting(here: Event, awaited: Event) -> Callable[..., Any]:
         return access(**request)
 
     return meet
+
+
+def test_requests__are_told_in_a_line_without_what_they_carry(google: Google) -> None:
+    told: list[str] = []
+    http, rpc = logging.getLogger("urllib3.connectionpool"), logging.getLogger(GOOGLES[2])
+    with requests_told(told.append):
+        http.debug(
+            '%s "%s %s %s" %s %s', "http://a:1", "GET", f"/v1/x?key={PASSWORD}", "HTTP/1.1", 200, 9
+        )
+        http.debug("Starting new HTTP connection (%d): %s", 1, "a")
+        rpc.debug("Sending request for /google.x.Y/Get", extra={"request": PASSWORD})
+        rpc.debug(PASSWORD)
+    http.debug('%s "%s %s %s" %s %s', "http://a:1", "GET", "/late", "HTTP/1.1", 200, 9)
+    assert told == ["GET http://a:1/v1/x: 200", "gRPC /google.x.Y/Get"]
+
+
+def test_requests__are_told_beside_the_warnings_and_leave_the_loggers_as_they_were(
+    log: Callable[[], str],
+) -> None:
+    loggers = [logging.getLogger(name) for name in ("google", "urllib3.connectionpool")]
+    before = [(each.level, each.propagate, list(each.handlers)) for each in loggers]
+    with requests_told(pytest.fail):
+        loggers[1].warning("Retrying after %s", "a fault")
+    assert "Retrying after a fault" in log()
+    assert [(each.level, each.propagate, list(each.handlers)) for each in loggers] == before

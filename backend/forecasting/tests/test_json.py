@@ -15,37 +15,41 @@ from backend.forecasting.tests.support.factories import Google, google_error
 
 pytestmark = pytest.mark.django_db
 
-SCHEMA = json.loads((django_settings.BASE_DIR / "docs" / "bq_setup.schema.json").read_text("utf-8"))
 SETUP_COMMANDS = ("bq_setup", "bq_setup_etl")
 COMMANDS = (*SETUP_COMMANDS, "bq_verify")
 
 
-@pytest.fixture(scope="module")
-def schema() -> Draft202012Validator:
-    Draft202012Validator.check_schema(SCHEMA)
-    return Draft202012Validator(SCHEMA)
+def validate(document: Any) -> None:
+    """Hold a document to the schema in docs/ of the command that it names."""
+    path = django_settings.BASE_DIR / "docs" / f"{document['command']}.schema.json"
+    schema = json.loads(path.read_text("utf-8"))
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(document)
 
 
 @pytest.mark.parametrize("flags", [(), ("--check",), ("--run-now",)], ids=" ".join)
 def test_json__of_the_etl_is_what_the_schema_says(
-    run: Run, provisioned: Google, schema: Draft202012Validator, flags: tuple[str, ...]
+    run: Run, provisioned: Google, flags: tuple[str, ...]
 ) -> None:
     start_answers(provisioned, "FAILED", error_status={"code": 3, "message": "Syntax error"})
-    schema.validate(run("bq_setup_etl", "--format=json", *flags).document)
+    document = run("bq_setup_etl", "--format=json", *flags).document
+    validate(document)
+    assert (document["run"] is None) == ("--run-now" not in flags)
+    assert (document["location"], document["at"][-6:]) == ("us-central1", "+00:00")
 
 
 @pytest.mark.parametrize("flag", ["--dry-run", "--check"])
 def test_json__of_the_table_is_what_the_schema_says(
-    run: Run, provisioned: Google, schema: Draft202012Validator, flag: str
+    run: Run, provisioned: Google, flag: str
 ) -> None:
-    schema.validate(run("bq_setup", "--format=json", flag).document)
+    validate(run("bq_setup", "--format=json", flag).document)
     without_table(provisioned)
-    schema.validate(run("bq_setup", "--format=json", flag).document)
+    validate(run("bq_setup", "--format=json", flag).document)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_json__of_a_malformed_setting_tells_the_error_and_what_to_do(
-    run: Run, no_clients: Mock, schema: Draft202012Validator, command: str
+    run: Run, no_clients: Mock, command: str
 ) -> None:
     result = run(command, "--format", "json", "--dataset", "a-b")
     assert result.document == {
@@ -55,29 +59,28 @@ def test_json__of_a_malformed_setting_tells_the_error_and_what_to_do(
         "hint": "expected a dataset id of letters, digits and underscores",
     }
     assert result.status == 1
-    if command in SETUP_COMMANDS:
-        schema.validate(result.document)
+    validate(result.document)
 
 
 @pytest.mark.parametrize("command", SETUP_COMMANDS)
 def test_json__of_googles_refusal_is_one_document(
-    run: Run, provisioned: Google, schema: Draft202012Validator, command: str
+    run: Run, provisioned: Google, command: str
 ) -> None:
     provisioned.bigquery.get_table.side_effect = google_error(400, "sly\x1b[2Jword")
     result = run(command, format="json")
-    schema.validate(result.document)
+    validate(result.document)
     assert result.document["error"] == result.error
     assert "sly [2Jword" in result.error
 
 
 def test_json__of_wrong_usage_is_a_document_too(
-    no_clients: Mock, capsys: pytest.CaptureFixture[str], schema: Draft202012Validator
+    no_clients: Mock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
         ManagementUtility(["manage.py", "bq_setup", "--format", "json", "--nonsense"]).execute()
     printed = capsys.readouterr()
     document = json.loads(printed.out)
-    schema.validate(document)
+    validate(document)
     assert document["error"].endswith("unrecognized arguments: --nonsense")
     assert left.value.code == 1
     assert "usage: manage.py bq_setup" in printed.err

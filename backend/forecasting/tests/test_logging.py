@@ -1,5 +1,6 @@
 """What a server leaves on stderr when a page fails."""
 
+import json
 import os
 import subprocess
 import sys
@@ -18,16 +19,28 @@ print(Client(raise_request_exception=False).get("/").status_code)
 """
 
 
-def test_failing_page__is_logged_on_stderr_with_debug_off() -> None:
-    environment = {**os.environ, "DJANGO_DEBUG": "false"}
+def failing_page(**variables: str) -> str:
+    """What is on stderr after it."""
     done = subprocess.run(
         [sys.executable, "manage.py", "shell", "--no-imports", "-c", FAILING_REQUEST],
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, "DJANGO_DEBUG": "false", "DJANGO_HTTPS": "false", **variables},
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout.strip() == "500"
-    assert "Internal Server Error: /" in done.stderr
-    assert "ZeroDivisionError" in done.stderr
+    return done.stderr
+
+
+def test_failing_page__is_logged_on_stderr_with_debug_off() -> None:
+    said = failing_page()
+    assert "Internal Server Error: /" in said
+    assert "ZeroDivisionError" in said
+
+
+def test_failing_page__is_a_line_of_json_where_that_is_asked() -> None:
+    (line,) = failing_page(FORECASTING_LOG_FORMAT="json").splitlines()
+    event = json.loads(line)
+    assert (event["severity"], event["message"]) == ("ERROR", "Internal Server Error: /")
+    assert "ZeroDivisionError" in event["exc_info"]

@@ -395,7 +395,9 @@ def test_run_now__reports_the_rows(run: Run, provisioned: Google) -> None:
     result = run("bq_setup_etl", "--run-now")
     assert result.status == 0
     assert result.out.endswith(
-        "Run 1a2b: SUCCEEDED\nRun succeeded in 42.5 s: the training table holds 4,200 rows.\n"
+        "Run 1a2b: SUCCEEDED\nRun succeeded in 42.5 s: the training table holds 4,200 rows. "
+        "https://console.cloud.google.com/bigquery/scheduled-queries/locations/us-central1/configs/"
+        "6f0e/runs?project=demo-project\n"
     )
 
 
@@ -456,7 +458,7 @@ def test_run_now__no_wait_says_how_to_learn_the_end(run: Run, provisioned: Googl
     result = run("bq_setup_etl", "--run-now", "--no-wait")
     assert result.status == 0
     assert not provisioned.transfers.get_transfer_run.called
-    assert result.out.endswith("`python manage.py bq_verify` tells how it ended.\n")
+    assert "`python manage.py bq_verify` tells how it ended. https://console" in result.out
 
 
 @pytest.mark.parametrize("timeout", ["0", "-5", "soon", "nan", "1e3", ""])

@@ -1,6 +1,7 @@
 """How bq_verify ends and what it writes: exit status, text, JSON, and what it costs."""
 
 import json
+import re
 from collections.abc import Callable
 from io import StringIO
 
@@ -69,6 +70,13 @@ def test_verify__says_how_many_bytes_were_read(healthy: Healthy) -> None:
         f"{ENTITIES * 90:,} rows of {ENTITIES} entities, {day_before(90)} to {day_before(1)} "
         f"({ENTITIES * 90 * 7 * 8 * 3:,} bytes read)"
     )
+
+
+def test_verify__each_check_has_its_time_where_that_is_asked(healthy: Healthy) -> None:
+    lines = call("bq_verify", "-v", "2").out.splitlines()
+    checks = [line for line in lines if re.match(r"(pass|WARN|FAIL)  [a-z]+\.", line)]
+    assert len(checks) > 20
+    assert [line for line in checks if not re.search(r" \[\d+\.\d\d s\]$", line)] == []
 
 
 def test_verify__text_has_one_line_a_check_and_a_summary(healthy: Healthy) -> None:

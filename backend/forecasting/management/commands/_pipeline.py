@@ -6,11 +6,14 @@ flag and --print-sql do without.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
+import time
 from argparse import ArgumentParser, BooleanOptionalAction
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -19,9 +22,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from ... import __version__
+from ...activity import telling
 from ...conf import SETTINGS, Config, load_config, unknown_settings
 from ...database.mapping import load_mapping
 from ...errors import ForecastingError, SettingError, printable, shown
+from ...output.terminal import columns, wants_no_colour, wrap
 from ...setting import SECONDS, SWITCH, Setting
 from ._ending import (
     FAILED,
@@ -34,6 +39,8 @@ from ._ending import (
     signals_raised,
     writing,
 )
+from ._events import DEBUG, ERROR, INFO, WARNING, Tell, make_events
+from ._help import HelpFormatter, epilog_of
 from ._watchdog import watching
 
 if TYPE_CHECKING:
@@ -55,8 +62,12 @@ class PipelineCommand(BaseCommand):
     requires_system_checks = ()
     setting_fields: Iterable[str] = ()
     optional_fields: Iterable[str] = ()
+    examples: tuple[tuple[str, str], ...] = ()
     name = ""
     as_json = False
+    verbosity = 1
+    events: Tell | None = None
+    run_state = ""
     answered = False
     ends_process = False
     stdout_claimed = False
@@ -68,6 +79,8 @@ class PipelineCommand(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         """Wrong usage ends with exit status 1: argparse's own 2 means drift or failure here."""
+        kwargs.setdefault("formatter_class", HelpFormatter)
+        kwargs.setdefault("epilog", epilog_of(subcommand, self.examples))
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         self.name = subcommand
         leave = parser.exit
@@ -108,14 +121,20 @@ class PipelineCommand(BaseCommand):
         if self.as_json and not self.answered:
             self._write_error(ForecastingError(sentence))
             flush_output()
-        print_error(sentence)
+        self._print_error(sentence)
         os._exit(FAILED)
 
     def _tell_ending(self) -> None:
         sentence = f"Interrupted: {self.left_behind}."
         if self.as_json and not self.answered:
             self._write_error(ForecastingError(sentence))
-        print_error(sentence)
+        self._print_error(sentence)
+
+    def _print_error(self, sentence: str) -> None:
+        if self.events:
+            self.events(ERROR, sentence)
+        else:
+            print_error(sentence)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -134,23 +153,66 @@ class PipelineCommand(BaseCommand):
             if setting.field in self.setting_fields:
                 _add_setting(parser, setting)
 
+    def execute(self, *args: Any, **options: Any) -> Any:
+        if wants_no_colour(os.environ) and not options.get("force_color"):
+            options["no_color"] = True
+        return super().execute(*args, **options)
+
     def handle(self, *args: Any, **options: Any) -> None:
+        began = time.monotonic()
         self.as_json = options["format"] == "json"
         self.answered = self.stdout_claimed = False
+        self.verbosity, self.seconds = int(options["verbosity"]), dict[str, float]()
         try:
-            _refuse_other_format(options["format"])
-            self.timeout = SECONDS.read("--timeout", options["timeout"])
-            for unknown in unknown_settings():
-                self.stderr.write(self.style.WARNING(f"Warning: {unknown}"))
-            leave = self._leave_late if self.ends_process else None
-            with watching(self.timeout, leave) as self.dog:
-                config = load_config(options, optional=self.optional_fields)
-                load_mapping(config)  # what fits no model is said before anything is asked
-                self.work(config, options)
+            self.events = make_events(self.name, partial(self.stderr.write, style_func=str))
+            self._do(options)
         except ForecastingError as error:
             if self.as_json and not self.answered:
                 self._write_error(error)
-            raise CommandError(_clean(str(error)), returncode=error.returncode) from error
+            raise self._failure_of(error, time.monotonic() - began) from error
+        if self.events:
+            self.say("Ended as it should.", duration=round(time.monotonic() - began, 3))
+
+    def _do(self, options: dict[str, Any]) -> None:
+        _refuse_other_format(options["format"])
+        self.timeout = SECONDS.read("--timeout", options["timeout"])
+        for unknown in unknown_settings():
+            self._warn(str(unknown))
+        leave = self._leave_late if self.ends_process else None
+        with watching(self.timeout, leave) as self.dog, ExitStack() as self.block:
+            if self.verbosity > 1:
+                self.block.enter_context(telling(self._show_done))
+            config = load_config(options, optional=self.optional_fields)
+            load_mapping(config)  # what fits no model is said before anything is asked
+            self.work(config, options)
+
+    def _failure_of(self, error: ForecastingError, seconds: float) -> CommandError:
+        message = _clean(str(error))
+        if self.events:
+            self.events(ERROR, message, duration=round(seconds, 3))
+        if self.ends_process:
+            message = self._fit_failure(message)
+        return CommandError(message, returncode=error.returncode)
+
+    def _fit_failure(self, message: str) -> str:
+        """What Django is to write on standard error: as wide as that is, or nothing."""
+        if self.events:
+            self.stderr = OutputWrapper(io.StringIO())
+        elif self.stderr.isatty():
+            before = f"{CommandError.__name__}: "
+            return wrap(f"{before}{message}", columns()).removeprefix(before)
+        return message
+
+    def _warn(self, sentence: str) -> None:
+        if self.events:
+            self.events(WARNING, sentence)
+        elif self.verbosity:
+            self.stderr.write(self.style.WARNING(f"Warning: {sentence}"))
+
+    def _show_done(self, what: str, seconds: float, has_parts: bool) -> None:
+        self.seconds[what] = self.seconds.get(what, 0) + seconds
+        if not has_parts:
+            self.say(f"{what}: {seconds:.2f} s", DEBUG, duration=round(seconds, 3))
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
         """Do what the command is for. Raises ForecastingError."""
@@ -159,7 +221,10 @@ class PipelineCommand(BaseCommand):
     def clients(self, config: Config) -> Clients:
         """Google's clients, which from now on have until --timeout."""
         from ...google.clients import make_clients
+        from ...google.logs import requests_told
 
+        if self.verbosity > 2:
+            self.block.enter_context(requests_told(lambda line: self.say(line, DEBUG)))
         clients = make_clients(config)
         clients.deadline.start(self.dog.left, f"the {self.timeout:g} seconds of --timeout are over")
         clients.deadline.on_start = self.dog.restart
@@ -170,14 +235,24 @@ class PipelineCommand(BaseCommand):
         """Where everything goes that is not the JSON document."""
         return self.stderr if self.as_json or self.stdout_claimed else self.stdout
 
-    def say(self, line: str) -> None:
-        """Tell the operator, with nothing in it that a terminal would take for an order."""
-        self.show(_clean(line))
+    def say(self, line: str, severity: str = INFO, **fields: Any) -> None:
+        """Tell the operator, with nothing in it that a terminal would take for an order.
 
-    def show(self, line: str) -> None:
+        `fields` are those of an event.
+        """
+        self.show(_clean(line), severity, **fields)
+
+    def show(self, line: str, severity: str = INFO, **fields: Any) -> None:
         """The same of a line that `output.text` has cleaned and coloured."""
-        # `str`: stderr would otherwise colour every line as an error.
+        if not self.verbosity and severity != ERROR:
+            return
         with writing():
+            if self.events:
+                self.events(severity, line, **fields)
+                return
+            if self.talk.isatty():
+                line = wrap(line, columns())
+            # `str`: stderr would otherwise colour every line as an error.
             self.talk.write(line, style_func=str)
 
     def print(self, text: str) -> None:
@@ -235,7 +310,19 @@ class PipelineCommand(BaseCommand):
             f"run {short_name(run.name)} goes on at Google, and `python manage.py bq_verify` tells "
             "how it ended"
         )
-        on_run(run)
+        if self.events:
+            self._tell_state(run)
+        else:
+            on_run(run)
+
+    def _tell_state(self, run: TransferRun) -> None:
+        from ...loading.runs import state_of
+        from ...output.text import short_name
+
+        state = f"Run {short_name(run.name)}: {state_of(run)}"
+        if state != self.run_state:
+            self.say(state, run=run.name)
+        self.run_state = state
 
     def _show_slice(self, outcome: SliceOutcome) -> None:
         from ...output.text import describe_slice
@@ -249,10 +336,15 @@ class PipelineCommand(BaseCommand):
 
     def _show_plans(self, mode: Mode, plans: Sequence[Plan]) -> None:
         from ...outcome import Mode
-        from ...output.text import describe_plans
+        from ...output.text import describe_plans, summarize_plan
 
         if mode is Mode.APPLY:
             self.left_behind = "what was changed by then stays; run it again to go on"
+        if self.events:
+            for plan in plans:
+                severity = ERROR if plan.refusal else INFO
+                self.say(summarize_plan(plan), severity, resource=plan.name)
+            return
         for line in describe_plans(plans, mode, self.style):
             self.show(line)
 
@@ -293,6 +385,16 @@ def refuse_together(options: dict[str, Any], *fields: str) -> None:
     given = [f"--{field.replace('_', '-')}" for field in fields if options[field]]
     if len(given) > 1:
         raise SettingError(f"{' and '.join(given)} do not go together", "give one of them")
+
+
+def refuse_alone(options: dict[str, Any], field: str, others: Iterable[str]) -> None:
+    """Raise SettingError where another is given too: it would go without a word."""
+    for other in others:
+        if options[field] and other != field:
+            refuse_together(options, field, other)
+    if options[field] and options["format"] == "json":
+        flag = f"--{field.replace('_', '-')}"
+        raise SettingError(f"{flag} and --format json do not go together", "give one of them")
 
 
 def _refuse_other_format(given: object) -> None:

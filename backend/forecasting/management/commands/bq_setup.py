@@ -10,6 +10,10 @@ class Command(PipelineCommand):
         "Create the BigQuery dataset and the training table, and with a horizon the views to train "
         "on and to forecast from, or bring them up to date."
     )
+    examples = (
+        ("", "in a deploy hook: make it, or bring it up to date"),
+        ("--check --format json", "in a pipeline: exit status 2 if there is anything to do"),
+    )
     # The last three say what the views show.
     setting_fields = (
         *("project", "location", "dataset", "table"),

@@ -1,12 +1,24 @@
+from __future__ import annotations
+
 from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...conf import SETTINGS, Config
 from ...errors import SettingError
 from ...setting import DAYS
 from ...sql.queries import render_nightly_load
 from ...sql.role import render_connection_role
-from ._pipeline import PipelineCommand, add_mode_arguments, mode_of, refuse_together
+from ._events import ERROR, INFO
+from ._pipeline import PipelineCommand, add_mode_arguments, mode_of, refuse_alone, refuse_together
+
+if TYPE_CHECKING:
+    from ...loading.runs import RunResult
+    from ...setup import RunOptions
+
+_ACTIONS = (
+    *("print_sql", "print_role_sql", "dry_run", "check", "run_now", "no_wait", "backfill_days"),
+    "allow_deleting",
+)
 
 
 class Command(PipelineCommand):
@@ -16,6 +28,10 @@ class Command(PipelineCommand):
     )
     setting_fields = tuple(
         s.field for s in SETTINGS if s.flag and s.field not in ("max_age_hours", "horizon_days")
+    )
+    examples = (
+        ("--run-now", "set it up, load the table at once, and report the rows"),
+        ("--backfill-days 365 --dry-run", "show what would be changed and loaded"),
     )
     timed = (
         "the command takes, with the run and all else that it waits for and tries again, or that "
@@ -59,6 +75,8 @@ class Command(PipelineCommand):
         )
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
+        refuse_alone(options, "print_sql", _ACTIONS)
+        refuse_alone(options, "print_role_sql", _ACTIONS)
         if options["print_sql"]:
             self.print(render_nightly_load(config))
             return
@@ -68,8 +86,8 @@ class Command(PipelineCommand):
         self._set_up(config, options)
 
     def _set_up(self, config: Config, options: dict[str, Any]) -> None:
+        from ...outcome import Mode, Status
         from ...output.progress import RunProgress
-        from ...output.text import describe_backfill, describe_run
         from ...setup import RunOptions, set_up_etl
 
         mode = mode_of(options)
@@ -83,7 +101,8 @@ class Command(PipelineCommand):
             backfill_days=DAYS.read("--backfill-days", days) if days else 0,
             timeout=self.timeout,
         )
-        with RunProgress(self.talk) as progress:
+        plain = "no_color" in options and options["no_color"]
+        with RunProgress(self.talk, shown=self.verbosity > 0, plain=plain) as progress:
             tell = self.listeners(mode, on_run=progress.show)
             outcome = set_up_etl(
                 config,
@@ -93,6 +112,23 @@ class Command(PipelineCommand):
                 run,
                 allow_deleting=options["allow_deleting"],
             )
+        if mode is not Mode.APPLY and outcome.status is not Status.CONFLICT:
+            self._show_what_would_follow(run)
         if outcome.run:
-            self.say((describe_backfill if days else describe_run)(outcome.run))
+            self._show_end(outcome.run, config, backfill=bool(days))
         self.finish(outcome)
+
+    def _show_what_would_follow(self, run: RunOptions) -> None:
+        if run.start:
+            wait = "wait for its end" if run.wait else "not wait for its end"
+            self.say(f"Then a run would be started, or one under way adopted, to {wait}.")
+        elif run.backfill_days:
+            self.say(f"Then the last {run.backfill_days} complete days would be loaded directly.")
+
+    def _show_end(self, run: RunResult, config: Config, *, backfill: bool) -> None:
+        from ...output.text import console_link, describe_backfill, describe_run
+
+        line = (describe_backfill if backfill else describe_run)(run)
+        link = "" if backfill else console_link(run.name, config)
+        severity = ERROR if run.failed else INFO
+        self.say(f"{line} {link}".rstrip(), severity, run=run.name, duration=run.seconds)

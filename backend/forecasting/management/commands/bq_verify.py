@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...conf import SETTINGS, Config
 from ...errors import SettingError
+from ._events import ERROR, INFO, WARNING
 from ._pipeline import PipelineCommand
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 class Command(PipelineCommand):
     help = "Verify that the pipeline is all there and that what it loaded is right. Reads only."
+    examples = (
+        ("--reconcile --report report.html", "compare with PostgreSQL, and write a page"),
+        ("--strict --format json", "in a job: exit status 2 for a warning too"),
+    )
     setting_fields = tuple(s.field for s in SETTINGS if s.flag)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -50,7 +55,7 @@ class Command(PipelineCommand):
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
         from ...output.files import refuse_unwritable
-        from ...output.text import describe_baseline, describe_findings
+        from ...output.text import describe_baseline
         from ...verification.verify import verify
 
         now = datetime.now(UTC)
@@ -62,6 +67,7 @@ class Command(PipelineCommand):
                 files[flag] = Path(given)  # By keyword it may be a text.
                 self.claim_stdout(flag, files[flag])
                 refuse_unwritable(flag, files[flag])
+        _refuse_one_file(files)
         result = verify(
             config,
             clients,
@@ -71,10 +77,9 @@ class Command(PipelineCommand):
             baseline=options["baseline"],
             show_baseline=bool(files),
         )
-        for line in describe_findings(result.findings, self.style):
-            self.show(line)
         for line in describe_baseline(result.snapshot.baseline):
             self.show(line)
+        self._show_findings(result)
         self.answer(result.as_json())
         if "--report" in files:
             self._write_report(files["--report"], result, clients)
@@ -82,6 +87,19 @@ class Command(PipelineCommand):
             self._write_training_spec(files["--training-spec"], result)
         if result.failure:
             raise result.failure
+
+    def _show_findings(self, result: Verification) -> None:
+        from ...output.text import describe_finding, describe_findings
+        from ...verification.findings import FindingStatus
+
+        if self.verbosity and not self.events:
+            for line in describe_findings(result.findings, self.style, self.seconds):
+                self.show(line)
+            return
+        severities = {FindingStatus.WARNED: WARNING, FindingStatus.FAILED: ERROR}
+        for finding in result.findings:
+            severity = severities.get(finding.status, INFO)
+            self.show(describe_finding(finding, self.style), severity, resource=finding.id)
 
     def _write_report(self, path: Path, result: Verification, clients: Clients) -> None:
         from ...output.report import render_report
@@ -106,3 +124,11 @@ def _require_horizon(config: Config, options: dict[str, Any]) -> None:
             f"--{flags[0].replace('_', '-')} needs to know how many days ahead are "
             "forecast; set it in the environment or .env, or give --horizon-days",
         )
+
+
+def _refuse_one_file(files: dict[str, Path]) -> None:
+    """Raise SettingError where the second file would take the place of the first."""
+    (flag, path), *others = files.items() or [("", Path())]
+    for other, same in others:
+        if path.resolve() == same.resolve():
+            raise SettingError(f"{flag} and {other} are one file, {same}", "name two")
