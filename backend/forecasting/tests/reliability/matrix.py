@@ -122,12 +122,11 @@ def tenth_of(cells: Iterable[Cell]) -> list[Cell]:
 class Matrix:
     """The pipeline on which the cells are tried, one after the other.
 
-    Undisturbed commands follow each cell; unless `everything` is asked for, they do so only where
-    no earlier cell has left the same state behind.
+    Undisturbed commands follow each cell, but for one that leaves a state behind from which an
+    earlier one's have ended well.
     """
 
     scene: Scene
-    everything: bool
     pace: Pace = QUICK
     desired: Any = None
     settled: bool = False
@@ -192,7 +191,7 @@ class Matrix:
     def _aftermath(self) -> list[Trouble]:
         self.cloud.wait_for_runs()
         left = repr((self.photograph(), self._run_states()))
-        if left in self.converged and not self.everything:
+        if left in self.converged:
             return []
         troubles = self.converge()
         if not troubles:
@@ -272,10 +271,10 @@ def _failed_checks(result: Result) -> list[str]:
 
 
 @contextmanager
-def build_matrix(scene: Scene, *, everything: bool) -> Iterator[Matrix]:
+def build_matrix(scene: Scene) -> Iterator[Matrix]:
     """Yields it with what an undisturbed run does learned, on a small history of its own."""
     with override_settings(**pipeline_settings(scene.cloud)), pytest.MonkeyPatch.context() as patch:
-        matrix = Matrix(scene, everything)
+        matrix = Matrix(scene)
         patch.setattr(MAKE_CLIENTS, matrix.clients)
         patch.setattr(Dialect, "parse", _parse_once(Dialect.parse))
         write_history(History(), replace=True)

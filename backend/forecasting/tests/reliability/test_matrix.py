@@ -41,17 +41,18 @@ NOTE = (
     "reply; over gRPC its ABORTED, CANCELLED, DATA_LOSS and UNKNOWN, a GOAWAY, a reply of 5 MiB "
     "or one that is no protobuf) that is not survived, and a check of `bq_verify` that fails. A "
     "traceback is one that anybody logs, libraries included; one that came through a command "
-    "would end the test. Afterwards `bq_setup` and `bq_setup_etl --run-now` run undisturbed: "
-    "there is one of each resource, all of them, the credential and the rows equal those of an "
-    "undisturbed run, a second run has nothing to do, and `bq_verify` passes."
+    "would end the test. Afterwards, once for each state that cells leave behind, `bq_setup` and "
+    "`bq_setup_etl --run-now` run undisturbed: there is one of each resource, all of them, the "
+    "credential and the rows equal those of an undisturbed run, a second run has nothing to do, "
+    "and `bq_verify` passes."
 )
 
 
 @pytest.fixture(scope="module")
 def matrix(
-    cloud_server: "LocalCloud", postgres: RunningPostgres, transactional_db: None, everything: bool
+    cloud_server: "LocalCloud", postgres: RunningPostgres, transactional_db: None
 ) -> Iterator[Matrix]:
-    with build_matrix(Scene(cloud_server, postgres), everything=everything) as built:
+    with build_matrix(Scene(cloud_server, postgres)) as built:
         yield built
 
 
