@@ -24,8 +24,8 @@ DIFFERENCES = {
     "child-jobs": "The statements of a script are not jobs of their own.",
     "jobs-view": "There is no INFORMATION_SCHEMA.JOBS.",
     "time-travel-states": "FOR SYSTEM_TIME AS OF knows the newest 20 states of a table.",
-    "script-dry-run": "EASIER: the dry run of a script checks its syntax only.",
-    "partition-expiration": "EASIER: partitions never expire, nor do tables.",
+    "ingestion-expiration": "EASIER: partitions by ingestion time never expire: when a row came in "
+    "is not kept. The pipeline's table is partitioned by a column, and is refused otherwise.",
     "permissions": "EASIER: until LocalCloud.iam gives the first role, nobody needs any: the "
     "services of Google's by which an operator gives roles are not among those served here.",
 }

@@ -144,6 +144,7 @@ class BigQuery:
     def list_rows(self, call: Call) -> dict[str, Any]:
         """tabledata.list, which Google does of tables only."""
         reference = call.params["project"], call.params["dataset"], call.params["table"]
+        self.store.expire()
         table = self.store.get_table(*reference)
         if table and table.table_type == "VIEW":
             raise InvalidArgument("Cannot list a table of type VIEW.")

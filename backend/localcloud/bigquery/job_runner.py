@@ -25,7 +25,7 @@ from backend.localcloud.bigquery.statements import (
 )
 from backend.localcloud.bqemulator.emulator import Answer, Emulator
 from backend.localcloud.bqemulator.errors import error_of
-from backend.localcloud.bqemulator.scripts import statement_count
+from backend.localcloud.bqemulator.scripts import dry_run_texts, statement_count
 from backend.localcloud.googlesql.literals import parameter_literal
 from backend.localcloud.googlesql.text import substitute
 from backend.localcloud.googlesql.undone import refuse_undone
@@ -194,10 +194,11 @@ class JobRunner:
             int(limit) if limit else None,
         )
         if dry and statement_count(sql) > 1:
+            for text in dry_run_texts(sql):
+                self._look_at(job, text, hooks)
             return self._finish(job, script_dry_run(job), hooks)
         if dry and not is_select(sql):
-            refuse_dry_run(sql)
-            self.emulator.explain(job.project, sql, before=hooks.before)
+            self._look_at(job, sql, hooks)
         configuration = copy.deepcopy(job.configuration)
         configuration["query"] |= {"query": sql, "useLegacySql": False}
         configuration["query"].pop("queryParameters", None)
@@ -206,6 +207,11 @@ class JobRunner:
         if answer.status >= 300:
             raise error_of(answer.body)
         return self._finish(job, json.loads(answer.body), hooks)
+
+    def _look_at(self, job: Job, sql: str, hooks: StatementHooks) -> None:
+        """Refuse a statement that could not be run, without running it."""
+        refuse_dry_run(sql)
+        self.emulator.explain(job.project, sql, before=hooks.before)
 
     def _call(self, job: Job, body: dict[str, Any], hooks: StatementHooks) -> Answer:
         try:

@@ -69,7 +69,7 @@ def listed(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 def script_dry_run(job: Job) -> dict[str, Any]:
-    """A dry run of a script looks at little: here at its syntax only."""
+    """What a dry run tells of a script; its statements were looked at before."""
     now = str(int(time.time() * 1000))
     query = {"statementType": "SCRIPT", "cacheHit": False, "schema": {"fields": []}}
     return {

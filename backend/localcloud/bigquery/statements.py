@@ -86,6 +86,7 @@ class StatementHooks:
         sql = substitute(sql, {}) if "@" in sql else sql
         tree = parse(sql)
         refuse_undone(sql)
+        self.store.expire()
         _check_moments(tree)
         self._check_datasets(tree, self.reader.project)
         self._check_filters(tree, work.variables)

@@ -73,6 +73,7 @@ class Tables:
 
     def list(self, call: Call) -> dict[str, Any]:
         project, dataset = call.params["project"], call.params["dataset"]
+        self.store.expire()
         with self.store.turn:
             self.datasets.find(project, dataset)
             found = [
@@ -94,11 +95,11 @@ class Tables:
         with self.store.turn:
             check_etag(call, self.to_json(*reference))
             self.store.delete_table(*reference)
-            self.store.kept.pop(reference, None)
         return {}
 
     def find(self, project: str, dataset: str, table: str) -> Any:
         self.datasets.find(project, dataset)
+        self.store.expire()
         meta = self.store.get_table(project, dataset, table)
         if meta is None:
             raise NotFound(f"Not found: Table {project}:{dataset}.{table}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bqemulator.api.routes.datasets import _dataset_to_rest, _rest_to_dataset_meta
@@ -87,6 +87,7 @@ class Catalog:
         self.emulator.remember((project, dataset, table))
 
     def delete_table(self, project: str, dataset: str, table: str) -> None:
+        self.kept.pop((project, dataset, table), None)
         if self.get_table(project, dataset, table).table_type == "VIEW":
             self.emulator.rows(f"DROP VIEW {quoted_table_ref(project, dataset, table)}")
         self._request("DELETE", f"projects/{project}/datasets/{dataset}/tables/{table}", {})
@@ -128,6 +129,30 @@ class Catalog:
         reference = quoted_table_ref(meta.project_id, meta.dataset_id, meta.table_id)
         rows: int = self.emulator.rows(f"SELECT COUNT(*) FROM {reference}")[0][0]  # noqa: S608
         return rows
+
+    def expire(self) -> None:
+        """Drop the tables and the partitions whose time is over.
+
+        A partition's time counts from its first moment.
+        """
+        now = self.emulator.now.now()
+        with self.turn:
+            for meta in list(self.emulator.catalog._tables.values()):
+                reference = meta.project_id, meta.dataset_id, meta.table_id
+                if meta.expiration_time and meta.expiration_time <= now:
+                    self.delete_table(*reference)
+                elif (spec := meta.time_partitioning) and spec.expiration_ms and spec.field:
+                    self._expire_partitions(reference, spec, now)
+
+    def _expire_partitions(
+        self, reference: tuple[str, str, str], spec: TimePartitioning, now: datetime
+    ) -> None:
+        name = self.duckdb_name(reference)
+        last = now - timedelta(milliseconds=spec.expiration_ms or 0)
+        over = f"""date_trunc('{spec.type}', "{spec.field}"::TIMESTAMPTZ) <= ?"""
+        if self.emulator.rows(f"SELECT 1 FROM {name} WHERE {over} LIMIT 1", [last]):  # noqa: S608
+            self.emulator.rows(f"DELETE FROM {name} WHERE {over}", [last])  # noqa: S608
+            self.emulator.remember(reference)
 
     def finish_create(self, tree: exp.Create, project: str) -> None:
         """Add to a table that SQL has created what bqemulator's own look at it loses."""

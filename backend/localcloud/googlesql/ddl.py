@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlglot
@@ -23,6 +24,20 @@ def parse(sql: str) -> exp.Expr | None:
         return None
     except RecursionError as error:
         raise QueryTooComplex from error
+
+
+def with_values(sql: str, values: Mapping[str, str]) -> str:
+    """A statement with the names of variables in it replaced by expressions."""
+    tree = parse(sql) if values else None
+    if tree is None:
+        return sql
+    known = {name.lower(): text for name, text in values.items()}
+
+    def fill(node: exp.Expr) -> exp.Expr:
+        text = known.get(node.name.lower()) if isinstance(node, exp.Column) else None
+        return sqlglot.parse_one(text, read="bigquery") if text and not node.text("table") else node
+
+    return tree.transform(fill).sql("bigquery")
 
 
 def target(tree: exp.Expr, project: str) -> tuple[str, str, str] | None:

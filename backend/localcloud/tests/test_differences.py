@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from google.api_core.exceptions import BadRequest, GoogleAPICallError
-from google.cloud.bigquery import QueryJobConfig, Table
+from google.cloud.bigquery import Dataset, Table
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -148,22 +149,16 @@ def test_time_travel__to_any_of_many_states(query: Query, table: Table) -> None:
     assert query(f"{COUNT} FOR SYSTEM_TIME AS OF TIMESTAMP '{moment}'") == [{"n": 1}]
 
 
-@differs("script-dry-run")
-def test_dry_run__checks_the_dml_of_a_script(google: GoogleClients, table: Table) -> None:
-    config = QueryJobConfig(dry_run=True)
-    with pytest.raises(BadRequest):
-        google.bigquery.query(
-            "INSERT INTO intelligence.risk (nope) VALUES (1); SELECT 1", job_config=config
-        )
-
-
-@differs("partition-expiration")
-def test_partitions__expire(query: Query, table: Table) -> None:
+@differs("ingestion-expiration")
+def test_partitions__by_ingestion_time_expire(
+    cloud: LocalCloud, query: Query, dataset: Dataset
+) -> None:
     query(
-        "CREATE TABLE intelligence.short (day DATE) PARTITION BY day "
-        "OPTIONS (partition_expiration_days = 1); "
-        "INSERT INTO intelligence.short VALUES (DATE '2020-01-01')"
+        "CREATE TABLE intelligence.short (a INT64) PARTITION BY _PARTITIONDATE "
+        "OPTIONS (partition_expiration_days = 1)"
     )
+    query("INSERT INTO intelligence.short (a) VALUES (1)")
+    cloud.clock.set(datetime.now(UTC) + timedelta(days=3))
     assert query("SELECT COUNT(*) AS n FROM intelligence.short") == [{"n": 0}]
 
 

@@ -221,12 +221,33 @@ def test_dry_run__answers_schema_and_bytes_and_changes_nothing(
         "WHEN NOT MATCHED THEN INSERT (id) VALUES (nope)",
         "CREATE TEMP TABLE t AS SELECT 1 AS a",
         "SELECT 1; SELECT 'open",
+        "SELECT 1; INSERT INTO intelligence.risk (nope) VALUES (1)",
+        "DECLARE d TIMESTAMP; DELETE FROM intelligence.risk WHERE day < d; SELECT nope FROM "
+        "intelligence.risk",
+        "DECLARE d DEFAULT TIMESTAMP '2026-01-01'; SELECT score + d FROM intelligence.risk",
+        "SELECT 1; CREATE TEMP TABLE t AS SELECT 1 AS a",
+        "ASSERT EXISTS (SELECT nope FROM intelligence.risk); SELECT 1",
     ],
 )
 def test_dry_run__refuses(google: GoogleClients, table: Table, sql: str) -> None:
     with pytest.raises(GoogleAPICallError) as raised:
         google.bigquery.query(sql, job_config=DRY)
     assert raised.value.code in (400, 404)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DECLARE d TIMESTAMP; DELETE FROM intelligence.risk WHERE day < d; SELECT 1",
+        "CREATE TABLE intelligence.t (a INT64); SELECT a FROM intelligence.t",
+        "EXECUTE IMMEDIATE 'SELECT 1'; SELECT nope",
+        "IF TRUE THEN SELECT 1; END IF; SELECT nope",
+    ],
+)
+def test_dry_run__of_a_script_goes_no_further_than_google_does(
+    google: GoogleClients, table: Table, sql: str
+) -> None:
+    google.bigquery.query(sql, job_config=DRY)
 
 
 def test_dry_run__of_jobs_query(send: Send, table: Table) -> None:

@@ -57,6 +57,28 @@ def test_run__gets_its_time_and_succeeds(run: Any, query: Query, table: Table) -
     assert query("SELECT id, day FROM intelligence.risk") == [{"id": "2026-01-09", "day": MOMENT}]
 
 
+def test_run__queues_while_there_is_no_room(
+    cloud: LocalCloud, google: GoogleClients, make_config: ConfigFactory
+) -> None:
+    cloud.transfers.runner.room.clear()
+    (queued,) = start(google, make_config(), requested_run_time=MOMENT)
+    assert google.transfer.get_transfer_run(name=queued.name).state == TransferState.PENDING
+    with pytest.raises(TimeoutError):
+        cloud.wait_for_runs(0)
+    cloud.transfers.runner.room.set()
+    cloud.wait_for_runs(30)
+    assert google.transfer.get_transfer_run(name=queued.name).state == TransferState.SUCCEEDED
+
+
+def test_reset__ends_runs_that_queue(
+    cloud: LocalCloud, google: GoogleClients, make_config: ConfigFactory
+) -> None:
+    cloud.transfers.runner.room.clear()
+    start(google, make_config(), requested_run_time=MOMENT)
+    cloud.reset()
+    assert cloud.transfers.runner.room.is_set()
+
+
 @pytest.mark.parametrize(
     ("query", "code", "message"),
     [

@@ -24,7 +24,10 @@ INVALID_ARGUMENT, FAILED_PRECONDITION = 3, 9
 
 
 class Runner:
-    """Runs the queries of transfer configs, a few at once."""
+    """Runs the queries of transfer configs, a few at once.
+
+    Without `room` runs queue, as batch jobs do on a busy Google: they stay PENDING.
+    """
 
     def __init__(self, jobs: JobRunner, clock: Clock) -> None:
         self.jobs = jobs
@@ -32,6 +35,8 @@ class Runner:
         self.changed = threading.Condition(threading.RLock())
         self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="localcloud-run")
         self.unfinished: set[Future[None]] = set()
+        self.room = threading.Event()
+        self.room.set()
 
     def start(self, config: TransferConfig, run_time: datetime, *, scheduled: bool) -> Run:
         """A new run of `config`, PENDING until a worker takes it."""
@@ -73,6 +78,7 @@ class Runner:
 
     def end_runs(self) -> None:
         """Start no run that waits for a worker, and end those that run."""
+        self.room.set()
         with self.changed:
             futures = [future for future in list(self.unfinished) if not future.cancel()]
         while not all(future.done() for future in futures):
@@ -84,6 +90,7 @@ class Runner:
         self.workers.shutdown(wait=True)
 
     def _work(self, config: TransferConfig, run: Run, run_time: datetime) -> None:
+        self.room.wait()
         self._set(run, state="RUNNING", startTime=timestamp(self.clock.now()))
         problem = self._problem(config, run, run_time)
         now = self.clock.now()
