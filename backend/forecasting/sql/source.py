@@ -4,7 +4,7 @@ The innermost selects give the source's columns the names that everything else u
 event_id, moment, event_time, and for the numbers those of the training table's columns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..database.source_mapping import Kind, Owner, Related, SourceMapping, Value
 from ..training_table import COLUMNS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
@@ -12,42 +12,43 @@ from .template import load, render
 from .values import Selection, column, named, number, select
 
 _MEASURES = tuple(column.name for column in COLUMNS if column.type == "FLOAT64")
-_EVENT_OF_A_DAY = "mention.entity_id, mention.day, event.event_id"
+_EVENT_OF_A_DAY = "entity_id, day, event_id"
 _ONCE = """\
 -- An event counts once for an entity and day, however often it mentions the entity. The sort
 -- that this takes serves the grouping below as well. Of several event rows with one key, as a
 -- hypertable allows, the latest counts, and of equally late ones always the same."""
-_EVENTS_AT_ONCE = """\
+_MENTIONED = "{key} IN (SELECT event_id FROM mention)"
+_EVENTS = """\
 {{ table }}
 {{ joins }}
-WHERE {{ key }} IN (SELECT event_id FROM mention)
-    {{ recent }}"""
-# Of an array PostgreSQL expects ten elements, however many they are: where an index finds events by
-# their key, it is used at every length of the history, and not a scan of all events for the few of
-# a week. Where none does, as in the compressed chunks of a hypertable, they are still read at once.
-# In their order, neighbours in the index are found together.
+WHERE {{ condition }}"""
+# Of an array PostgreSQL expects ten elements, however many they are, and here a hundred with the
+# others, which find nothing: where an index begins with the events' key, it is used at every length
+# of the history, and not a scan of all events for the few of a week. Where none does, as in the
+# compressed chunks of a hypertable, they are still read at once: for ten, an index that has the key
+# in second place would be read from end to end for each. In their order, neighbours in the index
+# are found together.
 _EVENTS_BY_KEY = """\
-unnest(ARRAY(SELECT DISTINCT event_id FROM mention ORDER BY event_id)) AS mentioned (event_id)
-CROSS JOIN {{ table }}
-{{ joins }}
-WHERE {{ key }} = mentioned.event_id
-    {{ recent }}"""
+(
+    SELECT unnest(ARRAY(SELECT DISTINCT event_id FROM mention ORDER BY event_id)) AS event_id
+    UNION ALL
+    SELECT NULL FROM generate_series(1, 90)
+) AS mentioned
+CROSS JOIN """
 _FENCE = "OFFSET '0'"
 _RANGES = {Kind.MOMENT: "tstzrange", Kind.WALL_CLOCK: "tsrange", Kind.DAY: "daterange"}
 
 
 def render_source(mapping: SourceMapping, *, refresh: bool = False) -> str:
     """The source query of a mapping: queries.render_source_query."""
-    names = {**_mention_names(mapping), **_result_names(mapping)}
-    if mapping.events is None:
-        return render(load("source_query_without_events.sql"), **names)
+    events = mapping.events
     return render(
         load("source_query.sql"),
         materialized="MATERIALIZED" if refresh else "NOT MATERIALIZED",
-        mention_grouping=_grouping(mapping),
-        **_event_names(mapping, mapping.events, refresh=refresh),
-        **_counting_names(mapping),
-        **names,
+        counted_events=_counted_events(mapping, events, refresh=refresh) if events else "",
+        counted="counted" if events else "mention",
+        **_mention_names(mapping),
+        **_result_names(mapping),
     )
 
 
@@ -73,11 +74,10 @@ def render_orphans(mapping: SourceMapping) -> str:
 
 def _mention_names(mapping: SourceMapping) -> dict[str, str]:
     numbers = mapping.numbers_of(Owner.MENTION)
-    keys = {"entity_id": mapping.entity, "moment": mapping.time}
-    if mapping.event:
-        keys["event_id"] = mapping.event
-    selection = select({**keys, **numbers})
+    keys = {"entity_id": mapping.entity, **({"event_id": mapping.event} if mapping.event else {})}
+    selection = select({**keys, "moment": mapping.time, **numbers})
     return {
+        "mention_keys": ",\n".join(keys),
         # What an event says in several mentions of an entity counts once: the mean of them.
         "mention_numbers": _numbers(numbers, selection, mean="avg({})" if mapping.event else "{}"),
         "day": _day(mapping.time.kind),
@@ -86,30 +86,40 @@ def _mention_names(mapping: SourceMapping) -> dict[str, str]:
         "mention_joins": selection.join_clauses,
         "in_days": _in_days(mapping),
         "mention_fence": _FENCE if numbers else "",
+        "mention_grouping": _grouping(mapping),
     }
 
 
-def _event_names(mapping: SourceMapping, events: Related, *, refresh: bool) -> dict[str, str]:
+def _counted_events(mapping: SourceMapping, events: Related, *, refresh: bool) -> str:
+    """The parts of the query that say what a mention's event adds to the day of its entity."""
     numbers, times = mapping.numbers_of(Owner.EVENT), _times(mapping)
     selection = select({"event_id": events.key, **times, **numbers})
-    return {
-        "event_numbers": _numbers(numbers, selection),
-        "event_time": "".join(f",\n{name}" for name in times),
-        "event_values": selection.list,
-        "mentioned_events": _mentioned_events(
+    return render(
+        load("source_query_events.sql"),
+        event_numbers=_numbers(numbers, selection),
+        event_time=_listed(times),
+        event_values=selection.list,
+        mentioned_events=_mentioned_events(
             events, selection, recent=_recent(mapping), refresh=refresh
         ),
-        "of_recent_event": _of_recent_event(mapping),
-    }
+        of_recent_event=_of_recent_event(mapping),
+        **_counting_names(mapping),
+    ).strip()
 
 
 def _mentioned_events(events: Related, selection: Selection, *, recent: str, refresh: bool) -> str:
+    """What the events are selected from; `recent` says which are young enough, if not all are."""
+    key = column(events.key.column)
+    if refresh:
+        conditions = [f"{key} = mentioned.event_id", recent]
+    else:
+        # The young ones are read once in any case, and most of them are mentioned.
+        conditions = [recent or _MENTIONED.format(key=key)]
     return render(
-        _EVENTS_BY_KEY if refresh else _EVENTS_AT_ONCE,
+        f"{_EVENTS_BY_KEY if refresh else ''}{_EVENTS}",
         table=named(events.table, Owner.EVENT),
         joins=selection.join_clauses,
-        key=column(events.key.column),
-        recent=recent,
+        condition="\n    AND ".join(filter(None, conditions)),
     ).strip()
 
 
@@ -123,7 +133,7 @@ def _recent(mapping: SourceMapping) -> str:
     if not (days and time):
         return ""
     oldest = _start(f"(DATE '@first_day' - {days})", time.kind)
-    return f"AND {column(time.column)} >= {oldest}\nAND {_of_its_type(time)}"
+    return f"{column(time.column)} >= {oldest}\n    AND {_of_its_type(time)}"
 
 
 def _of_recent_event(mapping: SourceMapping) -> str:
@@ -131,16 +141,16 @@ def _of_recent_event(mapping: SourceMapping) -> str:
     days, time = mapping.event_lookback_days, mapping.event_time_read
     if not (days and time):
         return ""
-    return f"AND event.event_time >= {_start(f'(mention.day - {days})', time.kind)}"
+    return f"AND event_time >= {_start(f'(day - {days})', time.kind)}"
 
 
 def _counting_names(mapping: SourceMapping) -> dict[str, str]:
-    owners = (Owner.MENTION, Owner.EVENT)
-    counted = [f",\n{owner}.{name}" for owner in owners for name in mapping.numbers_of(owner)]
+    told = {o: mapping.numbers_of(o) for o in (Owner.MENTION, Owner.EVENT)}
     mentioned_once = mapping.mentioned_once or bool(_grouping(mapping))
     select = f"{_ONCE}\nSELECT DISTINCT ON ({_EVENT_OF_A_DAY})"
     return {
-        "counted_numbers": "".join(counted),
+        "told_numbers": _listed(f"{owner}.{name}" for owner in told for name in told[owner]),
+        "counted_numbers": _listed(name for owner in told for name in told[owner]),
         "select": "SELECT" if mapping.event_is_one_row and mentioned_once else select,
         "latest": "" if mapping.event_is_one_row else _latest(mapping),
     }
@@ -148,50 +158,57 @@ def _counting_names(mapping: SourceMapping) -> dict[str, str]:
 
 def _latest(mapping: SourceMapping) -> str:
     """An order of the rows of one event, in which all that is read of them takes part."""
-    times = [f"event.{name} DESC NULLS LAST" for name in _times(mapping)]
-    numbers = [f"event.{name}" for name in mapping.numbers_of(Owner.EVENT)]
-    return f"ORDER BY {', '.join([_EVENT_OF_A_DAY, *times, *numbers])}"
+    times = [f"{name} DESC NULLS LAST" for name in _times(mapping)]
+    return f"ORDER BY {', '.join([_EVENT_OF_A_DAY, *times, *mapping.numbers_of(Owner.EVENT)])}"
 
 
 def _grouping(mapping: SourceMapping) -> str:
-    by_mention = mapping.numbers_of(Owner.MENTION)
+    by_mention = mapping.event and mapping.numbers_of(Owner.MENTION)
     return "GROUP BY entity_id, event_id, day" if by_mention else ""
 
 
 def _result_names(mapping: SourceMapping) -> dict[str, str]:
-    means = dict.fromkeys(_MEASURES, "NULL::float8")
-    for owner in Owner:
-        # The entity's number is the same in all rows of a group; their mean could differ in a
-        # last digit.
-        mean = "max(entity.{})" if owner is Owner.ENTITY else "avg(counted.{})"
-        means |= {name: mean.format(name) for name in mapping.numbers_of(owner)}
+    entities = mapping.numbers_of(Owner.ENTITY)
+    means = [n for o in (Owner.MENTION, Owner.EVENT) for n in mapping.numbers_of(o)]
+    known = {*entities, *means}
+    results = (name if name in known else f"NULL::float8 AS {name}" for name in _MEASURES)
+    in_result = f"{TARGET_COLUMN} IS NOT NULL"
     return {
         "series_column": SERIES_COLUMN,
         "time_column": TIME_COLUMN,
-        "means": ",\n".join(f"{mean} AS {name}" for name, mean in means.items()),
-        "target": means[TARGET_COLUMN],
-        "entity_join": _entity_join(mapping),
+        "means": _listed(f"avg({name}) AS {name}" for name in means),
+        "results": ",\n".join(results),
+        "daily": _daily(mapping) or "daily",
+        "in_result": f"day IS NOT NULL\n    AND {in_result}" if entities else in_result,
     }
 
 
-def _entity_join(mapping: SourceMapping) -> str:
+def _daily(mapping: SourceMapping) -> str:
+    """The days with the numbers of their entities; empty where there are none of these."""
     numbers, entities = mapping.numbers_of(Owner.ENTITY), mapping.entities
     if not numbers or entities is None:
         return ""
     selection = select({"entity_id": entities.key, **numbers})
     return render(
         load("source_query_entities.sql"),
-        entity_numbers=_numbers(numbers, selection),
+        entity_columns=_listed(f"entity.{name}" for name in numbers),
+        # All rows of one key, of which there can be several only without a constraint.
+        entity_numbers=_numbers(numbers, selection, mean="max({})"),
         entity_values=selection.list,
         entity_table=named(entities.table, Owner.ENTITY),
         entity_joins=selection.join_clauses,
     ).strip()
 
 
+def _listed(columns: Iterable[str]) -> str:
+    """Columns that follow others in a select."""
+    return "".join(f",\n{column}" for column in columns)
+
+
 def _numbers(values: Mapping[str, Value], selection: Selection, mean: str = "{}") -> str:
     """Each value as a number under its name, and `mean` of each, with a comma before it."""
     numbers = {name: number(value, selection.reads[name]) for name, value in values.items()}
-    return "".join(f",\n{mean.format(text)} AS {name}" for name, text in numbers.items())
+    return _listed(f"{mean.format(text)} AS {name}" for name, text in numbers.items())
 
 
 def _in_days(mapping: SourceMapping) -> str:

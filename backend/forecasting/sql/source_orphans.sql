@@ -1,6 +1,7 @@
 -- Mentions in [first_day, end_day) whose event is gone, PostgreSQL: the source query leaves them out.
 --
--- Takes the two dates that the source query takes. Events are looked up as it does for a refresh.
+-- Takes the two dates that the source query takes. Events are looked up as it does for a refresh,
+-- and joined as it does: each event has its mentions, so that FULL adds nothing.
 WITH mention AS MATERIALIZED (
     SELECT {{ event }} AS event_id
     FROM {{ mention_table }}
@@ -14,4 +15,4 @@ event AS (
 )
 SELECT count(*) - count(event.event_id) AS orphans
 FROM mention
-LEFT JOIN event ON event.event_id = mention.event_id
+FULL JOIN event ON event.event_id = mention.event_id

@@ -258,7 +258,7 @@ RENDERED: dict[str, Callable[[Config], str]] = {
 # In PostgreSQL's SQL, or put into the others.
 NOT_BY_THEMSELVES = {
     *("connection_role.sql", "source_by_day.sql", "source_orphans.sql", "source_query.sql"),
-    *("source_query_entities.sql", "source_query_without_events.sql"),
+    *("source_query_entities.sql", "source_query_events.sql"),
     *("decimal_number.sql", "json_number.sql", "usable_series.sql"),
 }
 
