@@ -121,10 +121,14 @@ def test_connection_role__is_refused(role: str, statement: str, refusal: str) ->
         cursor.execute(statement)
 
 
-def test_connection_role__ends_a_query_that_hangs(role: str) -> None:
-    with closing(psycopg2.connect(role)) as session, session.cursor() as cursor:
-        cursor.execute("SHOW statement_timeout")
-        assert cursor.fetchone() == ("30min",)
+def test_connection_role__ends_what_hangs_and_may_read_twice_at_once(role: str) -> None:
+    limits = {"statement_timeout": "30min", "idle_in_transaction_session_timeout": "5min"}
+    sessions = [psycopg2.connect(role) for _ in range(3)]  # A load, a check and a backfill.
+    for session in sessions:
+        with closing(session), session.cursor() as cursor:
+            for name, limit in limits.items():
+                cursor.execute(f"SHOW {name}")
+                assert cursor.fetchone() == (limit,)
 
 
 def test_connection_role__is_refused_what_a_policy_hides(role: str, admin_uri: str) -> None:

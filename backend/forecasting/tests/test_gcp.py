@@ -14,7 +14,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
 from backend.forecasting.google.clients import Clients, is_transient, make_clients
 from backend.forecasting.google.replies import UnreadableReplyError
-from backend.forecasting.google.waiting import TIMEOUT
+from backend.forecasting.google.waiting import TIMEOUT, BoundedAdapter
 from backend.forecasting.tests.support.factories import (
     NUMBER,
     PROJECT,
@@ -135,6 +135,14 @@ def test_clients__local_grpc_endpoint_is_reached_without_encryption(cloud: "Loca
     assert found.payload.data
     assert clients.connections.transport.kind == clients.transfers.transport.kind == "grpc"
     assert [request.transport for request in cloud.requests] == ["grpc"]
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_clients__every_request_to_bigquery_is_bounded(scheme: str) -> None:
+    """Google is https, which no test with the stand-in behind it would see."""
+    clients = Clients(PROJECT, "us-central1", AnonymousCredentials())
+    adapter = clients.bigquery._http.get_adapter(f"{scheme}://bigquery.googleapis.com/bigquery/v2")
+    assert isinstance(adapter, BoundedAdapter)
 
 
 def make_config_with_endpoint() -> Any:

@@ -466,7 +466,10 @@ def test_query__several_of_ours_are_a_conflict(spec: ScheduledQuerySpec, config:
     plan = spec.plan([named(config, 1), named(config, 2, disabled=True)])
     assert plan.action is Action.CONFLICT
     assert changes_of(plan) == {"scheduled queries": (f"{TRANSFER_NAME}1, {TRANSFER_NAME}2", "one")}
-    assert "bq rm --transfer_config NAME" in plan.remedy
+    assert plan.remedy == (
+        "They would load the same table: delete all but one (bq rm --transfer_config NAME) and run "
+        "this again."
+    )
 
 
 @pytest.mark.parametrize(
@@ -498,13 +501,21 @@ def test_query__restricted_field_of_another_owner_is_a_conflict(
     plan = spec.plan([make_transfer(config, **fields, **owned_by(SOMEBODY))])
     assert plan.action is Action.CONFLICT
     assert changes_of(plan) == {"owner": (SOMEBODY, ME)}
-    assert "FORECASTING_SERVICE_ACCOUNT" in plan.remedy
+    assert plan.remedy == (
+        "Give FORECASTING_SERVICE_ACCOUNT to take it over, let its owner run this command, or "
+        "delete it (bq rm --transfer_config NAME) and run this again."
+    )
 
 
 def test_query__unrestricted_field_of_another_owner_is_updated(config: Config) -> None:
     spec = ScheduledQuerySpec.from_config(config, acting_as=ME)
     plan = spec.plan([make_transfer(config, disabled=True, **owned_by(SOMEBODY))])
     assert plan.action is Action.UPDATE
+
+
+def test_query__of_another_owner_that_is_as_it_should_be_is_unchanged(config: Config) -> None:
+    spec = ScheduledQuerySpec.from_config(config, acting_as=ME)
+    assert spec.plan([make_transfer(config, **owned_by(SOMEBODY))]).action is Action.UNCHANGED
 
 
 @pytest.mark.parametrize("acting_as", ["", ME])

@@ -433,6 +433,7 @@ def test_run_now__failure_ends_with_2_googles_words_and_the_cause(
     assert result.document["run"]["rows"] is None
 
 
+@pytest.mark.usefixtures("fast_clock")
 def test_run_now__adopts_a_run_under_way(run: Run, provisioned: Google) -> None:
     ours = make_run("RUNNING", run_time=datetime.now(UTC))
     provisioned.transfers.list_transfer_runs.side_effect = lambda *_, **__: [ours]
@@ -453,6 +454,7 @@ def test_run_now__names_a_run_of_another_day_and_starts_its_own(
     assert "Run 1a2b for 2026-03-02 is RUNNING and not waited for: " in result.out
 
 
+@pytest.mark.usefixtures("fast_clock")  # Waiting all the same shall fail, and not take so long.
 def test_run_now__no_wait_says_how_to_learn_the_end(run: Run, provisioned: Google) -> None:
     start_answers(provisioned, "PENDING")
     result = run("bq_setup_etl", "--run-now", "--no-wait")

@@ -5,13 +5,21 @@ from typing import Any
 
 import psycopg2
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from backend.forecasting.conf import Config
 from backend.forecasting.database import lock
 from backend.forecasting.database.lock import provisioning_lock
-from backend.forecasting.database.source import prepare_source_query
-from backend.forecasting.errors import ForecastingError, SourceDatabaseError
+from backend.forecasting.database.source import (
+    milliseconds,
+    prepare_source_query,
+    read_source,
+)
+from backend.forecasting.errors import (
+    ForecastingError,
+    SourceDatabaseError,
+    SourceOutOfReachError,
+)
 from backend.forecasting.sql.queries import render_trial_query
 from backend.forecasting.tests.support.factories import make_config
 
@@ -124,6 +132,58 @@ def test_prepare__another_kind_of_database_is_not_tried(
     )
 
 
+# Reading
+
+
+def test_read__ends_its_session_whether_it_fails_or_not(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[Any] = []
+    wrapper_type = type(connections[connection.alias])
+    copy = wrapper_type.copy
+
+    def keep(wrapper: Any, *arguments: Any) -> Any:
+        sessions.append(copy(wrapper, *arguments))
+        return sessions[-1]
+
+    monkeypatch.setattr(wrapper_type, "copy", keep)
+    assert read_source(config, "SELECT 1") == [(1,)]
+    with pytest.raises(SourceDatabaseError, match=r"relation .* does not exist"):
+        read_source(config, "SELECT * FROM nowhere")
+    assert [session.connection for session in sessions] == [None, None]
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE made (x int)", "DELETE FROM events_event"])
+def test_read__writes_nothing(config: Config, statement: str) -> None:
+    with pytest.raises(SourceDatabaseError, match="read-only transaction"):
+        read_source(config, statement)
+
+
+def test_read__sees_one_state_of_all_tables(config: Config) -> None:
+    found = read_source(config, "SELECT current_setting('transaction_isolation')")
+    assert found == [("repeatable read",)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit"), [(90, "90s"), (1e9, "30min"), (float("inf"), "30min")]
+)
+def test_read__takes_no_longer_than_it_may(config: Config, seconds: float, limit: str) -> None:
+    query = "SELECT current_setting('statement_timeout')"
+    assert read_source(config, query, seconds) == [(limit,)]
+
+
+def test_read__of_another_database_is_refused(config: Config) -> None:
+    with pytest.raises(SourceOutOfReachError, match="not elsewhere"):
+        read_source(make_config(source_database="elsewhere"), "SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0, 1), (0.0001, 1), (-1, 1), (0.5, 500), (2, 2000)]
+)
+def test_milliseconds__are_never_0_which_would_be_no_limit(seconds: float, expected: int) -> None:
+    assert milliseconds(seconds) == expected
+
+
 # The lock
 
 
@@ -160,6 +220,18 @@ def test_lock__held_by_another_run_for_too_long_says_so(
     assert str(raised.value).startswith(
         f"Another run has been changing the resources of {config.table_id} for 0.01 seconds: "
     )
+
+
+def test_lock__is_not_waited_for_without_time_left(
+    config: Config, other_session: Callable[[str], Any]
+) -> None:
+    """To PostgreSQL a time of 0 would be no limit at all."""
+    assert other_session(try_lock(config)) == (True,)
+    with (
+        pytest.raises(ForecastingError, match="Another run has been changing"),
+        provisioning_lock(config, 0),
+    ):
+        pytest.fail("entered without the lock")
 
 
 def test_lock__without_a_database_is_done_without(config: Config, no_server: None) -> None:

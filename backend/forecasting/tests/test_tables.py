@@ -292,4 +292,6 @@ def test_conflict__lists_every_obstacle_and_the_ways_out(spec: TableSpec) -> Non
     assert plan.fields == {"partitioning", "columns.risk_score"}
     assert "FORECASTING_TABLE" in plan.remedy
     aside = "demo-project:intelligence.entity_risk_training_data"
-    assert f"bq cp {aside} {aside}_old" in plan.remedy
+    # In this order: what is removed first cannot be copied.
+    steps = f"(bq cp {aside} {aside}_old, then bq rm {aside}) and run bq_setup again."
+    assert plan.remedy.endswith(steps)

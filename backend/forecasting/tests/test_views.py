@@ -111,8 +111,11 @@ def test_view__name_taken_by_another_kind_is_a_conflict(spec: ViewSpec, kind: st
         f"view {spec.name} cannot be changed in place: type is {kind}, not VIEW. The name is taken:"
     )
     assert "FORECASTING_TABLE" in plan.refusal
-    # `bq cp` copies tables only.
-    assert ("bq cp demo-project:intelligence." in plan.refusal) is (kind == "TABLE")
+    # `bq cp` copies tables only; and what is removed first cannot be copied.
+    name = spec.name.replace(".", ":", 1)
+    steps = f"(bq cp {name} {name}_old, then bq rm {name}) and run bq_setup again."
+    assert plan.refusal.endswith(steps) is (kind == "TABLE")
+    assert "bq rm" not in plan.refusal.removesuffix(steps)
 
 
 # bq_setup, with mocked clients -----------------------------------------------------------------
