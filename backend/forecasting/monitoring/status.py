@@ -36,7 +36,7 @@ PATIENCE = Patience(recent=0.7, recent_seconds=600, without=5.0)
 
 START_PATIENCE = 10.0
 
-_KEYS = "forecasting.status.4"
+_KEYS = "forecasting.status.5"
 """The number goes up when what is remembered changes its form: a cache may outlive a release."""
 
 _ENDED = timedelta(minutes=10)

@@ -7,16 +7,17 @@ imported when a chart is drawn: what it needs is optional, and takes a moment.
 
 import math
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import altair as alt
 
 from ..training_table import DIMENSIONS, TARGET_COLUMN
 from ..verification.findings import count_bytes
+from .model_charts import draw_model
 from .page import Chart, Charts
 from .report_data import DayRows, EntityHistory, ReportData, ScoreStep
-from .svg import BAR, EMPTY, HEAT, LINE, SIDE_LINE, to_svg
+from .svg import BAR, EMPTY, HEAT, LINE, SIDE_LINE, day_axis, drawn
 
 HISTORIES = 6
 _DAY: Final = "utcyearmonthdate"
@@ -32,22 +33,27 @@ def draw_report(data: ReportData) -> Charts:
         overviews=(draw_rows_per_day(data.days), draw_scores(data.scores)),
         coverage=draw_coverage(data),
         histories=tuple(draw_history(entity, data) for entity in data.entities[:HISTORIES]),
+        model=draw_model(data.baseline, data.names),
         cost=count_bytes(data.bytes_processed),
     )
 
 
 def draw_overview(data: ReportData) -> Charts:
     """Those that the status page has room for."""
-    return Charts(overviews=(draw_rows_per_day(data.days),), coverage=draw_coverage(data))
+    return Charts(
+        overviews=(draw_rows_per_day(data.days),),
+        coverage=draw_coverage(data),
+        model=draw_model(data.baseline, data.names),
+    )
 
 
 def draw_rows_per_day(days: Sequence[DayRows]) -> Chart:
     values = [{"day": f"{day.day}", "rows": day.rows} for day in days]
     chart = _bars(values).encode(
-        x=alt.X("day:T", timeUnit=_DAY, title="day (UTC)", axis=_time_axis(days[0].day)),
+        x=alt.X("day:T", timeUnit=_DAY, title="day (UTC)", axis=day_axis()),
         y=alt.Y("rows:Q", title="rows (entities with a score)", axis=alt.Axis(tickCount=4)),
     )
-    return _drawn("Rows per day", _describe_days(days), chart)
+    return drawn("Rows per day", _describe_days(days), chart)
 
 
 def draw_scores(steps: Sequence[ScoreStep]) -> Chart:
@@ -64,11 +70,11 @@ def draw_scores(steps: Sequence[ScoreStep]) -> Chart:
         x2="high:Q",
         y=alt.Y("rows:Q", title="rows", axis=alt.Axis(tickCount=4)),
     )
-    return _drawn("Distribution of risk scores", _describe_scores(steps), chart)
+    return drawn("Distribution of risk scores", _describe_scores(steps), chart)
 
 
 def draw_coverage(data: ReportData) -> Chart:
-    return _drawn(
+    return drawn(
         "Which entities have a score on which days",
         _describe_coverage(data),
         _coverage(data, width=820, label_width=170),
@@ -83,7 +89,7 @@ def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
         # With round caps a day between two gaps is a dot: no marks of their own are needed.
         .mark_line(strokeCap="round", strokeJoin="round", strokeWidth=1.75)
         .encode(
-            x=alt.X("day:T", timeUnit=_DAY, title="day (UTC)", axis=_time_axis(data.entities_from)),
+            x=alt.X("day:T", timeUnit=_DAY, title="day (UTC)", axis=day_axis()),
             y=alt.Y(
                 "value:Q",
                 title=None,
@@ -104,13 +110,7 @@ def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
             ),
         )
     )
-    return _drawn(entity.name, _describe_history(entity), chart)
-
-
-def _drawn(title: str, text: str, chart: Any, narrow: Any = None) -> Chart:
-    label = f"{title}. {text}"
-    small = "" if narrow is None else to_svg(narrow, label)
-    return Chart(title=title, text=text, wide=to_svg(chart, label), narrow=small)
+    return drawn(entity.name, _describe_history(entity), chart)
 
 
 def _bars(values: list[dict[str, Any]]) -> Any:
@@ -138,7 +138,7 @@ def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:
                 "day:T",
                 timeUnit=_DAY,
                 title="day (UTC)",
-                axis=_time_axis(data.entities_from, count=width // 70),
+                axis=day_axis(width // 70),
                 scale=alt.Scale(domain=[f"{data.entities_from}", f"{data.window.end}"]),
             ),
             y=alt.Y(
@@ -161,10 +161,6 @@ def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:
             ),
         )
     )
-
-
-def _time_axis(first: date, count: int = 5) -> Any:
-    return alt.Axis(format="%b %d", tickCount=count, grid=False, labelOverlap=True, labelFlush=True)
 
 
 def _history_values(entity: EntityHistory, data: ReportData) -> list[dict[str, Any]]:

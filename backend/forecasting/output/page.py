@@ -20,7 +20,7 @@ from ..verification.findings import (
 )
 from ..verification.snapshot import Snapshot, Unseen, Window, succeeded_runs
 from ..verification.verify import Verification
-from .report_data import ReportData
+from .report_data import ReportData, baseline_of
 from .text import summarize_findings
 
 SHOWN_RUNS = 15
@@ -38,11 +38,15 @@ class Chart:
 
 @dataclass(frozen=True, kw_only=True)
 class Charts:
-    """The charts of a page, and what it cost to read their data, to go after a message."""
+    """The charts of a page, and what it cost to read their data, to go after a message.
+
+    `model`: the methods of the baseline side by side, and then a few series.
+    """
 
     overviews: tuple[Chart, ...]
     coverage: Chart
     histories: tuple[Chart, ...] = ()
+    model: tuple[Chart, ...] = ()
     cost: str = ""
 
 
@@ -112,7 +116,7 @@ def make_page(
         ended_runs=tuple(_ended(snapshot)),
         why_no_runs=snapshot.runs.reason if isinstance(snapshot.runs, Unseen) else "No run yet.",
         next_run=snapshot.next_run,
-        baseline=_baseline_to_show(snapshot),
+        baseline=baseline_of(snapshot),
         charts=None if isinstance(data, str) else draw(data),
         why_no_charts=data if isinstance(data, str) else "",
     )
@@ -148,15 +152,9 @@ def _figures_of_model(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[tupl
         return
     yield "horizon", count_things(snapshot.config.horizon_days, "day")
     yield "usable series", f"{data['usable_count']:,} of {data['judged_count']:,}"
-    baseline = _baseline_to_show(snapshot)
+    baseline = baseline_of(snapshot)
     if baseline and baseline.best:
         yield "to beat", f"{baseline.best}, MAE {baseline.methods[baseline.best].mae:.2f}"
-
-
-def _baseline_to_show(snapshot: Snapshot) -> Baseline | None:
-    """None also where it has no figures."""
-    baseline = snapshot.baseline
-    return baseline if isinstance(baseline, Baseline) and baseline.best else None
 
 
 def _lines(snapshot: Snapshot) -> Iterator[RunLine]:

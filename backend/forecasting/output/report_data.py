@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..google.errors import reading
 from ..google.queries import run_query
 from ..sql.queries import render_report_data
 from ..training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
+from ..verification.baseline import Baseline
 from ..verification.snapshot import Snapshot, Window
 
 ENTITIES = 40
@@ -53,7 +54,10 @@ class EntityHistory:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
-    """`entities` are those with most days first; their days are those from `entities_from`."""
+    """`entities` are those with most days first; their days are those from `entities_from`.
+
+    `baseline` is None where it has no figures; `names` are those of its series.
+    """
 
     window: Window
     entities_from: date
@@ -61,6 +65,8 @@ class ReportData:
     scores: list[ScoreStep]
     entities: list[EntityHistory]
     bytes_processed: int | None
+    baseline: Baseline | None = None
+    names: dict[str, str] = field(default_factory=dict)
 
 
 def read_report_data(snapshot: Snapshot, clients: Clients) -> ReportData | str:
@@ -74,7 +80,8 @@ def read_report_data(snapshot: Snapshot, clients: Clients) -> ReportData | str:
         return "the training table holds no rows of these days"
     try:
         with reading("Reading what the report shows", clients):
-            return _read(snapshot.config, clients, snapshot.window)
+            data = _read(snapshot.config, clients, snapshot.window)
+        return _with_baseline(data, snapshot)
     except ForecastingError as error:
         return str(error)
 
@@ -111,6 +118,20 @@ def _read(config: Config, clients: Clients, window: Window) -> ReportData:
         entities=_entities(config, kinds["entity"]),
         bytes_processed=answer.bytes_processed,
     )
+
+
+def _with_baseline(data: ReportData, snapshot: Snapshot) -> ReportData:
+    baseline = baseline_of(snapshot)
+    if baseline is None:
+        return data
+    keys = [example.key for example in baseline.examples]
+    return replace(data, baseline=baseline, names=entity_names(snapshot.config, keys))
+
+
+def baseline_of(snapshot: Snapshot) -> Baseline | None:
+    """The baseline that a page shows: none also where it has no figures."""
+    baseline = snapshot.baseline
+    return baseline if isinstance(baseline, Baseline) and baseline.best else None
 
 
 def _days(window: Window, rows: Iterable[dict[str, Any]]) -> list[DayRows]:

@@ -11,12 +11,26 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString
 
 from ..errors import printable
+from .page import Chart
 
 INK, GRID, EMPTY = "var(--chart-ink)", "var(--chart-grid)", "var(--chart-empty)"
 BAR, LINE, SIDE_LINE = "var(--chart-bar)", "var(--chart-line)", "var(--chart-side-line)"
 HEAT = tuple(f"var(--chart-heat-{step})" for step in range(1, 6))
 
 _FONT_SIZE = 11
+
+
+def drawn(title: str, text: str, chart: Any, narrow: Any = None) -> Chart:
+    """The chart with its title and what it says in words, which screen readers are told."""
+    label = f"{title}. {text}"
+    small = "" if narrow is None else to_svg(narrow, label)
+    return Chart(title=title, text=text, wide=to_svg(chart, label), narrow=small)
+
+
+def day_axis(count: int = 5) -> Any:
+    return altair.Axis(
+        format="%b %d", tickCount=count, grid=False, labelOverlap=True, labelFlush=True
+    )
 
 
 def to_svg(chart: altair.TopLevelMixin, label: str) -> SafeString:

@@ -20,6 +20,7 @@ from backend.forecasting.monitoring.remembered import Patience
 from backend.forecasting.output import svg
 from backend.forecasting.tests.support.healthy import Healthy
 from backend.forecasting.tests.support.tampering import no_table, old_runs
+from backend.forecasting.verification.baseline import EXAMPLES
 
 pytestmark = pytest.mark.django_db
 
@@ -132,7 +133,12 @@ def test_page__shows_runs_checks_charts_and_the_next_run(viewer: Client, healthy
     assert re.search(r'<dt>next run</dt><dd><time datetime="[^"]+">\w{3} 02:00 UTC</time>', page)
     assert re.search(r"as it was \d+ seconds ago", page)
     charts = re.findall(r'<svg role="img" aria-label="([^."]+)\.', page)
-    assert set(charts) == {"Rows per day", "Which entities have a score on which days"}
+    assert {name for name in charts if not name.startswith("Entity ")} == {
+        "Rows per day",
+        "Which entities have a score on which days",
+        "How far off the simplest forecasts were",
+    }
+    assert len(charts) == 1 + 2 + 2 + EXAMPLES  # two of them for small screens too
     assert not healthy.cloud.writes
 
 
