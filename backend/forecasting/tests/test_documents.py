@@ -77,8 +77,25 @@ def test_documents__begin_with_a_map(document: Path) -> None:
 @pytest.mark.parametrize("document", WHOLE)
 def test_documents__every_make_target_is_there(document: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = re.findall(r"(?:`|^    |^)make ([a-z-]+)", document.read_text("utf-8"), re.MULTILINE)
-    assert set(named) <= targets
+    assert targets_in(document) <= targets
+
+
+def targets_in(document: Path) -> set[str]:
+    text = document.read_text("utf-8")
+    return set(re.findall(r"(?:`|^    |^)make ([a-z-]+)", text, re.MULTILINE))
+
+
+def test_documents__have_links_headings_flags_and_targets_to_look_at() -> None:
+    """So that no test of these passes because none is found any more."""
+    assert len(DOCUMENTS) > 8
+    links = [link for document in DOCUMENTS for link in links_in(document)]
+    assert {path.name for path, _ in links} > {"operations.md", "verification.md", "CHANGELOG.md"}
+    assert len([heading for _, heading in links if heading]) > 5
+    flags = {flag for document in DOCUMENTS for flag in flags_in(document)}
+    assert flags > {"--run-now", "--backfill-days", "--check", "--reconcile", "--deploy"}
+    targets = {target for document in DOCUMENTS for target in targets_in(document)}
+    assert targets > {"demo", "test", "setup", "reliability", "mutants"}
+    assert {command.words[0] for command in CALLS.values()} > set(PIPELINE)
 
 
 def test_documents__every_requirements_file_is_there() -> None:

@@ -20,7 +20,7 @@ from backend.forecasting.verification.verify import Verification, check_snapshot
 def test_checks__of_an_empty_table_fail(config: Config, check: str) -> None:
     finding = findings_of(make_snapshot(config, data={**DATA, "row_count": 0}))[check]
     assert (finding.status, finding.message) == ("fail", "the table is empty")
-    assert finding.hint
+    assert finding.hint == "run `python manage.py bq_setup_etl --run-now`"
 
 
 def test_failure__names_what_failed_and_what_was_skipped(config: Config) -> None:

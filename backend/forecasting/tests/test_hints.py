@@ -25,6 +25,13 @@ def test_hint__advises_no_command_that_deletes(config: Config, case: Case) -> No
     assert flags_in(hint) <= HARMLESS
 
 
+def test_hints__have_commands_to_look_at() -> None:
+    assert flags_in("run `python manage.py bq_setup_etl --run-now`") == {"--run-now"}
+    found = {flag for case in CASES for flag in flags_in(case.hint)}
+    assert "--run-now" in found
+    assert [cause for _, cause in CAUSES if "`bq_setup" in cause or "manage.py bq_setup" in cause]
+
+
 def test_causes__advise_no_command_that_deletes() -> None:
     assert CAUSES
     for _, cause in CAUSES:

@@ -134,14 +134,36 @@ def test_message__shows_what_cannot_be_printed_and_cuts_what_is_long() -> None:
 def test_accepted__value_means_nothing_to_shell_page_or_literal(pair: tuple[str, str]) -> None:
     """Values go into commands to paste, into the report and into SQL."""
     config = load_or_refuse(pair)
-    values = vars(config) if config else {}
-    assert all(value.isprintable() for name, value in values.items() if name in PATHS)
-    others = {name: value for name, value in values.items() if name not in PATHS}
-    for text in (value for value in others.values() if isinstance(value, str)):
-        assert text.isascii()
+    if config:
+        assert_harmless(config)
+
+
+def assert_harmless(config: Config) -> None:
+    texts = {name: value for name, value in vars(config).items() if isinstance(value, str)}
+    assert len(texts) > 10
+    for name, text in texts.items():
         assert text.isprintable()
-        assert not set(text) & set("'\"`\\<>&;|(){}*?!#")
-        assert "$" not in text or (config and text == config.source_database)
+        if name not in PATHS:
+            assert text.isascii()
+            assert not set(text) & set("'\"`\\<>&;|(){}*?!#")
+            assert "$" not in text or text == config.source_database
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("source_database", "a$b-c"),
+        ("service_account", SERVICE_ACCOUNT),
+        ("schedule", "every 24 hours"),
+        ("table", "other_table"),
+    ],
+)
+def test_accepted__values_are_there(pair: tuple[str, str]) -> None:
+    """Some that the tests of any text would not come to see."""
+    config = load_or_refuse(pair)
+    assert config
+    assert getattr(config, pair[0]) == pair[1]
+    assert_harmless(config)
 
 
 def load_or_refuse(pair: tuple[str, str]) -> Config | None:
@@ -157,9 +179,10 @@ def load_or_refuse(pair: tuple[str, str]) -> Config | None:
 @example("a$b-c")
 def test_role_script__database_stays_one_identifier(text: str) -> None:
     config = load_or_refuse(("source_database", text))
-    script = render_connection_role(config).splitlines() if config else []
-    for grant in (line for line in script if line.startswith("GRANT CONNECT")):
-        assert config
+    assert config or text != "a$b-c"
+    if config:
+        script = render_connection_role(config).splitlines()
+        (grant,) = [line for line in script if line.startswith("GRANT CONNECT")]
         assert grant == f'GRANT CONNECT ON DATABASE "{config.source_database}" TO :"role";'
         assert grant.count('"') == 4
 
@@ -194,6 +217,7 @@ def test_report_flag__any_path_is_refused_in_one_clear_sentence(text: str) -> No
 
 @pytest.mark.parametrize("command", ["bq_setup", "bq_setup_etl", "bq_verify"])
 def test_command__hostile_flag_ends_with_status_1(run: Run, command: str) -> None:
+    assert NASTY
     for nasty in NASTY:
         result = run(command, f"--dataset=intelligence{nasty}x")
         assert result.status == 1

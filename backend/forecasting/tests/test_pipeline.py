@@ -109,6 +109,7 @@ def test_pipeline__verification_passes(loaded: "LocalCloud") -> None:
     document = json.loads(out.getvalue())
     statuses = {check["id"]: check["status"] for check in document["checks"]}
     assert document["ok"]
+    assert len(statuses) > 30
     assert set(statuses.values()) <= {"pass", "warn"}
     assert not loaded.writes
 
