@@ -16,10 +16,12 @@ from asgiref.sync import async_to_sync
 from django.test import RequestFactory
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 from health_check.views import HealthCheckView
+from pytest_django import Settings
 
 from backend.forecasting.monitoring.health import NightlyLoad
+from backend.forecasting.tests.support.commands import Run, without_table
 from backend.forecasting.tests.support.documents import DOCUMENTS, ROOT, blocks_in
-from backend.forecasting.tests.support.factories import make_run
+from backend.forecasting.tests.support.factories import Google, make_run
 from backend.forecasting.tests.support.hooks import Machine, run_cloud_build, run_github_job
 from backend.forecasting.tests.support.stand_in import command_environment
 from backend.localcloud.postgres.server import RunningPostgres
@@ -33,15 +35,19 @@ VERIFYING = """echo "$*" >>calls
 case "$*" in *bq_verify*) ;; *) exit 0;; esac
 echo page >verification/report.html
 echo '{"ok": false}'
-echo 'CommandError: 1 check failed.' >&2
+echo 'CommandError: 1 check failed (run.fresh).' >&2
 exit "$STATUS"
 """
 GCLOUD = 'for word in "$@"; do printf "%s|" "$word"; done >>asked; echo >>asked'
 
 
+def blocks_with(key: str) -> list[Any]:
+    """The YAML blocks of docs/operations.md that have a key."""
+    return [b for b in map(yaml.safe_load, blocks_in(OPERATIONS, "yaml")) if key in b]
+
+
 def block_with(key: str) -> Any:
-    """The YAML block of docs/operations.md that has a key."""
-    (found,) = (b for b in map(yaml.safe_load, blocks_in(OPERATIONS, "yaml")) if key in b)
+    (found,) = blocks_with(key)
     return found
 
 
@@ -82,7 +88,9 @@ def test_hooks__a_failing_check_fails_or_tells_as_chosen(
     assert hook(machine, on_failure) == succeeds
     published = [line for line in machine.read("asked").splitlines() if "publish" in line]
     assert len(published) == told
-    assert all("bq_verify: CommandError: 1 check failed. (" in line for line in published)
+    assert all(
+        "bq_verify: CommandError: 1 check failed (run.fresh). (" in line for line in published
+    )
     left = {path.name for path in (tmp_path / "verification").iterdir()}
     assert {"report.html", "checks.json", "checks.txt"} <= left
     assert [call.split()[1] for call in machine.read("calls").splitlines()] == [
@@ -178,7 +186,9 @@ def test_slack__is_not_told_of_a_good_run(tell: Callable[..., list[str]]) -> Non
 
 
 def test_slack__is_told_what_a_hook_found(tell: Callable[..., list[str]]) -> None:
-    assert tell("VERIFICATION_FAILED", "1 check failed.") == ["1 check failed."]
+    assert tell("VERIFICATION_FAILED", "1 check failed (run.fresh).") == [
+        "1 check failed (run.fresh)."
+    ]
 
 
 def test_alerts__name_the_metric_that_the_health_check_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,3 +201,21 @@ def test_alerts__name_the_metric_that_the_health_check_has(monkeypatch: pytest.M
     metrics = [re.search(r"\w+\{.*?\}", rule["expr"]) for rule in group["rules"]]
     assert len(metrics) == 2
     assert all(metric and f"{metric[0]} 1" in page for metric in metrics)
+
+
+def test_alerts__match_the_event_of_a_command_that_fails(
+    run: Run, provisioned: Google, settings: Settings
+) -> None:
+    settings.FORECASTING_LOG_FORMAT = "json"
+    without_table(provisioned)
+    said = [json.loads(line) for line in run("bq_setup", "--check").err.splitlines()]
+    filters = [
+        condition["conditionMatchedLog"]["filter"]
+        for policy in blocks_with("conditions")
+        for condition in policy["conditions"]
+    ]
+    (found,) = (text for text in filters if "jsonPayload" in text)
+    field, pattern, severity = re.fullmatch(
+        r'jsonPayload\.(\w+)=~"(.+)" AND severity>=(\w+)', found
+    ).groups()  # type: ignore[union-attr]
+    assert [each["severity"] for each in said if re.search(pattern, each[field])][-1] == severity

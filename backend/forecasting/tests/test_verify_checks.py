@@ -314,18 +314,18 @@ def test_verification__exit_status(
     assert verification.ok is (status == 0)
 
 
-def test_verification__failure_counts_what_failed(config: Config) -> None:
+def test_verification__failure_names_what_failed(config: Config) -> None:
     failure = verified(
         make_snapshot(config, data={**DATA, "rows_with_null": 1, "row_count": 1})
     ).failure
     assert isinstance(failure, VerificationFailed)
-    assert str(failure) == "2 checks failed."
+    assert str(failure) == "2 checks failed (data.nulls, vertex.rows)."
 
 
-def test_verification__failure_counts_what_was_skipped(config: Config) -> None:
+def test_verification__failure_names_what_was_skipped(config: Config) -> None:
     failure = verified(make_snapshot(config, baseline=NO_BASELINE)).failure
     assert isinstance(failure, VerificationFailed)
-    assert str(failure) == "1 check skipped."
+    assert str(failure) == "1 check skipped (vertex.baseline)."
 
 
 def test_verification__says_what_could_not_be_looked_at(config: Config) -> None:

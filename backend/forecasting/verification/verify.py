@@ -11,7 +11,7 @@ from ..google.replies import UnreadableReplyError, readable
 from .baseline import Baseline
 from .data_checks import check_data, check_orphans, check_runs
 from .dimension_checks import check_dimensions
-from .findings import Finding, FindingStatus, count_findings, count_things
+from .findings import Finding, FindingStatus, count_things
 from .reconciliation import check_source
 from .resource_checks import (
     check_connection,
@@ -40,6 +40,9 @@ _CHECKS = (
 )
 
 
+_NOT_GOOD = ((FindingStatus.FAILED, "failed"), (FindingStatus.SKIPPED, "skipped"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verification:
     """The findings, in the order in which the pipeline is built; `strict`: a warning fails too."""
@@ -65,17 +68,13 @@ class Verification:
             )
         if self.ok:
             return None
-        failed = [f.id for f in self.findings if f.status is FindingStatus.FAILED]
-        left_out = [f.id for f in self.findings if f.status is FindingStatus.SKIPPED]
-        if failed and left_out:
-            return VerificationFailed(
-                f"{count_things(len(failed), 'check')} failed ({', '.join(failed)}), "
-                f"{count_things(len(left_out), 'check')} skipped ({', '.join(left_out)})."
-            )
-        for status, ended in ((FindingStatus.FAILED, "failed"), (FindingStatus.SKIPPED, "skipped")):
-            count = count_findings(self.findings, status)
-            if count:
-                return VerificationFailed(f"{count_things(count, 'check')} {ended}.")
+        named = [
+            f"{count_things(len(ids), 'check')} {ended} ({', '.join(ids)})"
+            for status, ended in _NOT_GOOD
+            if (ids := [finding.id for finding in self.findings if finding.status is status])
+        ]
+        if named:
+            return VerificationFailed(f"{', '.join(named)}.")
         return VerificationFailed("A warning fails under --strict.")
 
     def as_json(self) -> dict[str, Any]:
