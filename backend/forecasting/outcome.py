@@ -1,20 +1,24 @@
 """What bq_setup and bq_setup_etl did, as values that become text, JSON and an exit status."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
-from typing import Any
-
-from google.cloud.bigquery_connection_v1.types import Connection
+from typing import TYPE_CHECKING, Any
 
 from .conf import Config
 from .errors import ConflictError, DriftFound, ForecastingError, RunFailed
 from .google.causes import cause_line
-from .loading.runs import RunResult
 from .provisioning.engine import Step
 from .provisioning.plan import Action, Deletes, Plan, refusals
+
+if TYPE_CHECKING:
+    from google.cloud.bigquery_connection_v1.types import Connection
+
+    from .loading.runs import RunResult
 
 
 class Mode(StrEnum):

@@ -1,43 +1,30 @@
-"""What bq_setup and bq_setup_etl do, without arguments parsed or anything printed."""
+"""What bq_setup does, without arguments parsed or anything printed; and what both set-ups share.
 
-import time
+It imports nothing of services that it does not ask: each of Google's clients costs a deploy hook
+a tenth of a second.
+"""
+
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, cast
-
-from google.cloud.bigquery import Table
-from google.cloud.bigquery_connection_v1.types import Connection
-from google.cloud.bigquery_datatransfer_v1.types import TransferConfig, TransferRun
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from .conf import Config
 from .database.lock import provisioning_lock
-from .database.source import LOCK_SECONDS, prepare_source_query
-from .errors import MissingPrerequisiteError
-from .google.causes import cause_line, is_credential_refused, is_out_of_reach
 from .google.clients import Clients
-from .google.errors import gather, reading
-from .loading.backfill import SliceOutcome, backfill, refuse_unkept_backfill
-from .loading.reach import learn_answer, learn_refusal, raise_refusal_of_query, wait_for_reach
-from .loading.row_counts import count_rows
-from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
-from .outcome import Mode, Outcome, Status, grant_for, hints_after
-from .provisioning.connections import ConnectionSpec, observe_connection
-from .provisioning.consent import require_consent
-from .provisioning.credentials import read_credential
+from .outcome import Mode, Outcome, Status, hints_after
 from .provisioning.datasets import DatasetSpec
-from .provisioning.engine import Step, apply, apply_step, plan_step, plan_steps
-from .provisioning.plan import Action, Plan, Resource
-from .provisioning.scheduled_queries import ScheduledQuerySpec
+from .provisioning.engine import Step, apply, plan_steps
+from .provisioning.plan import Plan, Resource
 from .provisioning.tables import TableSpec
 from .provisioning.views import view_specs
-from .sql.queries import render_nightly_load, render_trial_query
 
-_SHARE_FOR_REACH = 0.9
-"""Of the time that is left: a query that is under way then has to end, too."""
+if TYPE_CHECKING:
+    from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
-_NEW_SECONDS = 900
+    from .loading.backfill import SliceOutcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,21 +38,6 @@ class Listeners:
     slice: Callable[[SliceOutcome], None] = lambda _: None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What is loaded after the set-up.
-
-    `start` starts a run of the nightly load, whose end is waited for where `wait` says so;
-    `backfill_days` loads the last days directly. `timeout` is for how many seconds the end of a run
-    or slice is waited for, and never beyond the deadline of the clients.
-    """
-
-    start: bool = False
-    wait: bool = True
-    backfill_days: int = 0
-    timeout: float
-
-
 def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) -> Outcome:
     """Bring the dataset, the training table and, with a horizon, its views into their state.
 
@@ -77,147 +49,22 @@ def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) 
         TableSpec.from_config(config),
         *view_specs(config),
     ]
-    with _exclusively(config, clients, mode):
+    with exclusively(config, clients, mode):
         steps = plan_steps(specs, clients)
-        outcome = _present("bq_setup", config, mode, tell, steps)
+        outcome = present("bq_setup", config, mode, tell, steps)
         if outcome.status is Status.APPLIED:
-            _conclude(outcome, apply(steps, clients), clients, tell)
+            conclude(outcome, apply(steps, clients), clients, tell)
     return outcome
 
 
-def set_up_etl(
-    config: Config,
-    clients: Clients,
-    mode: Mode,
-    tell: Listeners,
-    run: RunOptions,
-    *,
-    allow_deleting: bool = False,
-) -> Outcome:
-    """Bring the connection and the scheduled query into their desired state, and run the load.
-
-    Everything is looked at, and the source query tried, before anything is written. What would
-    have the next run delete days that stay as things are is a conflict, unless `allow_deleting`.
-    Raises MissingPrerequisiteError where bq_setup has to run first, and SourceDatabaseError where
-    PostgreSQL refuses the source query, to Django or to the role of the connection.
-    """
-    if run.backfill_days:
-        refuse_unkept_backfill(config, run.backfill_days)
-    with _exclusively(config, clients, mode):
-        note = prepare_source_query(config, render_trial_query(config), _lock_seconds(clients))
-        if note:
-            tell.note(note)
-        steps = _plan_etl(config, clients, allow_deleting=allow_deleting)
-        refusal = _refusal_of(config, clients, steps.connection)
-        if is_credential_refused(refusal):
-            steps = steps.with_credential()
-        outcome = _present("bq_setup_etl", config, mode, tell, steps.all)
-        if mode is Mode.APPLY and not outcome.failure:
-            _tell_of_refusal(config, steps.connection, refusal, tell)
-        if outcome.status is Status.APPLIED:
-            steps = steps.apply(config, clients, tell)
-            _conclude(outcome, steps.all, clients, tell)
-    if mode is not Mode.APPLY or outcome.failure:
-        return outcome
-    if run.start and _is_new(steps.connection):
-        seconds = min(run.timeout, clients.deadline.left) * _SHARE_FOR_REACH
-        wait_for_reach(config, clients, seconds, tell.note)
-    result = _load(config, clients, steps.config_name, tell, run)
-    return replace(outcome, run=result, timeout=run.timeout)
-
-
-def _lock_seconds(clients: Clients) -> float:
-    """How long a locked table is waited for: what is left, but for the time to tell it."""
-    return min(LOCK_SECONDS, clients.deadline.left * 0.9)
-
-
 @contextmanager
-def _exclusively(config: Config, clients: Clients, mode: Mode) -> Iterator[None]:
+def exclusively(config: Config, clients: Clients, mode: Mode) -> Iterator[None]:
     left = clients.deadline.left
     with provisioning_lock(config, left) if mode is Mode.APPLY else nullcontext():
         yield
 
 
-@dataclass(frozen=True, kw_only=True)
-class _EtlSteps:
-    """What bq_setup_etl brings into its desired state, and a table that is in the way."""
-
-    in_the_way: Sequence[Step[Table]]
-    connection: Step[Connection]
-    schedule: Step[Sequence[TransferConfig]]
-
-    @property
-    def all(self) -> Sequence[Step[Any]]:
-        return [*self.in_the_way, self.connection, self.schedule]
-
-    @property
-    def config_name(self) -> str:
-        """Google's name of the scheduled query, once it is there."""
-        return next(iter(self.schedule.observed or ())).name
-
-    def with_credential(self) -> "_EtlSteps":
-        """The same with the credential to be sent, where nothing else is to be done to it."""
-        step = self.connection
-        if step.plan.action is not Action.UNCHANGED:
-            return self
-        plan = cast(ConnectionSpec, step.resource).plan_again(REFUSED)
-        return replace(self, connection=replace(step, plan=plan))
-
-    def apply(self, config: Config, clients: Clients, tell: Listeners) -> "_EtlSteps":
-        """Both brought about; nothing is scheduled for a role that may not run the query."""
-        connection = apply_step(self.connection, clients)
-        created = connection.plan.action is Action.CREATE
-        if created and connection.observed is not None:
-            # At once: whoever fails from here on would never be told.
-            tell.note(grant_for(connection.observed, config))
-        if connection.plan.action is not Action.UNCHANGED:
-            tell.note(_prove(config, clients))
-        return replace(self, connection=connection, schedule=apply_step(self.schedule, clients))
-
-
-def _plan_etl(config: Config, clients: Clients, *, allow_deleting: bool) -> _EtlSteps:
-    schedule_spec = ScheduledQuerySpec.from_config(
-        config, clients.service_account_email, allow_deleting=allow_deleting
-    )
-    reads: list[Callable[[], Any]] = [
-        partial(plan_step, TableSpec.from_config(config), clients),
-        partial(read_credential, clients, config),
-        partial(_observe_connection, config, clients),
-        partial(plan_step, schedule_spec, clients),
-    ]
-    table, credential, connection, schedule = gather(reads)
-    _require_table(table.plan)
-    if schedule.plan.action is Action.CREATE:
-        require_consent(config, clients)
-    spec = ConnectionSpec.from_config(config, credential)
-    return _EtlSteps(
-        in_the_way=[table] if table.plan.refusal else [],
-        connection=Step(spec, connection, spec.plan(connection)),
-        schedule=schedule,
-    )
-
-
-def _observe_connection(config: Config, clients: Clients) -> Connection | None:
-    with reading(f"Looking at connection {config.connection_name}", clients):
-        return observe_connection(clients, config.connection_name)
-
-
-def _require_table(plan: Plan) -> None:
-    absent = plan.action is Action.CREATE
-    # A description that is missing is drift; only a whole column is in the way of a load.
-    columns = [
-        c.field.removeprefix("columns.")
-        for c in plan.changes
-        if c.before is None and "description" not in c.field
-    ]
-    if absent or (plan.action is Action.UPDATE and columns):
-        what = "does not exist" if absent else f"lacks {', '.join(columns)}"
-        raise MissingPrerequisiteError(
-            f"Table {plan.name} {what}: run bq_setup first (python manage.py bq_setup)."
-        )
-
-
-def _present(
+def present(
     command: str, config: Config, mode: Mode, tell: Listeners, steps: Sequence[Step[Any]]
 ) -> Outcome:
     plans = tuple(step.plan for step in steps)
@@ -225,90 +72,9 @@ def _present(
     return Outcome(command=command, config=config, mode=mode, plans=plans)
 
 
-def _conclude(
+def conclude(
     outcome: Outcome, done: Sequence[Step[Any]], clients: Clients, tell: Listeners
 ) -> None:
     tell.applied(outcome.plans)
     for hint in hints_after(done, outcome.config, clients.member):
         tell.note(hint)
-
-
-REFUSED = "refused by PostgreSQL"
-
-
-def _refusal_of(config: Config, clients: Clients, step: Step[Connection]) -> str:
-    """What a query through a connection that is there meets; empty where it meets nothing.
-
-    That the noted secret versions are the newest does not prove what the connection holds.
-    """
-    return learn_refusal(config, clients) if step.observed is not None else ""
-
-
-def _tell_of_refusal(config: Config, step: Step[Connection], refusal: str, tell: Listeners) -> None:
-    """Tell of the grant that a connection needs for as long as it does not act.
-
-    Raises SourceDatabaseError where PostgreSQL refuses the source query to a connection that stays
-    as it is; one that is changed is tried after that.
-    """
-    if step.observed is not None and is_out_of_reach(refusal):
-        tell.note(grant_for(step.observed, config))
-    elif step.plan.action is Action.UNCHANGED:
-        raise_refusal_of_query(config, refusal)
-
-
-def _prove(config: Config, clients: Clients) -> str:
-    """What came of trying a credential that has just been sent, in a sentence.
-
-    Raises SourceDatabaseError where PostgreSQL refuses the source query to its role.
-    """
-    refusal = learn_answer(config, clients)
-    raise_refusal_of_query(config, refusal or "")
-    if refusal is None:
-        return "The connection's credential was sent, and could not be tried: a run tells."
-    if not refusal:
-        return "The connection's credential was sent, and PostgreSQL takes it."
-    if is_out_of_reach(refusal):
-        return "The connection's credential was sent, and not tried: the instance is out of reach."
-    return f"The connection cannot be used: {refusal}{cause_line(refusal)}"
-
-
-def _is_new(step: Step[Connection]) -> bool:
-    """Whether the connection's grant may have been given just now."""
-    if step.plan.action is Action.CREATE or step.observed is None:
-        return True
-    return time.time() - step.observed.creation_time / 1000 < _NEW_SECONDS
-
-
-def _load(
-    config: Config, clients: Clients, config_name: str, tell: Listeners, options: RunOptions
-) -> RunResult | None:
-    """What came of the load that was asked for, if any was."""
-    if options.backfill_days:
-        return backfill(
-            config,
-            clients,
-            options.backfill_days,
-            timeout=options.timeout,
-            on_slice=tell.slice,
-        )
-    return _run(config, clients, config_name, tell, options) if options.start else None
-
-
-def _run(
-    config: Config, clients: Clients, config_name: str, tell: Listeners, options: RunOptions
-) -> RunResult:
-    rows_before = count_rows(clients, config)
-    # Of two that look at once both would start one.
-    with provisioning_lock(config, clients.deadline.left):
-        run, adopted = start_or_adopt_run(
-            clients, config_name, script=render_nightly_load(config), tell=tell.note
-        )
-    if adopted:
-        tell.note("A run is already under way: it is taken for this one.")
-    # A last look, and counting the rows, take time too.
-    left = clients.deadline.left
-    seconds = min(options.timeout, left - min(1.0, left / 10)) if options.wait else 0
-    run = wait_for_run(clients, run, timeout=seconds, on_observed=tell.run)
-    result = result_of(clients, config, run)
-    # An adopted run may have been done with them already.
-    return replace(result, rows_before=None if adopted else rows_before, waited=options.wait)

@@ -18,7 +18,7 @@ FLOORS = (
     ("provisioning",),
     ("loading",),
     ("verification",),
-    ("setup", "outcome"),
+    ("setup", "etl_setup", "outcome"),
     ("output",),
     ("management", "monitoring", "admin", "system_checks", "apps", "migrations"),
 )

@@ -1,5 +1,7 @@
 """The one place where Google's clients are made, with the timeouts and retries they all use."""
 
+from __future__ import annotations
+
 import math
 import re
 import time
@@ -7,17 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import grpc
 import requests
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.api_core.retry import Retry
 from google.auth import exceptions as auth_exceptions
 from google.auth.credentials import AnonymousCredentials, Credentials
-from google.cloud import bigquery, bigquery_connection_v1, bigquery_datatransfer_v1
-from google.cloud import secretmanager_v1 as secret_manager
+from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
 from ..conf import Config
@@ -33,12 +33,15 @@ from .waiting import (
     request_seconds,
 )
 
-Client = TypeVar(
-    "Client",
-    bigquery_connection_v1.ConnectionServiceClient,
-    bigquery_datatransfer_v1.DataTransferServiceClient,
-    secret_manager.SecretManagerServiceClient,
-)
+if TYPE_CHECKING:
+    import grpc
+    from google.cloud.bigquery_connection_v1 import ConnectionServiceClient
+    from google.cloud.bigquery_datatransfer_v1 import DataTransferServiceClient
+    from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+
+    Client = TypeVar(
+        "Client", ConnectionServiceClient, DataTransferServiceClient, SecretManagerServiceClient
+    )
 
 _TRANSIENT = (
     exceptions.TooManyRequests,
@@ -100,7 +103,7 @@ def _reason(item: Any) -> str:
 
 @dataclass(frozen=True)
 class Clients:
-    """The four services, each client made when it is first used, and how long they are waited for.
+    """The four services, each client imported and made when it is first used, and their patience.
 
     Every call is given `repeating`, or `once` where it must not be sent twice. Both are for a call
     that is made now: with a deadline started it ends before that.
@@ -215,16 +218,22 @@ class Clients:
         return client
 
     @cached_property
-    def connections(self) -> bigquery_connection_v1.ConnectionServiceClient:
-        return self._gapic(bigquery_connection_v1.ConnectionServiceClient)
+    def connections(self) -> ConnectionServiceClient:
+        from google.cloud.bigquery_connection_v1 import ConnectionServiceClient
+
+        return self._gapic(ConnectionServiceClient)
 
     @cached_property
-    def transfers(self) -> bigquery_datatransfer_v1.DataTransferServiceClient:
-        return self._gapic(bigquery_datatransfer_v1.DataTransferServiceClient)
+    def transfers(self) -> DataTransferServiceClient:
+        from google.cloud.bigquery_datatransfer_v1 import DataTransferServiceClient
+
+        return self._gapic(DataTransferServiceClient)
 
     @cached_property
-    def secrets(self) -> secret_manager.SecretManagerServiceClient:
-        return self._gapic(secret_manager.SecretManagerServiceClient)
+    def secrets(self) -> SecretManagerServiceClient:
+        from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+
+        return self._gapic(SecretManagerServiceClient)
 
     @cached_property
     def project_number(self) -> str:
@@ -264,6 +273,8 @@ class Clients:
 
     def _gapic(self, kind: type[Client]) -> Client:
         """A client of a service that has gRPC, which is its client's default."""
+        # Its loggers have come with it.
+        keep_messages_unlogged()
         if self.grpc_endpoint:
             return kind(transport=kind.get_transport_class("grpc")(channel=self._channel))
         if self.endpoint:
@@ -275,6 +286,8 @@ class Clients:
     @cached_property
     def _channel(self) -> grpc.Channel:
         """To the stand-in: as the clients' own, but unencrypted, and past any proxy."""
+        import grpc
+
         unlimited = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
         options = [*unlimited, ("grpc.enable_http_proxy", 0)]
         return grpc.insecure_channel(self.grpc_endpoint, options=options)

@@ -1,22 +1,25 @@
 """What the commands did and found as lines of text: plans that read like a diff, runs, findings."""
 
+from __future__ import annotations
+
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.core.management.color import Style
 
 from ..conf import Config
 from ..errors import printable
-from ..loading.backfill import SliceOutcome
-from ..loading.runs import RunResult
 from ..outcome import Mode, count
 from ..provisioning.plan import Action, Change, Plan
-from ..verification.baseline import Baseline
 from ..verification.findings import Finding, FindingStatus, count_findings, count_things
+
+if TYPE_CHECKING:
+    from ..loading.backfill import SliceOutcome
+    from ..loading.runs import RunResult
 
 
 class _Words(NamedTuple):
@@ -195,6 +198,8 @@ _CONFIG = re.compile(r"locations/([\w-]+)/transferConfigs/([\w-]+)/")
 
 def describe_baseline(baseline: object) -> list[str]:
     """A small table of the methods, the best one marked; nothing where there is none to show."""
+    from ..verification.baseline import Baseline
+
     if not isinstance(baseline, Baseline) or not baseline.best:
         return []
     days, rows = count_things(baseline.horizon_days, "day"), count_things(baseline.rows, "row")

@@ -1,6 +1,6 @@
 """Observe, plan, apply: the one way in which all kinds of resources are provisioned."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -30,8 +30,15 @@ def plan_steps(resources: Iterable[Resource[Any]], clients: Clients) -> list[Ste
 
 def plan_step(resource: Resource[Observed], clients: Clients) -> Step[Observed]:
     """The resource as it is, and what is to be done about it."""
+    return plan_observed(resource, partial(resource.observe, clients), clients)
+
+
+def plan_observed(
+    resource: Resource[Observed], observe: Callable[[], Observed | None], clients: Clients
+) -> Step[Observed]:
+    """The same of what `observe` finds, where that is known before the resource is."""
     with reading(f"Looking at {resource.kind} {resource.name}", clients):
-        observed = resource.observe(clients)
+        observed = observe()
         # A reply that is not as documented often shows only when a field is looked at.
         plan = _with_deletes(resource, resource.plan(observed), observed, clients)
         return Step(resource, observed, plan)

@@ -12,8 +12,8 @@ from ._events import ERROR, INFO
 from ._pipeline import PipelineCommand, add_mode_arguments, mode_of, refuse_alone, refuse_together
 
 if TYPE_CHECKING:
+    from ...etl_setup import RunOptions
     from ...loading.runs import RunResult
-    from ...setup import RunOptions
 
 _ACTIONS = (
     *("print_sql", "print_role_sql", "dry_run", "check", "run_now", "no_wait", "backfill_days"),
@@ -86,9 +86,9 @@ class Command(PipelineCommand):
         self._set_up(config, options)
 
     def _set_up(self, config: Config, options: dict[str, Any]) -> None:
+        from ...etl_setup import RunOptions, set_up_etl
         from ...outcome import Mode, Status
         from ...output.progress import RunProgress
-        from ...setup import RunOptions, set_up_etl
 
         mode = mode_of(options)
         refuse_together(options, "run_now", "backfill_days")
