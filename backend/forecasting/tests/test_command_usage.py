@@ -163,3 +163,11 @@ def test_setting__unknown_is_a_warning_of_each_command(run: Run, settings: Any) 
     result = run("bq_setup", "--dry-run")
     said = "Warning: FORECASTING_DATASETT is no setting: did you mean FORECASTING_DATASET?\n"
     assert (result.status, result.err) == (0, said)
+
+
+def test_print_role_sql__needs_neither_project_nor_instance(
+    run: Run, no_clients: Mock, settings: Any
+) -> None:
+    settings.GOOGLE_CLOUD_PROJECT = settings.CLOUD_SQL_INSTANCE = ""
+    assert "CREATE ROLE" in run("bq_setup_etl", "--print-role-sql").out
+    assert "GOOGLE_CLOUD_PROJECT is not set" in run("bq_setup_etl", "--print-sql").error

@@ -182,9 +182,13 @@ class PipelineCommand(BaseCommand):
         with watching(self.timeout, leave) as self.dog, ExitStack() as self.block:
             if self.verbosity > 1:
                 self.block.enter_context(telling(self._show_done))
-            config = load_config(options, optional=self.optional_fields)
+            config = load_config(options, optional=self.spared(options))
             load_mapping(config)  # what fits no model is said before anything is asked
             self.work(config, options)
+
+    def spared(self, options: dict[str, Any]) -> Iterable[str]:
+        """The settings that may be missing for what is asked."""
+        return self.optional_fields
 
     def _failure_of(self, error: ForecastingError, seconds: float) -> CommandError:
         message = _clean(str(error))

@@ -74,6 +74,9 @@ class Command(PipelineCommand):
             "nothing else",
         )
 
+    def spared(self, options: dict[str, Any]) -> tuple[str, ...]:
+        return ("project", "instance") if options["print_role_sql"] else ()
+
     def work(self, config: Config, options: dict[str, Any]) -> None:
         refuse_alone(options, "print_sql", _ACTIONS)
         refuse_alone(options, "print_role_sql", _ACTIONS)
