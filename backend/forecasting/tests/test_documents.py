@@ -69,9 +69,13 @@ def test_documents__every_link_leads_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", MAPPED)
 def test_documents__begin_with_a_map(document: Path) -> None:
+    """Of all documents that README has, and of the page itself."""
     beginning, sections = document.read_text("utf-8").split("\n## ")[0], sections_of(document)
+    others = {path.name for path, _ in links_in(ROOT / "README.md") if path.suffix == ".md"}
     assert len(sections) > 2
+    assert len(others) > 9
     assert [section for section in sections if f"[{section}](#" not in beginning] == []
+    assert [name for name in others - {document.name} if f"{name})" not in beginning] == []
 
 
 @pytest.mark.parametrize("document", WHOLE)
