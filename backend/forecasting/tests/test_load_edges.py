@@ -97,7 +97,9 @@ class Load:
 
     def rows(self) -> Scores:
         found = self.cloud.query(f"SELECT mentioned_at, risk_score FROM `{self.config.table_id}`")
-        return {(TODAY - row["mentioned_at"].date()).days: row["risk_score"] for row in found}
+        rows = {(TODAY - row["mentioned_at"].date()).days: row["risk_score"] for row in found}
+        assert len(rows) == len(found), "a day is there twice"
+        return rows
 
 
 def day(age: int) -> date:
