@@ -1,6 +1,5 @@
 """What bq_setup_etl does, without arguments parsed or anything printed."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -79,7 +78,7 @@ def set_up_etl(
         refusal = _refusal_of(config, clients, steps.connection)
         if is_credential_refused(refusal):
             steps = steps.with_credential()
-        outcome = present("bq_setup_etl", config, mode, tell, steps.all)
+        outcome = present("bq_setup_etl", config, clients, mode, tell, steps.all)
         if mode is Mode.APPLY and not outcome.failure:
             _tell_of_refusal(config, steps.connection, refusal, tell)
         if outcome.status is Status.APPLIED:
@@ -87,7 +86,7 @@ def set_up_etl(
             conclude(outcome, steps.all, clients, tell)
     if mode is not Mode.APPLY or outcome.failure:
         return outcome
-    if run.start and _is_new(steps.connection):
+    if run.start and _is_new(steps.connection, clients):
         seconds = min(run.timeout, clients.deadline.left) * _SHARE_FOR_REACH
         wait_for_reach(config, clients, seconds, tell.note)
     result = _load(config, clients, steps.config_name, tell, run)
@@ -217,11 +216,12 @@ def _prove(config: Config, clients: Clients) -> str:
     return f"The connection cannot be used: {refusal}{cause_line(refusal)}"
 
 
-def _is_new(step: Step[Connection]) -> bool:
+def _is_new(step: Step[Connection], clients: Clients) -> bool:
     """Whether the connection's grant may have been given just now."""
     if step.plan.action is Action.CREATE or step.observed is None:
         return True
-    return time.time() - step.observed.creation_time / 1000 < _NEW_SECONDS
+    age = clients.clock.now().timestamp() - step.observed.creation_time / 1000
+    return age < _NEW_SECONDS
 
 
 def _load(

@@ -51,7 +51,7 @@ def set_up_table(config: Config, clients: Clients, mode: Mode, tell: Listeners) 
     ]
     with exclusively(config, clients, mode):
         steps = plan_steps(specs, clients)
-        outcome = present("bq_setup", config, mode, tell, steps)
+        outcome = present("bq_setup", config, clients, mode, tell, steps)
         if outcome.status is Status.APPLIED:
             conclude(outcome, apply(steps, clients), clients, tell)
     return outcome
@@ -65,11 +65,17 @@ def exclusively(config: Config, clients: Clients, mode: Mode) -> Iterator[None]:
 
 
 def present(
-    command: str, config: Config, mode: Mode, tell: Listeners, steps: Sequence[Step[Any]]
+    command: str,
+    config: Config,
+    clients: Clients,
+    mode: Mode,
+    tell: Listeners,
+    steps: Sequence[Step[Any]],
 ) -> Outcome:
     plans = tuple(step.plan for step in steps)
     tell.plan(plans)
-    return Outcome(command=command, config=config, mode=mode, plans=plans)
+    now = clients.clock.now()
+    return Outcome(command=command, config=config, mode=mode, plans=plans, at=now)
 
 
 def conclude(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -248,6 +249,12 @@ class Clients:
         except (*GOOGLE_ERRORS, UnreadableReplyError):
             return ""
         return found.group(1) if found else ""
+
+    def now(self) -> datetime:
+        """The time, of which BigQuery is asked where no answer has told it: gRPC tells none."""
+        if not self.clock.told:
+            _ = self.project_number
+        return self.clock.now()
 
     @property
     def service_account_email(self) -> str:

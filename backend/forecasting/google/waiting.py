@@ -150,16 +150,21 @@ def request_seconds(pace: Pace, deadline: Deadline) -> float:
 
 
 class GoogleClock:
-    """This machine's time, or Google's where its answers show this machine's to be wrong."""
+    """This machine's time, or Google's where its answers show this machine's to be wrong.
+
+    `told` is whether an answer has said what time it is.
+    """
 
     def __init__(self) -> None:
-        self._ahead = timedelta()
+        self._ahead, self.told = timedelta(), False
 
     def learn(self, date: str) -> None:
         """Take in the Date header of an answer; what is no date says nothing."""
-        with suppress(ValueError):
-            ahead = parsedate_to_datetime(date) - datetime.now(UTC)
+        with suppress(ValueError, TypeError, OverflowError):
+            # HTTP's dates are UTC, also one that names a zone which is none.
+            ahead = parsedate_to_datetime(date).replace(tzinfo=UTC) - datetime.now(UTC)
             self._ahead = ahead if abs(ahead) > _TOLERATED else timedelta()
+            self.told = True
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self._ahead
@@ -181,5 +186,6 @@ class BoundedAdapter(HTTPAdapter):
         most, wanted = self._until.cap(self._pace.request), kwargs.get("timeout")
         kwargs["timeout"] = min(most, wanted) if isinstance(wanted, int | float) else most
         reply = super().send(request, *args, **kwargs)
-        self._clock.learn(reply.headers.get("Date", ""))
+        if reply.status_code == 200:  # An error may be a proxy's, whose clock is anybody's.
+            self._clock.learn(reply.headers.get("Date", ""))
         return reply

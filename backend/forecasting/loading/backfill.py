@@ -93,7 +93,7 @@ def backfill(
     Raises RunFailed for the first slice that BigQuery fails; the slices before it stay loaded.
     """
     began, done = time.monotonic(), list[SliceOutcome]()
-    for part in slice_days(datetime.now(UTC).date(), days):
+    for part in slice_days(clients.now().date(), days):
         clients.deadline.start(timeout)
         outcome = _fill(config, clients, part, timeout)
         on_slice(outcome)

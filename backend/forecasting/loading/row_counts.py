@@ -1,6 +1,6 @@
 """How many rows of the window the training table holds."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from ..conf import Config
 from ..google.clients import Clients
@@ -12,7 +12,7 @@ def count_rows(clients: Clients, config: Config) -> int | None:
     """The rows of the window. Where no history is kept they are all that the table has."""
     with reading(f"Counting the rows of {config.table_id}", clients):
         if config.keep_history:
-            start = datetime.now(UTC).date() - timedelta(days=config.window_days)
+            start = clients.now().date() - timedelta(days=config.window_days)
             counted = rows_by_day(clients, config.table_id)
             return sum(rows for day, rows in counted if day >= start)
         table = clients.surely(

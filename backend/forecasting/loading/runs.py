@@ -60,7 +60,7 @@ def start_or_adopt_run(
     """
     with google_errors("Starting a run", clients):
         for run in _runs_under_way(clients, config_name):
-            if loads_the_latest_days(run, script, clients.clock.now()):
+            if loads_the_latest_days(run, script, clients.now()):
                 return run, True
             tell(f"{_name(run)}: it does not load the latest days, or by another script.")
         return _start(clients, config_name, script), False
@@ -160,7 +160,7 @@ def _start(clients: Clients, config_name: str, script: str) -> TransferRun:
 
     Should it come to be all the same, two runs end with the same rows.
     """
-    now = clients.clock.now()
+    now = clients.now()
     request = StartManualTransferRunsRequest(parent=config_name, requested_run_time=now)
     left = WRITE_TRIES
     for attempt in clients.attempts(WRITE_TRIES):

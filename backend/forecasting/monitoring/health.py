@@ -11,7 +11,7 @@ process can serve: no liveness probe.
 """
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from health_check.base import HealthCheck
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
@@ -52,7 +52,7 @@ def _look() -> tuple[bool, list[str]]:
     Only ids: what a health page shows is often open to everybody.
     """
     config = load_config()
-    snapshot = look_at_resources(config, make_clients(config), datetime.now(UTC))
+    snapshot = look_at_resources(config, make_clients(config))
     findings = check_snapshot(snapshot)
     failures = [f.id for f in findings if f.status is FindingStatus.FAILED]
     return not snapshot.unseen, failures

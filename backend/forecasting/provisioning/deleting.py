@@ -1,6 +1,6 @@
 """What training data a script deletes that another one keeps."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import cast
 
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
@@ -26,8 +26,7 @@ def deleted_days(
     return Deletes(rows=sum(rows), days=len(rows), before=before) if rows else None
 
 
-def day_of_next_run(scheduled: TransferConfig) -> date:
+def day_of_next_run(scheduled: TransferConfig, now: datetime) -> date:
     """The day up to which the next scheduled run loads."""
-    now = datetime.now(UTC)
     following = cast(datetime, scheduled.next_run_time) if "next_run_time" in scheduled else now
     return following.date() if following > now else now.date() + timedelta(days=1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from google.api_core.exceptions import Conflict
@@ -225,10 +225,10 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         self, clients: Clients, observed: Sequence[TransferConfig] | None
     ) -> Deletes | None:
         """The days that the script keeps no longer; without a stored one, all that are too old."""
-        stored, next_run = UNKNOWN_SCRIPT, datetime.now(UTC).date()
+        stored, next_run = UNKNOWN_SCRIPT, clients.now().date()
         if observed:
             stored = read_script(str(dict(observed[0].params or {}).get("query", "")))
-            next_run = day_of_next_run(observed[0])
+            next_run = day_of_next_run(observed[0], clients.now())
         return deleted_days(clients, self.table_id, read_script(self.query), stored, next_run)
 
     def keep(self, deletes: Deletes) -> str:
@@ -292,7 +292,7 @@ def _observe_settled(clients: Clients, parent: str, name: str) -> tuple[Transfer
     for _ in rounds(min(_SETTLING_SECONDS, clients.deadline.left)):
         found = observe_scheduled_queries(clients, parent, name)
         newest = max((cast(datetime, config.update_time) for config in found), default=None)
-        if len(found) < 2 or not newest or abs(datetime.now(UTC) - newest) >= _NEW:
+        if len(found) < 2 or not newest or abs(clients.clock.now() - newest) >= _NEW:
             break
     return found
 

@@ -65,7 +65,7 @@ def next_run(cloud: "LocalCloud") -> date:
     (scheduled,) = observe_scheduled_queries(
         make_clients(config), config.parent, load_name(config.table_id)
     )
-    return day_of_next_run(scheduled)
+    return day_of_next_run(scheduled, datetime.now(UTC))
 
 
 def test_history__no_longer_kept_is_refused_with_figures(history: "LocalCloud") -> None:
@@ -168,7 +168,7 @@ def test_hints__followed_to_the_letter_lose_nothing(history: "LocalCloud") -> No
 
 @pytest.mark.parametrize(("hours", "days"), [(1, 0), (25, 1), (-1, 1)])
 def test_next_run__is_the_scheduled_one_or_tomorrows(config: Config, hours: int, days: int) -> None:
-    moment = datetime.now(UTC) + timedelta(hours=hours)
-    expected = moment.date() if hours > 0 else datetime.now(UTC).date() + timedelta(days=1)
-    assert day_of_next_run(make_transfer(config, next_run_time=moment)) == expected
-    assert day_of_next_run(make_transfer(make_config())) > datetime.now(UTC).date()
+    now = datetime(2026, 3, 4, 12, tzinfo=UTC)
+    scheduled = make_transfer(config, next_run_time=now + timedelta(hours=hours))
+    assert day_of_next_run(scheduled, now) == date(2026, 3, 4 + days)
+    assert day_of_next_run(make_transfer(make_config()), now) == date(2026, 3, 5)

@@ -40,7 +40,7 @@ class Cloud:
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch, config: Config) -> Cloud:
     cloud, clients = Cloud(), Mock()
-    clients.clock.now.return_value = NOW
+    clients.now.return_value = NOW
     monkeypatch.setattr(status, "load_config", lambda: config)
     monkeypatch.setattr(status, "make_clients", lambda _: clients)
     monkeypatch.setattr(status, "_scheduled_query", lambda *_: "config")

@@ -142,7 +142,6 @@ class Snapshot:
 def take_snapshot(
     config: Config,
     clients: Clients,
-    now: datetime,
     *,
     reconcile: bool = False,
     baseline: bool = False,
@@ -153,7 +152,7 @@ def take_snapshot(
     `show_baseline` looks for it without a word where there is none. Raises UnreachableError where
     nothing can be asked at all.
     """
-    seen = look_at_resources(config, clients, now)
+    seen = look_at_resources(config, clients)
     with reading("Reading what Google answered", clients):
         answer = _see_data(seen, clients)
         sides = _see_sides(seen, clients) if reconcile else None
@@ -171,10 +170,13 @@ def take_snapshot(
         )
 
 
-def look_at_resources(config: Config, clients: Clients, now: datetime) -> Snapshot:
+def look_at_resources(config: Config, clients: Clients) -> Snapshot:
     """The part of the snapshot that needs no query and so costs nothing: resources and runs."""
     name = load_name(config.table_id)
-    dataset, table = DatasetSpec.from_config(config), TableSpec.from_config(config)
+    wanted = DatasetSpec.from_config(config), TableSpec.from_config(config)
+    dataset = see(clients, "Looking at the dataset", partial(wanted[0].observe, clients))
+    table = see(clients, "Looking at the table", partial(wanted[1].observe, clients))
+    now = clients.clock.now()  # BigQuery's answers have said what time it is.
     connection = partial(observe_connection, clients, config.connection_name)
     schedules = see(
         clients,
@@ -187,8 +189,8 @@ def look_at_resources(config: Config, clients: Clients, now: datetime) -> Snapsh
     return Snapshot(
         config=config,
         now=now,
-        dataset=see(clients, "Looking at the dataset", partial(dataset.observe, clients)),
-        table=see(clients, "Looking at the table", partial(table.observe, clients)),
+        dataset=dataset,
+        table=table,
         connection=see(clients, "Looking at the connection", connection),
         schedules=schedules,
         runs=runs,

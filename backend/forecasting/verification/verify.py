@@ -1,7 +1,6 @@
 """The verification as a whole."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from ..conf import Config
@@ -98,7 +97,6 @@ class Verification:
 def verify(
     config: Config,
     clients: Clients,
-    now: datetime,
     *,
     strict: bool,
     **options: bool,
@@ -107,7 +105,7 @@ def verify(
 
     Raises UnreachableError where nothing can be asked.
     """
-    snapshot = take_snapshot(config, clients, now, **options)
+    snapshot = take_snapshot(config, clients, **options)
     findings = check_snapshot(snapshot)
     return Verification(config=config, snapshot=snapshot, findings=findings, strict=strict)
 

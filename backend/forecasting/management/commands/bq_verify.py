@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +57,6 @@ class Command(PipelineCommand):
         from ...output.text import describe_baseline
         from ...verification.verify import verify
 
-        now = datetime.now(UTC)
         _require_horizon(config, options)
         clients, files = self.clients(config), {}
         for flag in ("--report", "--training-spec"):
@@ -71,7 +69,6 @@ class Command(PipelineCommand):
         result = verify(
             config,
             clients,
-            now,
             strict=options["strict"],
             reconcile=options["reconcile"],
             baseline=options["baseline"],

@@ -306,7 +306,7 @@ def set_by_hand(world: World) -> Iterator[During]:
 def shrunk_without_consent(world: World) -> Iterator[During]:
     """A hook with a smaller window is refused, and the night is like any other."""
     window = replace(world.window, window_days=4, refresh_days=3, keep_history=False)
-    with patch(NEXT_RUN, lambda scheduled: world.today):
+    with patch(NEXT_RUN, lambda *_: world.today):
         ended = call("bq_setup_etl", **vars(window))
     if ended.status != 1 or "would have the next run delete" not in ended.error:
         world.silent.append(f"a smaller window is taken: {ended.status} {ended.error}")
@@ -322,7 +322,7 @@ def shrunk(world: World) -> Iterator[During]:
     read = min(before.refresh_days, 10)
     world.window = replace(before, window_days=10, refresh_days=read, keep_history=False)
     options = {**vars(world.window), "allow_deleting": True, "format": "json"}
-    with patch(NEXT_RUN, lambda scheduled: world.today):
+    with patch(NEXT_RUN, lambda *_: world.today):
         resources = call("bq_setup_etl", **options).document["resources"]
     told = sum(resource["deletes"]["rows"] for resource in resources if resource["deletes"])
     if told != gone:
