@@ -60,6 +60,8 @@ ENTITIES, DAYS = 340, 3
 """Just enough rows for Vertex AI, of as few days as there can be."""
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MADE_AT = re.compile(r" of [-0-9]+T[0-9:.]+Z")
+"""When a version of a secret was made, which is anew in each cell."""
 _WHAT_WAS_DONE = re.compile(
     r"(Looking at|Creating|Reading|Starting|Counting|Querying) .* (failed|was refused): "
     r"|Could not look at everything: "
@@ -222,7 +224,7 @@ class Matrix:
             parts.append(cloud.bigquery.tables.to_json(project, dataset, table))
         kept = [{k: v for k, v in part.items() if k not in made_up} for part in parts]
         connections = [
-            (stored.resource, stored.username, stored.password)
+            (_MADE_AT.sub("", str(stored.resource)), stored.username, stored.password)
             for stored in cloud.connections.items.values()
         ]
         transfers = [(stored.resource, stored.owner) for stored in cloud.transfers.items.values()]
