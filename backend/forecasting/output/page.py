@@ -138,9 +138,13 @@ def _judge(result: Verification) -> tuple[str, str]:
 def _figures(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """What one wants to know first."""
     if isinstance(snapshot.data, dict):
-        yield "rows", f"{snapshot.data['row_count']:,}"
+        held, of_window = snapshot.data["row_count"], snapshot.data["rows_in_window"]
+        yield "rows", f"{held:,}"
+        if held != of_window:
+            yield "rows of the window", f"{of_window:,}"
         yield "entities", f"{snapshot.data['series_count']:,}"
-        yield "days with rows", f"{snapshot.data['days_in_window']} of {snapshot.window.days}"
+        days = f"{snapshot.data['days_in_window']} of {snapshot.window.days}"
+        yield "days of the window with rows" if held != of_window else "days with rows", days
         yield from _figures_of_model(snapshot, snapshot.data)
     if snapshot.hours_since_good_run is not None:
         yield "last good run", f"{snapshot.hours_since_good_run:.1f} hours ago"

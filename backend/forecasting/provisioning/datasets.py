@@ -39,9 +39,14 @@ class DatasetSpec(Resource[bigquery.Dataset]):
         return {"location": self.location}
 
     def obstacles(self, observed: bigquery.Dataset) -> list[Change]:
+        kind = dataset_kind(observed)
+        if kind != "dataset":
+            return differences(("kind", kind, "dataset"))
         return differences(("location", str(observed.location).lower(), self.location))
 
     def remedy(self, observed: bigquery.Dataset) -> str:
+        if dataset_kind(observed) != "dataset":
+            return "No table can be made in it: choose another dataset with FORECASTING_DATASET."
         return (
             "A dataset never moves: set FORECASTING_LOCATION to its location, or choose another "
             "dataset with FORECASTING_DATASET."
@@ -66,3 +71,17 @@ class DatasetSpec(Resource[bigquery.Dataset]):
             setattr(observed, name, None)
         with readable():
             return clients.bigquery.update_dataset(observed, fields, **clients.repeating)
+
+
+_KINDS = {"LINKED": "linked dataset", "EXTERNAL": "external dataset"}
+_SOURCES = {"linkedDatasetSource": "LINKED", "externalDatasetReference": "EXTERNAL"}
+
+
+def dataset_kind(dataset: bigquery.Dataset) -> str:
+    """What it is, in words: of some kinds the contents are somebody else's.
+
+    https://cloud.google.com/bigquery/docs/reference/rest/v2/datasets (type and sources)
+    """
+    resource = dataset.to_api_repr()
+    of_source = next((kind for field, kind in _SOURCES.items() if resource.get(field)), "")
+    return _KINDS.get(of_source or str(resource.get("type", "")).upper(), "dataset")

@@ -1,6 +1,6 @@
 """The scheduled query that runs the nightly load: a transfer config of Google's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -20,6 +20,7 @@ from ..google.replies import named, readable
 from ..google.waiting import rounds
 from ..sql.queries import load_name, render_nightly_load
 from ..sql.script_head import UNKNOWN_SCRIPT, read_script
+from ..sql.writes import writes_to
 from .deleting import day_of_next_run, deleted_days
 from .plan import Change, Deletes, Plan, Resource, differences
 from .script_changes import script_changes
@@ -265,15 +266,53 @@ def observe_scheduled_queries(
     clients: Clients, parent: str, name: str
 ) -> tuple[TransferConfig, ...]:
     """The scheduled queries whose script or display name is that of the load called `name`."""
-    request = ListTransferConfigsRequest(
-        parent=parent, data_source_ids=[DATA_SOURCE], page_size=1000
-    )
+    request = _listing(parent)
 
     def read() -> tuple[TransferConfig, ...]:
-        configs = clients.transfers.list_transfer_configs(request, **clients.repeating)
-        return tuple(config for config in configs if _is_ours(config, name))
+        return ours(clients.transfers.list_transfer_configs(request, **clients.repeating), name)
 
     return clients.surely(read)
+
+
+def list_scheduled_queries(clients: Clients, parent: str) -> tuple[TransferConfig, ...]:
+    """All the scheduled queries of a location, somebody else's too."""
+    request = _listing(parent)
+    return clients.surely(
+        lambda: tuple(clients.transfers.list_transfer_configs(request, **clients.repeating))
+    )
+
+
+def _listing(parent: str) -> ListTransferConfigsRequest:
+    return ListTransferConfigsRequest(parent=parent, data_source_ids=[DATA_SOURCE], page_size=1000)
+
+
+def ours(configs: Iterable[TransferConfig], name: str) -> tuple[TransferConfig, ...]:
+    """Those of the load called `name`; of disabled ones only the oldest, and none beside others.
+
+    A copy that is disabled loads nothing, and is in nobody's way.
+    """
+    found = sorted((config for config in configs if _is_ours(config, name)), key=_age)
+    return tuple(config for config in found if not config.disabled) or tuple(found[:1])
+
+
+def other_writers(
+    configs: Iterable[TransferConfig], table_id: str, name: str
+) -> tuple[TransferConfig, ...]:
+    """The enabled ones of somebody else that write to the table, whatever they are called."""
+    return tuple(
+        config
+        for config in configs
+        if not config.disabled and not _is_ours(config, name) and _writes(config, table_id)
+    )
+
+
+def _writes(config: TransferConfig, table_id: str) -> bool:
+    """By its destination, of which a part may be a day, or by what its text says."""
+    params, (_, dataset, table) = dict(config.params or {}), table_id.rsplit(".", 2)
+    into = str(params.get("destination_table_name_template") or "").partition("$")[0]
+    if config.destination_dataset_id == dataset and into == table:
+        return True
+    return writes_to(str(params.get("query") or ""), table_id, config.destination_dataset_id)
 
 
 # A run that lost the race to create removes its own within a request or two.

@@ -81,7 +81,7 @@ class TableSpec(Resource[bigquery.Table]):
 
     def obstacles(self, observed: bigquery.Table) -> list[Change]:
         """What BigQuery cannot change in place (managing-table-schemas, partitioned-tables)."""
-        kind = _kind(observed)
+        kind = table_kind(observed)
         if kind != "table":
             return differences(("kind", kind, "table"))
         found = by_name(observed.schema)
@@ -158,7 +158,7 @@ def by_name(schema: Iterable[bigquery.SchemaField]) -> dict[str, bigquery.Schema
 _KINDS = {"VIEW": "view", "MATERIALIZED_VIEW": "materialized view", "EXTERNAL": "external table"}
 
 
-def _kind(table: bigquery.Table) -> str:
+def table_kind(table: bigquery.Table) -> str:
     """What the object of that name is, in words (reference/rest/v2/tables, type)."""
     if table.clone_definition:
         return "clone"

@@ -4,6 +4,8 @@
 -- hold being [window_start, end_day), @today (DATE), before which days are complete, and
 -- @short_days and @model_days (INT64): a series that spans less than the one is short, and one that
 -- spans as much as the other has room for a model's context and horizon.
+--
+-- Of all days, with a condition that is true of each: a table may demand one on its partitions.
 WITH {{ usable_series }},
 series AS (
     SELECT
@@ -14,6 +16,7 @@ series AS (
         ) + 1 AS span_days,
         MIN({{ target_column }}) = MAX({{ target_column }}) AS is_constant
     FROM {{ table }}
+    WHERE {{ every_day }}
     GROUP BY {{ series_column }}
 ),
 all_series AS (
@@ -30,6 +33,7 @@ all_rows AS (
     SELECT
         COUNT(*) AS row_count,
         COUNTIF({{ in_window }}) AS rows_in_window,
+        COUNT(DISTINCT IF({{ in_window }}, {{ series_column }}, NULL)) AS series_in_window,
         COUNT(DISTINCT IF({{ in_window }}, DATE({{ time_column }}, 'UTC'), NULL)) AS days_in_window,
         COUNTIF({{ any_required_is_null }}) AS rows_with_null,
         COUNTIF({{ any_number_is_not_finite }}) AS rows_not_finite,
@@ -42,6 +46,7 @@ all_rows AS (
         MIN(DATE({{ time_column }}, 'UTC')) AS first_day,
         MAX(DATE({{ time_column }}, 'UTC')) AS last_day
     FROM {{ table }}
+    WHERE {{ every_day }}
 ),
 all_judged AS (
     SELECT

@@ -84,6 +84,7 @@ def render_data_summary(config: Config) -> str:
         time_column=TIME_COLUMN,
         target_column=TARGET_COLUMN,
         in_window=f"{time} >= @window_start AND {time} < @end_day",
+        every_day=EVERY_DAY,
         any_required_is_null=_REQUIRED_IS_NULL,
         any_number_is_not_finite=_NOT_FINITE,
     )
@@ -128,6 +129,7 @@ _COUNTED = """\
 CROSS JOIN EXTERNAL_QUERY({}, r'''
 {}
 ''') AS counted"""
+EVERY_DAY = f"{TIME_COLUMN} >= TIMESTAMP('0001-01-01', 'UTC') OR {TIME_COLUMN} IS NULL"
 _REQUIRED_IS_NULL = " OR ".join(f"{c.name} IS NULL" for c in COLUMNS if c.required)
 _NOT_FINITE = " OR ".join(
     f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in COLUMNS if c.type == "FLOAT64"

@@ -546,7 +546,7 @@ def race(config: Config, *, age: timedelta) -> list[TransferConfig]:
     """Two of ours, the later one made `age` ago."""
     return [
         named(config, 1, update_time=datetime(2026, 3, 1, tzinfo=UTC)),
-        named(config, 2, update_time=datetime.now(UTC) - age, disabled=True),
+        named(config, 2, update_time=datetime.now(UTC) - age, destination_dataset_id="x"),
     ]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from backend.forecasting.conf import Config
+from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.plan import Action
 from backend.forecasting.provisioning.tables import TableSpec
 from backend.forecasting.tests.support.commands import Run
@@ -13,8 +14,10 @@ from backend.forecasting.tests.support.factories import (
     change,
     changes_of,
     column_reprs,
+    make_dataset,
     make_table,
 )
+from backend.forecasting.tests.support.snapshots import findings_of, make_snapshot
 
 BASE = {"projectId": "p", "datasetId": "d", "tableId": "t"}
 CLONE = {"baseTableReference": BASE, "cloneTime": "2026-03-01T00:00:00.000Z"}
@@ -77,3 +80,35 @@ def test_description__that_is_missing_does_not_block_the_load(
         schema={"fields": column_reprs(**columns)}, **table
     )
     assert run("bq_setup_etl").status == 0
+
+
+@pytest.mark.parametrize(
+    ("resource", "kind"),
+    [
+        ({"type": "LINKED"}, "linked dataset"),
+        ({"type": "EXTERNAL"}, "external dataset"),
+        ({"linkedDatasetSource": {"sourceDataset": BASE}}, "linked dataset"),
+        ({"externalDatasetReference": {"connection": "c"}}, "external dataset"),
+    ],
+)
+def test_dataset__of_another_kind_is_named(
+    config: Config, resource: dict[str, Any], kind: str
+) -> None:
+    dataset = make_dataset(**resource)
+    plan = DatasetSpec.from_config(config).plan(dataset)
+    assert plan.action is Action.CONFLICT
+    assert f"kind is {kind}, not dataset. No table can be made in it" in plan.refusal
+    found = findings_of(make_snapshot(config, dataset=dataset))["dataset.exists"]
+    assert (found.status, kind in found.message) == ("fail", True)
+
+
+def test_dataset__of_the_usual_kind_is_none(config: Config) -> None:
+    plan = DatasetSpec.from_config(config).plan(make_dataset(type="DEFAULT"))
+    assert plan.action is Action.UNCHANGED
+
+
+def test_table__of_another_kind_does_not_exist_as_one(config: Config) -> None:
+    findings = findings_of(make_snapshot(config, table=make_table(type="SNAPSHOT")))
+    assert findings["table.exists"].status == "fail"
+    assert "is one of another kind: snapshot" in findings["table.exists"].message
+    assert findings["table.schema"].status == "skipped"

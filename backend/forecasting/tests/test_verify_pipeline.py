@@ -1,9 +1,17 @@
 """bq_verify against the stand-in: a healthy pipeline passes, and each check has its own failure."""
 
-import pytest
+from io import StringIO
+from pathlib import Path
 
+import pytest
+from django.core.management import call_command
+
+from backend.forecasting.conf import load_config
+from backend.forecasting.google.clients import make_clients
+from backend.forecasting.provisioning.views import view_specs
 from backend.forecasting.tests.support.check_cases import CASES, RUN_ETL, Case
 from backend.forecasting.tests.support.healthy import Healthy
+from backend.forecasting.tests.support.loading import TABLE, day_before
 from backend.forecasting.tests.support.tampering import (
     WITHOUT_DATA,
     columns,
@@ -24,6 +32,25 @@ def test_verify__healthy_pipeline_passes_every_check(healthy: Healthy) -> None:
     assert verified.document["ok"] is True
     assert verified.status == 0
     assert not healthy.cloud.writes
+
+
+def test_table_that_demands_a_partition_filter__is_loaded_and_verified(
+    healthy: Healthy, tmp_path: Path
+) -> None:
+    healthy.touched = True
+    table = healthy.client.get_table(TABLE)
+    table.require_partition_filter = True
+    healthy.client.update_table(table, ["require_partition_filter"])
+    call_command("bq_setup_etl", run_now=True, stdout=StringIO())
+    call_command("bq_setup", stdout=StringIO())
+    report = str(tmp_path / "report.html")
+    assert healthy.verify(reconcile=True, baseline=True, report=report).troubles == {}
+    healthy.change_rows(f"DELETE FROM {{table}} WHERE mentioned_at = TIMESTAMP '{day_before(3)}'")
+    verified = healthy.verify(reconcile=True)
+    assert "was left with" in verified.checks["source.reconciled"]["message"]
+    clients, config = make_clients(load_config()), load_config()
+    for spec in view_specs(config):
+        clients.bigquery.query_and_wait(f"SELECT COUNT(*) FROM `{spec.name}`")
 
 
 def test_cases__are_there_for_every_check(healthy: Healthy) -> None:

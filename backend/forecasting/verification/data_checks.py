@@ -115,21 +115,32 @@ def _check_last_run(snapshot: Snapshot) -> Finding:
 def _check_freshness(snapshot: Snapshot) -> Finding:
     allowed, age = snapshot.config.max_age_hours, snapshot.hours_since_good_run
     if age is None:
-        return failed("run.fresh", "no run has succeeded yet", _RUN_NOW)
+        hint = _why_not_since(snapshot) or _RUN_NOW
+        return failed("run.fresh", "no run has succeeded yet", hint)
     message = f"the last good run ended {age:.1f} hours ago"
     if age <= allowed:
         return passed("run.fresh", message, f"{age:.1f} hours")
-    hint = "see why no run has succeeded since (bq ls --transfer_run), then " + _RUN_NOW
+    hint = _why_not_since(snapshot) or (
+        "see why no run has succeeded since (bq ls --transfer_run), then " + _RUN_NOW
+    )
     return failed("run.fresh", message, hint, f"at most {allowed:g} hours", f"{age:.1f} hours")
+
+
+def _why_not_since(snapshot: Snapshot) -> str:
+    """The cure of the last run, where that has failed; a new run would fail likewise."""
+    runs = [] if isinstance(snapshot.runs, Unseen) else snapshot.runs
+    last = next((run for run in runs if run.state in ENDED), None)
+    return likely_cause(message_of(last)) if last is not None else ""
 
 
 def _check_rows(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     window, rows = snapshot.window, data["rows_in_window"]
     days = f"{window.start} to {window.end - timedelta(days=1)}"
     if rows:
-        series = data["series_count"]
+        series, held = data["series_in_window"], data["row_count"]
+        of = f" of the window; {held:,} in the whole table" if held > rows else ""
         cost = count_bytes(snapshot.bytes_processed)
-        message = f"{rows:,} rows of {series:,} entities, {days}{cost}"
+        message = f"{rows:,} rows of {series:,} entities, {days}{of}{cost}"
         return passed("data.rows", message, str(rows))
     return failed("data.rows", f"no rows, {days}", _RUN_NOW, "at least 1", "0")
 

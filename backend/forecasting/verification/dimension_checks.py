@@ -7,13 +7,15 @@ coin.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from math import sqrt
 
 from ..conf import Config
 from ..training_table import DIMENSIONS, Column
+from .day_checks import judge_days
 from .day_counts import DayCounts, count_rows
-from .findings import Finding, count_things, failed, passed, skipped, warned
-from .snapshot import Snapshot, Unseen
+from .findings import Finding, count_things, passed, warned
+from .snapshot import Snapshot
 
 CHECK = "data.dimensions"
 SPANS = (7, 3)
@@ -29,19 +31,15 @@ _HINT = (
 
 
 def check_dimensions(snapshot: Snapshot) -> Iterator[Finding]:
-    days, config = snapshot.days, snapshot.config
-    if days is None or isinstance(days, Unseen):
-        yield skipped(CHECK, snapshot.why_no_days)
-        return
-    if not count_rows(days):
-        yield failed(CHECK, "no rows", _HINT)
-        return
+    yield from judge_days(snapshot, CHECK, _HINT, partial(_judge, snapshot.config))
+
+
+def _judge(config: Config, days: Sequence[DayCounts]) -> Finding:
     mapped = [column for column in DIMENSIONS if _is_mapped(config, column)]
     wrong = "; ".join(problem for column in mapped for problem in _problems(days, column))
     if wrong:
-        yield warned(CHECK, wrong, _HINT, "as many values as before, on their scale", wrong)
-    else:
-        yield passed(CHECK, ", ".join(_describe(days, c, c in mapped) for c in DIMENSIONS))
+        return warned(CHECK, wrong, _HINT, "as many values as before, on their scale", wrong)
+    return passed(CHECK, ", ".join(_describe(days, c, c in mapped) for c in DIMENSIONS))
 
 
 def _is_mapped(config: Config, column: Column) -> bool:

@@ -45,13 +45,14 @@ def _compare(snapshot: Snapshot, sides: BothSides) -> Finding:
     if not differing:
         rows = sum(day.rows for day in sides.table.values())
         cost = count_bytes(sides.bytes_processed)
-        message = f"{rows:,} rows of {snapshot.window.days} days are the same on both sides{cost}"
+        days = _days(snapshot)
+        message = f"{rows:,} rows of {days} are the same on both sides{cost}"
         return passed(CHECK, message, str(rows))
     tampered = [day for day in differing if _is_tampered(snapshot, sides, day)]
     lasting = [
         day for day in differing if day in tampered or not _may_be_late(snapshot, sides, day)
     ]
-    message = f"{len(differing)} of {snapshot.window.days} days differ: {_list(sides, differing)}"
+    message = f"{len(differing)} of {_days(snapshot)} differ: {_list(sides, differing)}"
     message += _accuse(snapshot, sides, tampered) + _doubt(snapshot, differing)
     expected = _show(differing, sides.source)
     observed = _show(differing, sides.table)
@@ -60,6 +61,12 @@ def _compare(snapshot: Snapshot, sides: BothSides) -> Finding:
         return failed(CHECK, message, hint, expected, observed)
     hint = _find_out(snapshot, sides, differing) or _wait(snapshot)
     return warned(CHECK, message, hint, expected, observed)
+
+
+def _days(snapshot: Snapshot) -> str:
+    """How many days are compared; all that the table has where no history is kept."""
+    days = f"{snapshot.window.days} days"
+    return f"the window's {days}" if snapshot.config.keep_history else days
 
 
 def _left(snapshot: Snapshot, day: date) -> DaySums | None:

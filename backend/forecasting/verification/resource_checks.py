@@ -7,12 +7,14 @@ from google.cloud import bigquery
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
+from ..conf import Config
 from ..google.causes import likely_cause
 from ..loading.reach import Probe
 from ..provisioning.connections import POSTGRES, connection_kind
+from ..provisioning.datasets import dataset_kind
 from ..provisioning.plan import Change, refusals
 from ..provisioning.scheduled_queries import ScheduledQuerySpec, is_of_script
-from ..provisioning.tables import TableSpec
+from ..provisioning.tables import TableSpec, table_kind
 from ..provisioning.views import ViewSpec
 from .findings import (
     Finding,
@@ -21,6 +23,7 @@ from .findings import (
     failed,
     passed,
     skipped,
+    warned,
 )
 from .script_check import check_script, stored_script
 from .snapshot import Snapshot, Unseen
@@ -33,7 +36,16 @@ _RUN_ETL = "run `python manage.py bq_setup_etl`"
 def check_dataset(snapshot: Snapshot) -> Iterator[Finding]:
     dataset, config = snapshot.dataset, snapshot.config
     name = f"dataset {config.project}.{config.dataset}"
-    yield from _exists("dataset", name, dataset, _RUN_SETUP, "location")
+    if isinstance(dataset, bigquery.Dataset) and (kind := dataset_kind(dataset)) != "dataset":
+        yield failed(
+            "dataset.exists",
+            f"{name} is one of another kind: {kind}",
+            "choose another FORECASTING_DATASET: no table can be made in this one",
+            "dataset",
+            kind,
+        )
+    else:
+        yield from _exists("dataset", name, dataset, _RUN_SETUP, "location")
     if isinstance(dataset, bigquery.Dataset):
         yield compared(
             "dataset.location",
@@ -47,9 +59,27 @@ def check_dataset(snapshot: Snapshot) -> Iterator[Finding]:
 
 def check_table(snapshot: Snapshot) -> Iterator[Finding]:
     table, name = snapshot.table, f"table {snapshot.config.table_id}"
+    kind = table_kind(table) if isinstance(table, bigquery.Table) else "table"
+    if kind != "table":
+        yield _of_another_kind(snapshot.config, name, kind)
+        why = f"{name} is no table"
+        others = ("schema", "partitioning", "description")
+        yield from (skipped(f"table.{other}", why) for other in others)
+        return
     yield from _exists("table", name, table, _RUN_SETUP, "schema", "partitioning", "description")
     if isinstance(table, bigquery.Table):
         yield from _check_columns(TableSpec.from_config(snapshot.config), table)
+
+
+def _of_another_kind(config: Config, name: str, kind: str) -> Finding:
+    return failed(
+        "table.exists",
+        f"{name} is one of another kind: {kind}",
+        f"choose another FORECASTING_TABLE than {config.table}, or move this {kind} aside, then "
+        f"{_RUN_SETUP}",
+        "table",
+        kind,
+    )
 
 
 def _check_columns(spec: TableSpec, table: bigquery.Table) -> Iterator[Finding]:
@@ -105,7 +135,7 @@ def check_schedule(snapshot: Snapshot) -> Iterator[Finding]:
     yield from _exists("schedule", name, seen, _RUN_ETL, *others)
     if isinstance(schedules, Unseen) or first is None:
         return
-    yield _unique(schedules)
+    yield _unique(schedules, snapshot.writers)
     spec = ScheduledQuerySpec.from_config(snapshot.config)
     changes = spec.changes(schedules)
 
@@ -158,7 +188,17 @@ def _usable(probe: Probe | Unseen | None) -> Finding:
     return passed(check, "the source query runs through it")
 
 
-def _unique(schedules: Sequence[TransferConfig]) -> Finding:
+def _unique(schedules: Sequence[TransferConfig], writers: Sequence[TransferConfig]) -> Finding:
+    if len(schedules) == 1 and writers:
+        names = ", ".join(f'"{config.display_name}" ({config.name})' for config in writers)
+        return warned(
+            "schedule.unique",
+            f"the table is written to by other scheduled queries too: {names}",
+            "what it writes is gone, or wrong, after the next load: have it write elsewhere, or "
+            "disable it",
+            "none",
+            names,
+        )
     if len(schedules) == 1:
         return passed("schedule.unique", "the only one for this table")
     names = ", ".join(config.name for config in schedules)

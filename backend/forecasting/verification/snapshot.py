@@ -20,7 +20,7 @@ from ..loading.reach import Probe, probe_connection
 from ..loading.runs import list_runs
 from ..provisioning.connections import observe_connection
 from ..provisioning.datasets import DatasetSpec
-from ..provisioning.scheduled_queries import observe_scheduled_queries
+from ..provisioning.scheduled_queries import list_scheduled_queries, other_writers, ours
 from ..provisioning.tables import TableSpec, by_name
 from ..provisioning.views import ViewSpec, view_specs
 from ..sql.queries import load_name, render_data_summary
@@ -56,6 +56,7 @@ class Window:
 class Snapshot:
     """The pipeline as it is. None: not there, or not asked for.
 
+    `writers` are scheduled queries of somebody else that write to the table.
     `views` are those that the settings ask for, each with what has its name. `data` is the row of
     `data_summary.sql`, for which `bytes_processed` were read. `sides` are the days of the source
     database and of the table where `reconcile` asks for them, `past` those that differ as the last
@@ -70,6 +71,7 @@ class Snapshot:
     schedules: Sequence[TransferConfig] | Unseen
     runs: Sequence[TransferRun] | Unseen
     window: Window
+    writers: Sequence[TransferConfig] = ()
     views: Sequence[tuple[ViewSpec, bigquery.Table | Unseen | None]] = ()
     probe: Probe | Unseen | None = None
     data: dict[str, Any] | Unseen | None = None
@@ -178,11 +180,12 @@ def look_at_resources(config: Config, clients: Clients) -> Snapshot:
     table = see(clients, "Looking at the table", partial(wanted[1].observe, clients))
     now = clients.clock.now()  # BigQuery's answers have said what time it is.
     connection = partial(observe_connection, clients, config.connection_name)
-    schedules = see(
+    listed = see(
         clients,
         "Looking at the scheduled queries",
-        partial(observe_scheduled_queries, clients, config.parent, name),
+        partial(list_scheduled_queries, clients, config.parent),
     )
+    schedules = listed if isinstance(listed, Unseen) else ours(listed, name)
     runs = _see_runs(clients, schedules)
     with reading("Reading what Google answered", clients):
         window = expected_window(config, runs, now)
@@ -193,6 +196,9 @@ def look_at_resources(config: Config, clients: Clients) -> Snapshot:
         table=table,
         connection=see(clients, "Looking at the connection", connection),
         schedules=schedules,
+        writers=(
+            () if isinstance(listed, Unseen) else other_writers(listed, config.table_id, name)
+        ),
         runs=runs,
         window=window,
         views=[

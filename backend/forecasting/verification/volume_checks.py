@@ -8,9 +8,10 @@ below were chosen is in docs/verification.md. More rows than before are no troub
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from .day_checks import judge_days
 from .day_counts import DayCounts, count_rows
-from .findings import Finding, failed, passed, skipped, warned
-from .snapshot import Snapshot, Unseen
+from .findings import Finding, passed, warned
+from .snapshot import Snapshot
 
 CHECK = "data.volume"
 LEAST_SHARES = {3: 1 / 3, 7: 1 / 2}
@@ -27,15 +28,12 @@ _HINT = (
 
 
 def check_volume(snapshot: Snapshot) -> Iterator[Finding]:
-    days = snapshot.days
-    if days is None or isinstance(days, Unseen):
-        yield skipped(CHECK, snapshot.why_no_days)
-        return
-    if not count_rows(days):
-        yield failed(CHECK, "no rows", _HINT)
-        return
+    yield from judge_days(snapshot, CHECK, _HINT, _judge)
+
+
+def _judge(days: Sequence[DayCounts]) -> Finding:
     findings = [_compare(days, length) for length in LEAST_SHARES]
-    yield next((f for f in findings if f and f.status != "pass"), None) or _pass(findings)
+    return next((f for f in findings if f and f.status != "pass"), None) or _pass(findings)
 
 
 def _pass(findings: Sequence[Finding | None]) -> Finding:

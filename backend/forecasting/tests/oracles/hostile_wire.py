@@ -179,6 +179,7 @@ def _summary(today: date) -> dict[str, Any]:
         "rows_in_window": 5400,
         "days_in_window": 90,
         "series_count": 60,
+        "series_in_window": 60,
         "most_steps": 90,
         "first_day": today - timedelta(days=90),
         "last_day": today - timedelta(days=1),

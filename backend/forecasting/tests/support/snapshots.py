@@ -35,6 +35,7 @@ DATA: dict[str, Any] = {
     "rows_in_window": 4200,
     "days_in_window": 90,
     "series_count": 60,
+    "series_in_window": 60,
     "repeated_rows": 0,
     "rows_with_null": 0,
     "rows_not_finite": 0,
