@@ -102,10 +102,16 @@ class Gateway:
 
     def _dispatch(self, call: Call) -> Any:
         route = find(self.routes, call)
+        self._resolve_number(call)
         self._refuse_disabled(route, call)
         self._refuse_forbidden(route, call)
         call.read_body()
         return route.handler(call)
+
+    def _resolve_number(self, call: Call) -> None:
+        """BigQuery's paths name a project by either; the other services' names are read as such."""
+        if "project" in call.params:
+            call.params["project"] = self.projects.resolve(call.params["project"])
 
     def _refuse_disabled(self, route: Route, call: Call) -> None:
         project = self.projects.resolve(call.project) if call.project else ""

@@ -8,6 +8,7 @@ import pytest
 from google.api_core.exceptions import BadRequest, Conflict, NotFound, PreconditionFailed
 from google.cloud.bigquery import AccessEntry, Dataset, Table
 
+from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PROJECT, GoogleClients, Send
 
 PATH = f"/bigquery/v2/projects/{PROJECT}/datasets"
@@ -116,3 +117,12 @@ def test_delete__refuses_a_dataset_in_use(google: GoogleClients, table: Table) -
     google.bigquery.delete_dataset("intelligence", delete_contents=True)
     with pytest.raises(NotFound):
         google.bigquery.delete_dataset("intelligence")
+
+
+def test_dataset__is_found_by_the_number_of_its_project(
+    cloud: LocalCloud, dataset: Dataset, send: Send
+) -> None:
+    number = cloud.projects.number(PROJECT)
+    found = send("GET", f"/bigquery/v2/projects/{number}/datasets/intelligence").json()
+    assert found["datasetReference"]["projectId"] == PROJECT
+    assert send("GET", f"/bigquery/v2/projects/{number}/datasets/other").status_code == 404
