@@ -33,7 +33,7 @@ def compare_shapes(database: Database, window: Window, repetitions: int) -> Roun
         OUR_QUERY: source_query(window),
         FIRST_SHAPE: windowed("first_shape", window),
         COUNT: windowed("mention_count", window),
-        WITHOUT_DIMENSIONS: windowed("without_dimensions", window),
+        WITHOUT_DIMENSIONS: source_query(window, dimensions=False),
     }
     copy = partial(copy_to_counter, database.reader_uri, server=database.server)
     return alternate({name: partial(copy, query) for name, query in queries.items()}, repetitions)

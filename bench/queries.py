@@ -1,6 +1,6 @@
 """The queries that are compared, complete for a window of days."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib import resources
 
@@ -17,9 +17,12 @@ class Window:
     end_day: date
 
 
-def source_query(window: Window, *, refresh: bool = False) -> str:
-    """The product's own query, as the nightly load completes it."""
-    query = render_source_query(load_config(optional=("project", "instance")), refresh=refresh)
+def source_query(window: Window, *, refresh: bool = False, dimensions: bool = True) -> str:
+    """The product's own query, as the nightly load completes it; without dimensions: no JSON."""
+    config = load_config(optional=("project", "instance"))
+    if not dimensions:
+        config = replace(config, dimension_fields=())
+    query = render_source_query(config, refresh=refresh)
     return with_days(query, window.first_day, window.end_day)
 
 
