@@ -10,6 +10,7 @@ from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from .conf import Config
+from .database.hypertables import missing_lookback
 from .database.lock import provisioning_lock
 from .database.source import LOCK_SECONDS, prepare_source_query
 from .errors import MissingPrerequisiteError
@@ -72,8 +73,8 @@ def set_up_etl(
         refuse_unkept_backfill(config, run.backfill_days)
     with exclusively(config, clients, mode):
         note = prepare_source_query(config, render_trial_query(config), _lock_seconds(clients))
-        if note:
-            tell.note(note)
+        for each in filter(None, (note, missing_lookback(config))):
+            tell.note(each)
         steps = _plan_etl(config, clients, allow_deleting=allow_deleting)
         refusal = _refusal_of(config, clients, steps.connection)
         if is_credential_refused(refusal):

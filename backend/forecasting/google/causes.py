@@ -48,6 +48,11 @@ _POSTGRESQL = (
         "the column of FORECASTING_TIME_FIELD has a time zone: unset FORECASTING_TIME_ZONE",
     ),
     (
+        "function jsonb_typeof",
+        "a column that is read as JSON has the type json, in which nothing is looked up: make it "
+        "jsonb (ALTER TABLE ... ALTER COLUMN ... TYPE jsonb USING ...::jsonb)",
+    ),
+    (
         "function pg_input_is_valid",
         "JSON in a column of text takes PostgreSQL 16 or later: upgrade, or make the column jsonb",
     ),

@@ -1,6 +1,8 @@
+import re
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -9,6 +11,7 @@ from django.db import connection, connections, transaction
 
 from backend.forecasting.conf import Config
 from backend.forecasting.database import lock
+from backend.forecasting.database.hypertables import missing_lookback
 from backend.forecasting.database.lock import provisioning_lock
 from backend.forecasting.database.source import (
     milliseconds,
@@ -182,6 +185,54 @@ def test_read__of_another_database_is_refused(config: Config) -> None:
 )
 def test_milliseconds__are_never_0_which_would_be_no_limit(seconds: float, expected: int) -> None:
     assert milliseconds(seconds) == expected
+
+
+def test_prepare__json_that_nothing_can_be_looked_up_in_is_refused_with_its_cure(
+    config: Config,
+) -> None:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE events_event ALTER COLUMN risk_dimensions TYPE json")
+        with pytest.raises(SourceDatabaseError, match=re.escape("make it jsonb (ALTER TABLE")):
+            prepare(config)
+        transaction.set_rollback(True)
+
+
+# Hypertables
+
+
+@contextmanager
+def timescaledb(*hypertables: tuple[str, str]) -> Iterator[None]:
+    """What is looked at of TimescaleDB, made of plain PostgreSQL and undone."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE SCHEMA timescaledb_information")
+            cursor.execute(
+                "CREATE TABLE timescaledb_information.hypertables"
+                " (hypertable_schema name, hypertable_name name)"
+            )
+            for names in hypertables:
+                cursor.execute(
+                    "INSERT INTO timescaledb_information.hypertables VALUES (%s, %s)", names
+                )
+        yield
+        transaction.set_rollback(True)
+
+
+def test_lookback__is_asked_for_where_the_events_are_a_hypertable(config: Config) -> None:
+    with timescaledb(("public", "events_event")):
+        hint = missing_lookback(config)
+        limited = replace(config, event_lookback_days=30)
+        assert missing_lookback(limited) == ""
+    assert hint.startswith("events_event is a hypertable and FORECASTING_EVENT_LOOKBACK_DAYS is")
+    assert "\n" not in hint
+
+
+def test_lookback__is_not_asked_for_elsewhere(config: Config) -> None:
+    assert missing_lookback(config) == ""
+    with timescaledb(("public", "entities_entitymention"), ("elsewhere", "events_event")):
+        assert missing_lookback(config) == ""
+    assert missing_lookback(replace(config, source_database="elsewhere")) == ""
 
 
 # The lock
