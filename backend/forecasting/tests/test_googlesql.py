@@ -259,7 +259,7 @@ RENDERED: dict[str, Callable[[Config], str]] = {
 NOT_BY_THEMSELVES = {
     *("connection_role.sql", "source_by_day.sql", "source_orphans.sql", "source_query.sql"),
     *("source_query_entities.sql", "source_query_events.sql"),
-    *("decimal_number.sql", "json_number.sql", "usable_series.sql"),
+    *("decimal_number.sql", "filled_days.sql", "json_number.sql", "usable_series.sql"),
 }
 
 
