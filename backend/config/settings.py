@@ -87,8 +87,8 @@ INSTALLED_APPS = [
     "backend.localcloud",
     "backend.demo",
 ]
-if find_spec("health_check"):
-    INSTALLED_APPS.append("health_check")
+# Its page alone, not the app: that would import a name server's client into every command.
+_health_check = getattr(find_spec("health_check"), "origin", None)
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -106,6 +106,7 @@ WSGI_APPLICATION = "backend.config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(_health_check).parent / "templates"] if _health_check else [],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

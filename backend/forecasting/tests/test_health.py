@@ -6,7 +6,6 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from django.conf import settings
 from django.core.cache import cache
 from django.test import Client, override_settings
 from health_check.exceptions import ServiceReturnedUnexpectedResult
@@ -76,7 +75,7 @@ def test_health__probes_at_once_ask_google_once(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(("problems", "value"), [([], 1), (["run.fresh"], 0)])
-def test_health__as_openmetrics_is_as_documented(
+def test_health__as_openmetrics_is_a_number(
     monkeypatch: pytest.MonkeyPatch, problems: list[str], value: int
 ) -> None:
     look = Mock(return_value=(True, problems))
@@ -84,9 +83,6 @@ def test_health__as_openmetrics_is_as_documented(
     reply = Client().get("/health/?format=openmetrics")
     metric = 'django_health_check_status{check="NightlyLoad"}'
     assert f"\n{metric} {value}\n" in reply.content.decode()
-    documented = (settings.BASE_DIR / "docs" / "operations.md").read_text("utf-8")
-    assert f"expr: {metric} == 0" in documented
-    assert "/health/?format=openmetrics" in documented
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ from ._ending import (
 )
 from ._events import DEBUG, ERROR, INFO, WARNING, Tell, make_events
 from ._help import HelpFormatter, epilog_of
+from ._imports import without_arrow
 from ._watchdog import watching
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class PipelineCommand(BaseCommand):
         try:
             if sys.stdout is None:
                 raise OutputError
-            with signals_raised():
+            with signals_raised(), without_arrow():
                 self._run_and_flush(argv)
         except EndedFromOutside as ended:
             self._tell_ending()
