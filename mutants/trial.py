@@ -63,7 +63,7 @@ def _write(path: Path, text: str) -> None:
 
 def _run(tests: Sequence[str], suite: Suite, tree: Path) -> tuple[Verdict, str]:
     if not tests:
-        return Verdict.SURVIVED, ""
+        return Verdict.SURVIVED, "no test that is known to come there"
     choice = tree / ".mutants-choice"
     choice.write_text("\n".join(tests), "utf-8")
     process = running(

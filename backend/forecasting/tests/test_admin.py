@@ -67,3 +67,19 @@ def test_addresses__of_objects_are_not_there(start: Mock) -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("ana"))
     assert [client.get(f"{PAGE}{rest}").status_code for rest in ("add/", "1/change/")] == [404, 404]
+
+
+@pytest.mark.parametrize(
+    ("address", "looks"), [("", 1), ("progress/?figures", 1), ("progress/", 0)], ids=str
+)
+def test_figures__are_asked_for_with_the_run_that_has_to_be_in_them(
+    start: Mock, monkeypatch: pytest.MonkeyPatch, address: str, looks: int
+) -> None:
+    run = status.RunStatus(name="r", state="SUCCEEDED", sentence="It ended.")
+    monkeypatch.setattr(status, "see_run", lambda: Seen(value=run))
+    asked = Mock(return_value=Seen())
+    monkeypatch.setattr(status, "see_pipeline", asked)
+    client = Client()
+    client.force_login(User.objects.create_superuser("ana"))
+    assert client.get(f"{PAGE}{address}").status_code == 200
+    assert [call.args for call in asked.mock_calls] == [(run,)] * looks

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 from django.conf import settings as django_settings
@@ -13,8 +14,9 @@ from pytest_django import Settings
 from backend.forecasting.conf import load_config
 from backend.forecasting.database.lookups import Column, Join, Table, schema_of
 from backend.forecasting.database.mapping import load_mapping, misfits
-from backend.forecasting.database.source_mapping import Kind, Owner
+from backend.forecasting.database.source_mapping import Kind, Owner, SourceMapping
 from backend.forecasting.errors import SettingError
+from backend.forecasting.sql.role import _sources
 from backend.forecasting.tests.support.factories import INSTANCE, PROJECT, make_config
 from backend.forecasting.tests.support.newsroom import (
     isolated_apps,
@@ -345,3 +347,14 @@ def test_score__said_in_two_ways_is_refused(settings: Settings) -> None:
     settings.FORECASTING_SCORE_FIELD = "event__other"
     with pytest.raises(SettingError, match=r"FORECASTING_SCORE_SOURCE is entity.*event__other"):
         load_config({**GIVEN, "score_source": "entity"})
+
+
+def test_role__names_with_quotes_stay_names_and_texts() -> None:
+    """Both inside of a text of the script: one is doubled there, the other in its identifier."""
+    read = {Table("it's", 'a "b"'): ["c's", 'd"'], Table("", "plain"): ["e"]}
+    mapping = create_autospec(SourceMapping, instance=True)
+    mapping.columns_read.return_value = read
+    assert list(_sources(mapping)) == [
+        """('"it''s"."a ""b"\""'::regclass, true, '"c''s", "d"\""')""",
+        """('"plain"'::regclass, false, '"e"')""",
+    ]
