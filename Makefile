@@ -33,8 +33,13 @@ demo: setup ## run the whole pipeline on this machine; EVENTS=FILE.csv.gz: with 
 localcloud: setup ## the same, and leave it running with the status page to look at, until Ctrl-C
 	$(RUN)/python manage.py demo --keep $(DEMO)
 
+# All of them on every core, a file's tests on one, with what of the product they reach; those that
+# ARGS choose as they are.
+WHOLE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+  --cov --cov-fail-under 85
+
 test: setup $(TIMESCALE_STAMP) ## run the tests; ARGS='-k name' are for pytest
-	$(RUN)/python -m pytest $(ARGS)
+	$(RUN)/python -m pytest $(or $(ARGS),$(WHOLE))
 
 timescale-test: setup $(TIMESCALE_STAMP) ## run those on a real TimescaleDB, which needs Node.js
 	$(RUN)/python -m pytest $(TIMESCALE) $(ARGS)
@@ -48,7 +53,8 @@ $(TIMESCALE_STAMP): $(TIMESCALE)/package.json $(TIMESCALE)/package-lock.json $(S
 	  else echo "npm does not install TimescaleDB: no tests on it"; fi
 
 reliability: setup ## break everything that can break, and write the counts to docs/reliability.md
-	$(RUN)/python -m pytest backend/forecasting/tests/reliability --reliability docs/reliability.md $(ARGS)
+	$(RUN)/python -m pytest backend/forecasting/tests/reliability --timeout 7200 \
+	  --reliability docs/reliability.md $(ARGS)
 
 mutants: $(MUTANTS_STAMP) ## change the product in small ways, and see which no test notices; ARGS='--size 20'
 	$(RUN)/python -m mutants $(ARGS)

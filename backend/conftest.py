@@ -35,6 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    from backend.forecasting.tests.reliability import counting
+
+    config.pluginmanager.register(counting)
+
+
 def _forget_developers_settings() -> None:
     """Also in this process, which read its settings before this file was loaded."""
     for name, text in unset_settings().items():

@@ -137,7 +137,9 @@ ZIPPED = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 
 
 @pytest.mark.parametrize(
-    "body", [b"x", b"not gzip at all", gzip.compress(BODY)[:-9], gzip.compress(BODY)[:20]]
+    "body",
+    [b"x", b"not gzip at all", gzip.compress(BODY)[:-9], gzip.compress(BODY)[:20]],
+    ids=["a letter", "words", "cut off", "a head alone"],
 )
 def test_malformed_gzip__is_a_bad_request(send: Send, body: bytes) -> None:
     answer = send("POST", DATASETS, data=body, headers=ZIPPED)

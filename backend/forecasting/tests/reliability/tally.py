@@ -11,6 +11,10 @@ COLUMNS = (*TRIED, "survived", "clearly failed", *FAULTS)
 """Outcomes in the order of a table's columns; whatever else is counted comes after these."""
 
 
+Counted = dict[str, tuple[list[str], dict[str, dict[str, int]]]]
+"""Notes and rows of each suite, as plain values that go from one process to another."""
+
+
 @dataclass
 class Suite:
     """The counts of one suite by row and outcome, and what is to be said about them."""
@@ -66,6 +70,18 @@ class Tally:
         notes = self._suite(suite).notes
         if text not in notes:
             notes.append(text)
+
+    def take_in(self, counted: Counted) -> None:
+        """Add what another process has counted."""
+        for name, (notes, rows) in counted.items():
+            for text in notes:
+                self.note(name, text)
+            for row, outcomes in rows.items():
+                for outcome, count in outcomes.items():
+                    self.add(name, outcome, count, row=row)
+
+    def counted(self) -> Counted:
+        return {name: (suite.notes, suite.rows) for name, suite in self.suites.items()}
 
     def lines(self) -> Iterator[str]:
         """A line for each suite, for a terminal."""

@@ -27,6 +27,14 @@ def test_table__has_the_columns_that_were_counted_and_no_others() -> None:
     ]
 
 
+def test_tally__takes_in_what_another_process_counted() -> None:
+    mine, theirs = _counted(points=1), _counted(points=2, hangs=0)
+    theirs.note("Kills", "as they say")
+    mine.take_in(theirs.counted())
+    assert list(mine.lines()) == ["Kills: 3 points, 0 hangs"]
+    assert mine.suites["Kills"].notes == ["as they say"]
+
+
 def test_table__adds_its_rows_up() -> None:
     counted = Tally()
     counted.add("Kills", "points", 1200, row="bq_setup")
