@@ -25,6 +25,7 @@ import pytest
 
 from backend import forecasting
 from backend.demo.environment import forget_settings
+from backend.forecasting.tests.support.documents import ROOT, blocks_in
 from backend.forecasting.tests.support.loading import day_before, midnight, table_rows
 from backend.localcloud.postgres.psql import run_script
 from backend.localcloud.postgres.server import (
@@ -354,3 +355,11 @@ def test_relocated__loads_and_verifies_what_the_models_there_hold(
     visited = project.manage("shell", "--verbosity", "0", "--command", VISIT)
     assert "status page: 200" in visited
     assert f"script: {project.folder / 'forecasting' / 'static'}" in visited
+
+
+def test_relocated__settings_are_those_of_the_document() -> None:
+    blocks = blocks_in(ROOT / "docs" / "operations.md", "python")
+    lines = [line for block in blocks if "FORECASTING_" in block for line in block.splitlines()]
+    told = [line for line in lines if line and not line.startswith("INSTALLED_APPS")]
+    assert len(told) > 10
+    assert [line for line in told if line not in FILES["newsdesk/settings.py"].splitlines()] == []
