@@ -32,7 +32,7 @@ def load_mapping(config: Config, registry: Apps = apps) -> SourceMapping:
         database=reader.database,
         mentions=reader.tables.of(reader.model),
         entity=reader.key(reader.entity),
-        entity_may_be_null=reader.entity.field.null or not reader.model._meta.managed,
+        entity_may_be_null=reader.entity.field.null or not _managed(reader.model),
         entities=reader.related(reader.entity, Owner.ENTITY),
         entity_names=reader.entity_names(),
         time=reader.time(),
@@ -74,6 +74,18 @@ def _misfit(setting: str, value: str, why: object, expected: str) -> SettingErro
     return SettingError(f'{setting} is "{shown(value)}", but {why}', f"expected {expected}")
 
 
+def _managed(model: type[models.Model]) -> bool:
+    """Whether the table is as the model says; a proxy's is that of the model that it stands for."""
+    concrete: Any = model._meta.concrete_model
+    return bool(concrete._meta.managed)
+
+
+def _generic_relation(model: type[models.Model], field: str) -> str:
+    """The generic relation whose key a field holds; empty where it is no such key."""
+    private: list[Any] = model._meta.private_fields
+    return next((str(each.name) for each in private if getattr(each, "fk_field", "") == field), "")
+
+
 class _Reader:
     """Reads one setting after the other; each method raises SettingError for its own."""
 
@@ -82,15 +94,16 @@ class _Reader:
 
     @cached_property
     def model(self) -> type[models.Model]:
+        fail = partial(_misfit, "FORECASTING_MENTION_MODEL", self.config.mention_model)
         try:
-            return self.registry.get_model(self.config.mention_model)
+            model = self.registry.get_model(self.config.mention_model)
         except (LookupError, ValueError):
-            raise _misfit(
-                "FORECASTING_MENTION_MODEL",
-                self.config.mention_model,
-                "there is no such model",
-                "app_label.Model of an app in INSTALLED_APPS",
+            raise fail(
+                "there is no such model", "app_label.Model of an app in INSTALLED_APPS"
             ) from None
+        if model._meta.swapped:
+            raise fail("another model is in its place", model._meta.swapped)
+        return model
 
     @cached_property
     def database(self) -> str:
@@ -109,6 +122,14 @@ class _Reader:
         found = self._own_field(self.config.entity_field, fail, expected)
         if not isinstance(value_field(found.field), _KEYS):
             raise fail(f"{found.field} is none of these", expected)
+        generic = _generic_relation(self.model, found.field.name)
+        if generic:
+            why = (
+                f"it is the key of {generic}, and one key may be that of several kinds of entities"
+            )
+            raise fail(
+                why, f"{expected}, of one kind of entities, such as a view has for each kind"
+            )
         return found
 
     @cached_property
@@ -137,12 +158,12 @@ class _Reader:
         if self.event is None:
             return True
         relation: Any = self.event.field
-        managed = self.model._meta.managed and relation.related_model._meta.managed
-        return bool(managed and relation.db_constraint)
+        managed = _managed(self.model) and _managed(relation.related_model)
+        return managed and bool(relation.db_constraint)
 
     @property
     def mentioned_once(self) -> bool:
-        if self.event is None or not self.model._meta.managed:
+        if self.event is None or not _managed(self.model):
             return False
         names = {self.entity.field.name, self.event.field.name}
         meta = self.model._meta

@@ -1,0 +1,297 @@
+"""Models of other shapes than the sample's, with their tables on PostgreSQL: read, or refused."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.apps.registry import Apps
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, models
+
+from backend.forecasting.database.lookups import Table
+from backend.forecasting.database.mapping import load_mapping, misfits
+from backend.forecasting.sql.queries import with_days
+from backend.forecasting.sql.source import render_source
+from backend.forecasting.tests.support.factories import make_config
+from backend.forecasting.tests.support.newsroom import isolated_apps
+
+pytestmark = pytest.mark.django_db
+
+DAY = date(2026, 3, 1)
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@contextmanager
+def tables(*declared: type[models.Model]) -> Iterator[None]:
+    """The models' tables, for as long as the test's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    with connection.schema_editor() as editor:
+        for model in declared:
+            editor.create_model(model)
+    yield
+
+
+def make(model: type[models.Model], **fields: Any) -> Any:
+    return model._default_manager.create(**fields)
+
+
+def read_scores(registry: Apps, *, refresh: bool = False, **settings: Any) -> list[tuple[str, Any]]:
+    """The series and scores of the day, by the settings that fit the models."""
+    config = replace(make_config(), dimension_fields=(), entity_name_field="", **settings)
+    assert list(misfits(config, registry)) == []
+    query = with_days(
+        render_source(load_mapping(config, registry), refresh=refresh), DAY, DAY + timedelta(days=1)
+    )
+    with connection.connection.cursor() as cursor:
+        cursor.execute(f"SELECT entity_id, risk_score FROM ({query}) t ORDER BY 1")
+        return [(key, score) for key, score in cursor.fetchall()]
+
+
+def refusals(registry: Apps, **settings: Any) -> list[str]:
+    config = replace(make_config(), dimension_fields=(), entity_name_field="", **settings)
+    return [str(error) for error in misfits(config, registry)]
+
+
+@pytest.fixture
+def registry() -> Iterator[Apps]:
+    with isolated_apps() as found:
+        yield found
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+def test_inheritance__columns_are_read_from_the_tables_of_the_parents(
+    registry: Apps, refresh: bool
+) -> None:
+    class Actor(models.Model):
+        code = models.CharField(max_length=9, primary_key=True)
+
+    class Company(Actor):
+        turnover = models.FloatField(null=True)
+
+    class Report(models.Model):
+        severity = models.FloatField(null=True)
+        seen_at = models.DateTimeField()
+
+    class Article(Report):
+        headline = models.CharField(max_length=9)
+
+    class Link(models.Model):
+        company = models.ForeignKey(Company, models.CASCADE)
+        noted_at = models.DateTimeField()
+
+    class Mention(Link):
+        article = models.ForeignKey(Article, models.CASCADE, db_constraint=False)
+
+    with tables(Actor, Company, Report, Article, Link, Mention):
+        companies = [make(Company, code=code) for code in ("a", "b")]
+        articles = [make(Article, severity=n, seen_at=NOON, headline="") for n in (10, 30)]
+        for company, article in ((0, 0), (0, 1), (0, 1), (1, 1)):
+            make(Mention, company=companies[company], article=articles[article], noted_at=NOON)
+        assert read_scores(
+            registry,
+            refresh=refresh,
+            mention_model="forecasting.Mention",
+            entity_field="company",
+            event_field="article",
+            event_time_field="article__seen_at",
+            time_field="noted_at",
+            score_field="article__severity",
+        ) == [("a", 20), ("b", 30)]
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+def test_names__may_be_any_that_postgresql_takes(registry: Apps, refresh: bool) -> None:
+    class Event(models.Model):
+        level = models.IntegerField(db_column="100% {sure} $1 'x'")
+        at = models.DateTimeField(db_column="@first_day")
+
+        class Meta:
+            db_table = "{{ day }} %s; --"
+
+    class Mention(models.Model):
+        who = models.IntegerField(db_column="select")
+        event = models.ForeignKey(Event, models.CASCADE, db_constraint=False, db_column="Event%")
+        at = models.DateTimeField(db_column="when")
+
+        class Meta:
+            db_table = "t%(x)s {{ table }} é"
+
+    with connection.connection.cursor() as cursor:  # Django takes no % in a statement's names.
+        cursor.execute(
+            """
+            CREATE TABLE "{{ day }} %s; --" (
+                id bigint, "100% {sure} $1 'x'" int, "@first_day" timestamptz
+            );
+            CREATE TABLE "t%(x)s {{ table }} é" ("select" int, "Event%" bigint, "when" timestamptz);
+            INSERT INTO "{{ day }} %s; --" VALUES (1, 7, '2026-03-01 12:00Z');
+            INSERT INTO "t%(x)s {{ table }} é" VALUES (-5, 1, '2026-03-01 12:00Z');
+            """
+        )
+    assert read_scores(
+        registry,
+        refresh=refresh,
+        mention_model="forecasting.Mention",
+        entity_field="who",
+        time_field="at",
+        event_time_field="event__at",
+        score_field="event__level",
+    ) == [("-5", 7)]
+
+
+def test_through_model__takes_its_time_from_the_event(registry: Apps) -> None:
+    class Person(models.Model):
+        pass
+
+    class Event(models.Model):
+        persons = models.ManyToManyField(Person)
+        at = models.DateTimeField()
+        level = models.DecimalField(max_digits=6, decimal_places=2, null=True)
+
+    with tables(Person, Event):
+        persons = [make(Person) for _ in range(2)]
+        for level in (1, 2):
+            make(Event, at=NOON, level=level).persons.set(persons[:level])
+        first, second = (str(person.pk) for person in persons)
+        assert read_scores(
+            registry,
+            mention_model="forecasting.Event_persons",
+            entity_field="person",
+            time_field="event__at",
+            event_time_field="event__at",
+            score_field="event__level",
+        ) == [(first, 1.5), (second, 2)]
+
+
+def test_columns_of_other_kinds__are_read(registry: Apps) -> None:
+    """A generated one, a key of text, a relation that may be empty, to another key than the id."""
+
+    class Event(models.Model):
+        slug = models.SlugField(unique=True)
+        at = models.DateTimeField()
+        raw = models.FloatField()
+        level = models.GeneratedField(
+            expression=models.F("raw") * 2, output_field=models.FloatField(), db_persist=True
+        )
+
+    class Mention(models.Model):
+        who = models.TextField(null=True)
+        event = models.ForeignKey(
+            Event, models.CASCADE, to_field="slug", null=True, db_constraint=False
+        )
+        at = models.DateTimeField()
+
+    with tables(Event, Mention):
+        event = make(Event, slug="a-b", at=NOON, raw=4)
+        for who, told in (("x", event), ("x", None), (None, event), ("y", None)):
+            make(Mention, who=who, event=told, at=NOON)
+        assert read_scores(
+            registry,
+            mention_model="forecasting.Mention",
+            entity_field="who",
+            time_field="at",
+            event_time_field="event__at",
+            score_field="event__level",
+        ) == [("x", 8)]
+
+
+def test_proxy__is_the_table_of_the_model_that_it_stands_for(registry: Apps) -> None:
+    class Event(models.Model):
+        at = models.DateTimeField()
+        level = models.FloatField()
+
+        class Meta:
+            managed = False
+
+    class News(Event):
+        class Meta:
+            proxy = True
+
+    class Raw(models.Model):
+        who = models.IntegerField()
+        news = models.ForeignKey(News, models.CASCADE)
+        at = models.DateTimeField()
+
+    class Mention(Raw):
+        class Meta:
+            proxy = True
+
+    settings: dict[str, Any] = {
+        "mention_model": "forecasting.Mention",
+        "entity_field": "who",
+        "event_field": "news",
+        "time_field": "at",
+        "event_time_field": "news__at",
+        "score_field": "news__level",
+    }
+    # Nobody knows whether the key of a table that is not Django's is unique.
+    config = replace(make_config(), dimension_fields=(), entity_name_field="", **settings)
+    mapping = load_mapping(config, registry)
+    assert not mapping.event_is_one_row
+    assert mapping.columns_read().keys() == {
+        Table("", "forecasting_raw"),
+        Table("", "forecasting_event"),
+    }
+
+
+MENTION: dict[str, Any] = {
+    "mention_model": "forecasting.Mention",
+    "event_field": "",
+    "event_time_field": "",
+    "time_field": "at",
+    "score_field": "level",
+}
+
+
+def test_generic_relation__is_refused(registry: Apps) -> None:
+    class Mention(models.Model):
+        kind = models.ForeignKey(ContentType, models.CASCADE)
+        number = models.PositiveIntegerField()
+        target = GenericForeignKey("kind", "number")
+        at = models.DateTimeField()
+        level = models.FloatField()
+
+    (one,) = refusals(registry, **MENTION, entity_field="target")
+    assert "FORECASTING_ENTITY_FIELD is" in one
+    assert "Mention.target is no column of one row" in one
+    (other,) = refusals(registry, **MENTION, entity_field="number")
+    assert "it is the key of target" in other
+
+
+def test_swapped_model__is_refused_by_the_one_in_its_place(
+    registry: Apps, settings: SimpleNamespace
+) -> None:
+    settings.FORECASTING_TEST_MENTION = "entities.EntityMention"
+
+    class Mention(models.Model):
+        at = models.DateTimeField()
+
+        class Meta:
+            swappable = "FORECASTING_TEST_MENTION"
+
+    (only,) = refusals(registry, **MENTION, entity_field="who")
+    assert only == (
+        'FORECASTING_MENTION_MODEL is "forecasting.Mention", but another model is in its place: '
+        "expected entities.EntityMention."
+    )
+
+
+def test_entity_two_relations_away__is_refused(registry: Apps) -> None:
+    class Owner(models.Model):
+        pass
+
+    class Ship(models.Model):
+        owner = models.ForeignKey(Owner, models.CASCADE)
+
+    class Mention(models.Model):
+        ship = models.ForeignKey(Ship, models.CASCADE)
+        at = models.DateTimeField()
+        level = models.FloatField()
+
+    (only,) = refusals(registry, **MENTION, entity_field="ship__owner")
+    assert "it leads away from the mention" in only
