@@ -2,9 +2,11 @@
 
 import math
 from datetime import UTC, date, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
@@ -364,6 +366,23 @@ def test_reconcile__deleted_row_is_no_late_news(healthy: Healthy) -> None:
     verified, check = reconcile(healthy)
     assert verified.troubles == {CHECK: "fail"}
     assert f"{day} was left with {ENTITIES} rows and has {ENTITIES - 1}" in check["message"]
+
+
+@pytest.mark.django_db
+def test_reconcile__backfill_in_between_is_no_tampering_and_hides_none(healthy: Healthy) -> None:
+    correct = f"UPDATE events_event SET risk_score = {{}} WHERE occurred_at >= '{day_before(3)}'"
+    healthy.change_source(correct.format(11))
+    healthy.touched = True
+    call_command("bq_setup_etl", backfill_days="5", stdout=StringIO())
+    healthy.change_source(correct.format(12))
+    _, check = reconcile(healthy)
+    assert check["status"] == "warn"
+    assert "a backfill has loaded such days since the last good run" in check["message"]
+    healthy.change_rows(f"DELETE FROM {{table}} WHERE DATE(mentioned_at) = '{day_before(20)}'")
+    _, check = reconcile(healthy)
+    assert check["status"] == "fail"
+    told = f"1 day changed in BigQuery since the last good run, by somebody else: {day_before(20)}"
+    assert told in check["message"]
 
 
 @pytest.mark.django_db

@@ -38,7 +38,7 @@ def check_data(snapshot: Snapshot) -> Iterator[Finding]:
     if data is None or isinstance(data, Unseen):
         yield from (skipped(f"data.{name}", snapshot.why_no_data) for name in _DATA)
         return
-    again = "load the days again: " + _RUN_NOW
+    again = "load the days again: " + _RUN_NOW + _and_older_days(snapshot)
     yield _check_rows(snapshot, data)
     for check, number, fine, what in (
         (
@@ -69,10 +69,23 @@ def check_data(snapshot: Snapshot) -> Iterator[Finding]:
         data["rows_out_of_range"],
         "every score is from 0 to 100",
         "rows with a score below 0 or above 100",
-        "correct the scores in PostgreSQL (FORECASTING_SCORE_FIELD), then " + _RUN_NOW,
+        "correct the scores in PostgreSQL (FORECASTING_SCORE_FIELD), then "
+        + _RUN_NOW
+        + _and_older_days(snapshot),
     )
     yield _check_window(snapshot, data)
     yield _check_coverage(snapshot, data)
+
+
+def _and_older_days(snapshot: Snapshot) -> str:
+    """What loads the days that no run reads again, where the table has such days."""
+    config = snapshot.config
+    if config.refresh_days == config.window_days and not config.keep_history:
+        return ""
+    return (
+        f"; a run reads the last {config.refresh_days} days, and `python manage.py bq_setup_etl "
+        "--backfill-days N` those of N days"
+    )
 
 
 def check_orphans(snapshot: Snapshot) -> Iterator[Finding]:
