@@ -6,21 +6,23 @@ imported when a chart is drawn: what it needs is optional, and takes a moment.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import altair as alt
 
 from ..training_table import DIMENSIONS, TARGET_COLUMN
 from ..verification.findings import count_bytes
+from .day_charts import DAY, draw_rows_per_day, draw_shares
+from .labels import label_names
 from .model_charts import draw_model
 from .page import Chart, Charts
-from .report_data import DayRows, EntityHistory, ReportData, ScoreStep
-from .svg import BAR, EMPTY, HEAT, LINE, SIDE_LINE, day_axis, drawn
+from .report_data import EntityHistory, ReportData, ScoreStep
+from .svg import BAR, EMPTY, HEAT, LINE, SIDE_LINE, day_axis, drawn, with_full_names
 
 HISTORIES = 6
-_DAY: Final = "utcyearmonthdate"
 _STEP = 5
 _MEASURES = {TARGET_COLUMN: "risk score"} | {
     column.name: column.dimension.replace("_", " ") for column in DIMENSIONS
@@ -30,7 +32,8 @@ _MEASURES = {TARGET_COLUMN: "risk score"} | {
 def draw_report(data: ReportData) -> Charts:
     """The charts of the report."""
     return Charts(
-        overviews=(draw_rows_per_day(data.days), draw_scores(data.scores)),
+        rows=draw_rows_per_day(data.days),
+        overviews=(draw_scores(data.scores), *_shares(data)),
         coverage=draw_coverage(data),
         histories=tuple(draw_history(entity, data) for entity in data.entities[:HISTORIES]),
         model=draw_model(data.baseline, data.names),
@@ -41,19 +44,15 @@ def draw_report(data: ReportData) -> Charts:
 def draw_overview(data: ReportData) -> Charts:
     """Those that the status page has room for."""
     return Charts(
-        overviews=(draw_rows_per_day(data.days),),
+        rows=draw_rows_per_day(data.days),
+        overviews=_shares(data),
         coverage=draw_coverage(data),
         model=draw_model(data.baseline, data.names),
     )
 
 
-def draw_rows_per_day(days: Sequence[DayRows]) -> Chart:
-    values = [{"day": f"{day.day}", "rows": day.rows} for day in days]
-    chart = _bars(values).encode(
-        x=alt.X("day:T", timeUnit=_DAY, title="day (UTC)", axis=day_axis()),
-        y=alt.Y("rows:Q", title="rows (entities with a score)", axis=alt.Axis(tickCount=4)),
-    )
-    return drawn("Rows per day", _describe_days(days), chart)
+def _shares(data: ReportData) -> tuple[Chart, ...]:
+    return (draw_shares(data.counts),) if data.counts else ()
 
 
 def draw_scores(steps: Sequence[ScoreStep]) -> Chart:
@@ -74,11 +73,19 @@ def draw_scores(steps: Sequence[ScoreStep]) -> Chart:
 
 
 def draw_coverage(data: ReportData) -> Chart:
-    return drawn(
+    names = {entity.key: entity.name for entity in data.entities}
+    wide, narrow = label_names(names, 28), label_names(names, 16)
+    chart = drawn(
         "Which entities have a score on which days",
         _describe_coverage(data),
-        _coverage(data, width=820, label_width=170),
-        _coverage(data, width=225, label_width=100),
+        _coverage(data, wide, width=820, label_width=212),
+        _coverage(data, narrow, width=225, label_width=125),
+    )
+    return replace(
+        chart,
+        wide=with_full_names(chart.wide, wide, names),
+        narrow=with_full_names(chart.narrow, narrow, names),
+        names=tuple(names.values()),
     )
 
 
@@ -89,7 +96,7 @@ def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
         # With round caps a day between two gaps is a dot: no marks of their own are needed.
         .mark_line(strokeCap="round", strokeJoin="round", strokeWidth=1.75)
         .encode(
-            x=alt.X("day:T", timeUnit=_DAY, title="day (UTC)", axis=day_axis()),
+            x=alt.X("day:T", timeUnit=DAY, title="day (UTC)", axis=day_axis()),
             y=alt.Y(
                 "value:Q",
                 title=None,
@@ -118,10 +125,9 @@ def _bars(values: list[dict[str, Any]]) -> Any:
     return alt.Chart(data, width=400, height=170).mark_bar(color=BAR)
 
 
-def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:
-    labels = [entity.label for entity in data.entities]
+def _coverage(data: ReportData, labels: Mapping[str, str], *, width: int, label_width: int) -> Any:
     values = [
-        {"day": f"{day}", "entity": entity.label, "score": numbers[TARGET_COLUMN]}
+        {"day": f"{day}", "entity": labels[entity.key], "score": numbers[TARGET_COLUMN]}
         for entity in data.entities
         for day, numbers in entity.days.items()
     ]
@@ -136,7 +142,7 @@ def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:
         .encode(
             x=alt.X(
                 "day:T",
-                timeUnit=_DAY,
+                timeUnit=DAY,
                 title="day (UTC)",
                 axis=day_axis(width // 70),
                 scale=alt.Scale(domain=[f"{data.entities_from}", f"{data.window.end}"]),
@@ -144,11 +150,11 @@ def _coverage(data: ReportData, *, width: int, label_width: int) -> Any:
             y=alt.Y(
                 "entity:N",
                 title=None,
-                sort=labels,
+                sort=list(labels.values()),
                 # The page's font may be wider than the one that the converter measures with.
                 axis=alt.Axis(
                     labelLimit=label_width,
-                    minExtent=label_width * 1.25,
+                    minExtent=label_width,
                     ticks=False,
                     labelPadding=6,
                 ),
@@ -179,19 +185,6 @@ def _history_values(entity: EntityHistory, data: ReportData) -> list[dict[str, A
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _describe_days(days: Sequence[DayRows]) -> str:
-    filled = [day for day in days if day.rows]
-    total = sum(day.rows for day in filled)
-    text = f"{total:,} rows on {len(filled)} of {len(days)} days"
-    if not filled:
-        return f"{text}."
-    most, fewest = max(filled, key=lambda d: d.rows), min(filled, key=lambda d: d.rows)
-    return (
-        f"{text}; {total / len(filled):,.0f} a day on average, most on {most.day} ({most.rows:,}), "
-        f"fewest on {fewest.day} ({fewest.rows:,})."
-    )
 
 
 def _describe_scores(steps: Sequence[ScoreStep]) -> str:

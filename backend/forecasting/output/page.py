@@ -28,12 +28,16 @@ SHOWN_RUNS = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A chart with its title and what it says in words; `narrow` is for small screens, or empty."""
+    """A chart with its title and what it says in words; `narrow` is for small screens, or empty.
+
+    `names` are those that its labels cut, in full and in the chart's order.
+    """
 
     title: str
     text: str
     wide: SafeString
     narrow: SafeString | str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,7 @@ class Charts:
     `model`: the methods of the baseline side by side, and then a few series.
     """
 
+    rows: Chart
     overviews: tuple[Chart, ...]
     coverage: Chart
     histories: tuple[Chart, ...] = ()

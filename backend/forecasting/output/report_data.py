@@ -10,20 +10,21 @@ from google.cloud import bigquery
 
 from ..conf import Config
 from ..database.names import read_names
-from ..errors import ForecastingError, printable
+from ..errors import ForecastingError
 from ..google.clients import Clients
 from ..google.errors import reading
 from ..google.queries import run_query
 from ..sql.queries import render_report_data
 from ..training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
 from ..verification.baseline import Baseline
-from ..verification.snapshot import Snapshot, Window
+from ..verification.day_counts import DayCounts
+from ..verification.snapshot import Snapshot, Unseen, Window
+from .labels import one_line
 
 ENTITIES = 40
 ENTITY_DAYS = 120
 """Days that are shown entity by entity: more would be too narrow to see, and make a heavy page."""
 
-NAME_LENGTH = 28
 _MEASURES = (TARGET_COLUMN, *(column.name for column in DIMENSIONS))
 
 
@@ -47,8 +48,8 @@ class ScoreStep:
 class EntityHistory:
     """An entity's last days: what the table holds, by day and by column."""
 
+    key: str
     name: str
-    label: str
     days: dict[date, dict[str, float | None]]
 
 
@@ -56,6 +57,7 @@ class EntityHistory:
 class ReportData:
     """`entities` are those with most days first; their days are those from `entities_from`.
 
+    `counts` are the days with what they have of each dimension, from the first that has rows.
     `baseline` is None where it has no figures; `names` are those of its series.
     """
 
@@ -65,6 +67,7 @@ class ReportData:
     scores: list[ScoreStep]
     entities: list[EntityHistory]
     bytes_processed: int | None
+    counts: tuple[DayCounts, ...] = ()
     baseline: Baseline | None = None
     names: dict[str, str] = field(default_factory=dict)
 
@@ -81,7 +84,8 @@ def read_report_data(snapshot: Snapshot, clients: Clients) -> ReportData | str:
     try:
         with reading("Reading what the report shows", clients):
             data = _read(snapshot.config, clients, snapshot.window)
-        return _with_baseline(data, snapshot)
+        counts = () if isinstance(snapshot.days, Unseen | None) else tuple(snapshot.days)
+        return _with_baseline(replace(data, counts=counts), snapshot)
     except ForecastingError as error:
         return str(error)
 
@@ -161,11 +165,10 @@ def _entities(config: Config, rows: Iterable[dict[str, Any]]) -> list[EntityHist
         days.setdefault(entity_id, {})[row["day"]] = numbers
     first = sorted(days, key=lambda entity_id: (-counts[entity_id], entity_id))
     names = entity_names(config, first)
-    labels = label_entities(names)
     return [
         EntityHistory(
+            key=entity_id,
             name=names[entity_id],
-            label=labels[entity_id],
             days=dict(sorted(days[entity_id].items())),
         )
         for entity_id in first
@@ -174,23 +177,6 @@ def _entities(config: Config, rows: Iterable[dict[str, Any]]) -> list[EntityHist
 
 def entity_names(config: Config, entity_ids: Iterable[str]) -> dict[str, str]:
     """The names that PostgreSQL has for the ids; the id itself where it has none or is away."""
-    names = {entity_id: _one_line(entity_id) for entity_id in entity_ids}
-    known = {key: _one_line(name) for key, name in read_names(config, names).items()}
+    names = {entity_id: one_line(entity_id) for entity_id in entity_ids}
+    known = {key: one_line(name) for key, name in read_names(config, names).items()}
     return {key: known.get(key) or name for key, name in names.items()}
-
-
-def label_entities(names: dict[str, str]) -> dict[str, str]:
-    """Short labels, one for each id and no two alike: entities may share a name."""
-    labels: dict[str, str] = {}
-    for entity_id, name in names.items():
-        label = name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1].rstrip()}…"
-        if label in labels.values():
-            label = f"{label} ({entity_id[:8]})"
-        if label in labels.values():
-            label = f"{label} {len(labels) + 1}"
-        labels[entity_id] = label
-    return labels
-
-
-def _one_line(text: str) -> str:
-    return " ".join(printable(text).split())

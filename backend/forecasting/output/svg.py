@@ -3,6 +3,7 @@
 Colours are CSS variables, which `forecasting/chart_colours.css` sets for light and dark.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import altair
@@ -11,11 +12,13 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString
 
 from ..errors import printable
+from .labels import JOINERS
 from .page import Chart
 
 INK, GRID, EMPTY = "var(--chart-ink)", "var(--chart-grid)", "var(--chart-empty)"
 BAR, LINE, SIDE_LINE = "var(--chart-bar)", "var(--chart-line)", "var(--chart-side-line)"
 HEAT = tuple(f"var(--chart-heat-{step})" for step in range(1, 6))
+BAND = HEAT[0]
 
 _FONT_SIZE = 11
 
@@ -25,6 +28,19 @@ def drawn(title: str, text: str, chart: Any, narrow: Any = None) -> Chart:
     label = f"{title}. {text}"
     small = "" if narrow is None else to_svg(narrow, label)
     return Chart(title=title, text=text, wide=to_svg(chart, label), narrow=small)
+
+
+def with_full_names(
+    svg: SafeString | str, labels: Mapping[str, str], names: Mapping[str, str]
+) -> SafeString:
+    """The drawing with the name that a label stands for where a pointer rests on it."""
+    text = str(svg)
+    for key, label in labels.items():
+        if label != names[key]:
+            end = f">{escape(label)}</text>"
+            text = text.replace(end, f">{escape(label)}<title>{escape(names[key])}</title></text>")
+    # What is put in is escaped.
+    return SafeString(text)  # nosec
 
 
 def day_axis(count: int = 5) -> Any:
@@ -41,7 +57,7 @@ def to_svg(chart: altair.TopLevelMixin, label: str) -> SafeString:
     """
     version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
     svg = vl_convert.vegalite_to_svg(_themed(chart).to_dict(), vl_version=version)
-    head = f'<svg role="img" aria-label="{escape(printable(label))}" '
+    head = f'<svg role="img" aria-label="{escape(printable(label, kept=JOINERS))}" '
     # The label in it is escaped above.
     return SafeString(svg.replace("<svg ", head, 1))  # nosec
 

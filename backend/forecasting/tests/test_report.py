@@ -15,10 +15,10 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from backend.forecasting.output import report_data
 from backend.forecasting.tests.oracles.browser import Browser, start_browser, why_no_browser
 from backend.forecasting.tests.support.healthy import Healthy
 from backend.forecasting.tests.support.tampering import failed_run, no_table
+from backend.forecasting.verification.baseline import EXAMPLES
 
 HOSTILE = (
     "<script>document.title = 'run'</script>",
@@ -71,15 +71,16 @@ def drawings(page: str) -> list[str]:
 
 def test_report__has_every_chart_with_words_for_it(page: str) -> None:
     titles = re.findall(r"<h3><bdi>(.*?)</bdi></h3><p>(.*?)</p>", page)
-    assert [title for title, _ in titles[:3]] == [
+    assert [title for title, _ in titles[:4]] == [
         "Rows per day",
         "Distribution of risk scores",
+        "How many rows have a dimension",
         "Which entities have a score on which days",
     ]
-    assert len(titles) == 9
+    assert len(titles) == 10
     assert titles[0][1].startswith("5,400 rows on 90 of 90 days; 60 a day on average")
     svgs = drawings(page)
-    assert len(svgs) == 10  # the coverage twice: wide and narrow
+    assert len(svgs) == 12  # two of them twice: wide and narrow
     for drawing in svgs:
         assert re.match(r'<svg role="img" aria-label="[^"]{40,}" ', drawing)
 
@@ -87,10 +88,11 @@ def test_report__has_every_chart_with_words_for_it(page: str) -> None:
 def test_report__axes_have_titles_and_units(page: str) -> None:
     texts = [text_of(drawing) for drawing in drawings(page)]
     assert {"day (UTC)", "rows (entities with a score)"} <= texts[0]
-    assert {"mean risk score of the day (0 to 100)", "rows"} <= texts[1]
-    assert {"day (UTC)", "risk score"} <= texts[2]
+    assert {"mean risk score of the day (0 to 100)", "rows"} <= texts[2]
+    assert {"day (UTC)", "share of the day's rows"} <= texts[3]
+    assert {"day (UTC)", "risk score"} <= texts[4]
     dimensions = {"risk score", "sanctions", "political", "economic", "supply chain"}
-    assert dimensions | {"day (UTC)", "mean of the day (0 to 100)"} <= texts[4]
+    assert dimensions | {"day (UTC)", "mean of the day (0 to 100)"} <= texts[6]
 
 
 def text_of(drawing: str) -> set[str]:
@@ -104,7 +106,7 @@ def test_report__drawings_hold_neither_scripts_nor_links_nor_ids(page: str) -> N
     for drawing in drawings(page):
         root = ET.fromstring(drawing)  # noqa: S314
         tags = {element.tag.rpartition("}")[2] for element in root.iter()}
-        assert tags <= {"svg", "g", "path", "text", "line", "rect"}
+        assert tags <= {"svg", "g", "path", "text", "title", "line", "rect"}
         names = {name for element in root.iter() for name in element.attrib}
         assert not {"id", "href", "{http://www.w3.org/1999/xlink}href"} & names
         assert not {name for name in names if name.startswith("on")}
@@ -194,7 +196,7 @@ def test_report__ids_stand_for_names_where_postgresql_is_away(
 ) -> None:
     page = write(healthy, tmp_path / "report.html", source_database="postgres")
     assert "Entity 1" not in page
-    assert len(re.findall(r"<h3><bdi>[0-9a-f]{8}-[0-9a-f-]{27}</bdi></h3>", page)) == 6
+    assert len(re.findall(r"<h3><bdi>[0-9a-f]{8}-[0-9a-f-]{27}</bdi></h3>", page)) == 6 + EXAMPLES
 
 
 def test_report__costs_two_queries_more(healthy: Healthy, tmp_path: Path) -> None:
@@ -215,7 +217,7 @@ _DRAW = """
 import django
 django.setup()
 from datetime import date
-from backend.forecasting.output.charts import draw_rows_per_day
+from backend.forecasting.output.day_charts import draw_rows_per_day
 from backend.forecasting.output.report_data import DayRows
 days = [DayRows(day=date(2026, 3, day), rows=day) for day in range(1, 20)]
 print(draw_rows_per_day(days).wide)
@@ -235,20 +237,6 @@ def test_report__days_are_utc_in_every_zone_of_the_machine() -> None:
         for zone in ("America/Caracas", "Pacific/Kiritimati")
     }
     assert len(drawn) == 1
-
-
-# Labels and text -----------------------------------------------------------------------------
-
-
-def test_label_entities__no_two_are_alike() -> None:
-    names = {"a" * 36: "Bank", "b" * 36: "Bank", "bbbbbbbb-other": "Bank", "c": "Bank (bbbbbbbb)"}
-    labels = report_data.label_entities(names)
-    assert len(set(labels.values())) == 4
-    assert list(labels.values())[:2] == ["Bank", "Bank (bbbbbbbb)"]
-
-
-def test_label_entities__long_names_are_cut() -> None:
-    assert len(report_data.label_entities({"a": "x" * 300})["a"]) == report_data.NAME_LENGTH
 
 
 # The command ---------------------------------------------------------------------------------
@@ -342,7 +330,7 @@ def test_browser__fits_every_width(browser: Browser, width: int, dark: bool) -> 
         "[...document.querySelectorAll('.chart svg')].filter(e => e.getBoundingClientRect().width"
         f" > {min(width * 0.8, 250)}).length"
     )
-    assert shown == 9
+    assert shown == 10
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

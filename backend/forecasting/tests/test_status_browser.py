@@ -95,7 +95,7 @@ def test_browser__log_in_start_a_run_and_watch_it_end(log_in: Open, healthy: Hea
     User.objects.create_superuser("ana", password=PASSWORD)
     browser = log_in("ana")
     assert text_of(browser, "h1") == "Nightly load"
-    assert browser.evaluate("document.querySelectorAll('.pipeline svg[role=img]').length") == 9
+    assert browser.evaluate("document.querySelectorAll('.pipeline svg[role=img]').length") == 11
     press(browser, ".pipeline form button")
     assert "has been started" in text_of(browser, ".messagelist")
     wait_for(browser, "document.querySelector('#pipeline-progress .succeeded') !== null")

@@ -135,10 +135,11 @@ def test_page__shows_runs_checks_charts_and_the_next_run(viewer: Client, healthy
     charts = re.findall(r'<svg role="img" aria-label="([^."]+)\.', page)
     assert {name for name in charts if not name.startswith("Entity ")} == {
         "Rows per day",
+        "How many rows have a dimension",
         "Which entities have a score on which days",
         "How far off the simplest forecasts were",
     }
-    assert len(charts) == 1 + 2 + 2 + EXAMPLES  # two of them for small screens too
+    assert len(charts) == 2 + 1 + 2 + 2 + EXAMPLES  # three of them for small screens too
     assert not healthy.cloud.writes
 
 

@@ -36,6 +36,18 @@ def _judge(days: Sequence[DayCounts]) -> Finding:
     return next((f for f in findings if f and f.status != "pass"), None) or _pass(findings)
 
 
+def usual_rows(rows: Sequence[int]) -> list[tuple[int, int] | None]:
+    """For each day the least and the most rows of the same weekday in the weeks before it.
+
+    None where there are too few weeks to tell.
+    """
+    found: list[tuple[int, int] | None] = []
+    for at in range(len(rows)):
+        before = [rows[at - 7 * week] for week in range(1, WEEKS + 1) if at >= 7 * week]
+        found.append((min(before), max(before)) if len(before) >= LEAST_WEEKS else None)
+    return found
+
+
 def _pass(findings: Sequence[Finding | None]) -> Finding:
     compared = [finding for finding in findings if finding]
     return compared[-1] if compared else passed(CHECK, "too few days or rows to compare the last")

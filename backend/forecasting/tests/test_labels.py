@@ -1,0 +1,44 @@
+"""Short labels: nothing of a name that tells it from others is lost, in any script."""
+
+import pytest
+
+from backend.forecasting.output.labels import label_names, one_line
+
+
+def test_labels__no_two_are_alike() -> None:
+    names = {"a" * 36: "Bank", "b" * 36: "Bank", "bbbbbbbb-other": "Bank", "c": "Bank (bbbbbbbb)"}
+    labels = label_names(names, 28)
+    assert list(labels.values()) == ["Bank", "Bank (bbbbbbbb)", "Bank #2", "Bank (bbbbbbbb) (c)"]
+
+
+@pytest.mark.parametrize("length", [16, 28])
+def test_labels__long_names_lose_their_middle(length: int) -> None:
+    names = {f"{n}": f"Telecomunicaciones de Paraguaná número {n}" for n in range(12)}
+    labels = label_names(names, length)
+    assert len(set(labels.values())) == len(names)
+    for key, label in labels.items():
+        assert len(label) <= length
+        assert label.startswith("Telec")
+        assert label.endswith(f"{key}")
+
+
+def test_labels__that_differ_in_their_middle_only_are_numbered_within_the_length() -> None:
+    names = {f"{n}": f"Banco {'x' * 30}{n}{'y' * 30} S.A." for n in range(3)}
+    labels = list(label_names(names, 16).values())
+    assert len(set(labels)) == 3
+    assert [len(label) <= 16 for label in labels] == [True] * 3
+
+
+def test_labels__ideographs_take_two_columns() -> None:
+    (label,) = label_names({"a": "委内瑞拉石油公司天然气分公司"}, 15).values()
+    assert label == "委内瑞…分公司"
+
+
+def test_labels__no_mark_or_joiner_is_left_without_its_letter() -> None:
+    (label,) = label_names({"a": "a" * 20 + "e\u0301" + "b" * 6}, 14).values()
+    assert label == f"{'a' * 7}…{'b' * 6}"
+
+
+def test_one_line__keeps_what_a_script_needs_and_nothing_that_moves_a_line() -> None:
+    family, hindi = "\U0001f468\u200d\U0001f469\u200d\U0001f467", "क्\u200dष"
+    assert one_line(f"{family}\n{hindi}\u202e\x1b[31m") == f"{family} {hindi} [31m"
