@@ -267,6 +267,21 @@ def test_events__failure_of_a_process_is_no_line_of_text(
     assert (warning["severity"], error["severity"]) == ("WARNING", "ERROR")
 
 
+@pytest.mark.parametrize("words", [[], ["--format", "json"]])
+def test_events__closed_standard_error_ends_nothing(
+    run: Run,
+    provisioned: Google,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    settings.FORECASTING_LOG_FORMAT = "text" if words else "json"
+    settings.FORECASTING_DATASETT = "x"
+    monkeypatch.setattr("django.db.connections.close_all", lambda: None)
+    monkeypatch.setattr("sys.stderr", None)
+    ManagementUtility(["manage.py", "bq_setup", *words]).execute()
+
+
 def test_events__setting_that_is_malformed_is_one_sentence(run: Run, settings: Settings) -> None:
     settings.FORECASTING_LOG_FORMAT = "yaml"
     assert run("bq_setup").error.startswith('FORECASTING_LOG_FORMAT is "yaml": expected text, or')

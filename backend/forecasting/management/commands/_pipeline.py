@@ -99,6 +99,8 @@ class PipelineCommand(BaseCommand):
         self.as_json = "--format=json" in argv or ("--format", "json") in pairwise(argv)
         self.ends_process = True
         show_what_can_be_shown()
+        if sys.stderr is None:  # It is closed: nobody reads it, and the command goes on.
+            self.stderr = OutputWrapper(io.StringIO())
         try:
             if sys.stdout is None:
                 raise OutputError
