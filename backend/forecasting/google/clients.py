@@ -84,6 +84,10 @@ WRITE_TRIES = 4
 """How often a write is sent in all; what it did is looked for before each but the first."""
 
 
+LIST_LOOKS = 3
+"""How many lists have to leave out what may just have been made: one may be older than that."""
+
+
 def tries_after(error: Exception) -> int:
     """How often more a write may be tried after this error, when what it did was looked for.
 

@@ -13,7 +13,7 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 )
 
 from ..conf import Config
-from ..google.clients import WRITE_TRIES, Clients, tries_after
+from ..google.clients import LIST_LOOKS, WRITE_TRIES, Clients, tries_after
 from ..google.errors import google_errors, reading
 from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, named, readable, without_login
 from ..google.waiting import rounds
@@ -182,10 +182,11 @@ def _run_started_for(
     clients: Clients, config_name: str, moment: datetime, script: str
 ) -> TransferRun | None:
     """The run for a moment of ours, whatever became of it, or another that is as good."""
-    for run in list_runs(clients, config_name):
-        under_way = run.state in UNDER_WAY and loads_the_latest_days(run, script, moment)
-        if _is_for(run, moment) or under_way:
-            return run
+    for _ in clients.attempts(LIST_LOOKS):
+        for run in list_runs(clients, config_name):
+            under_way = run.state in UNDER_WAY and loads_the_latest_days(run, script, moment)
+            if _is_for(run, moment) or under_way:
+                return run
     return None
 
 

@@ -15,7 +15,7 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from ..conf import Config
-from ..google.clients import Clients
+from ..google.clients import LIST_LOOKS, Clients
 from ..google.replies import named, readable
 from ..google.waiting import rounds
 from ..sql.queries import load_name, render_nightly_load
@@ -137,17 +137,29 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
 
         The earliest is not taken back at once but waits for the others to go. Another one that
         stays was kept by its maker, who saw it alone, and only looks younger: there is no creation
-        time, and somebody has updated it since.
+        time, and somebody has updated it since. A list may be older than what is there, so that
+        several have to show no other.
         """
         others: list[TransferConfig] = []
-        for _ in rounds(min(_RIVAL_SECONDS, clients.deadline.left)):
-            with readable():
-                found = observe_scheduled_queries(clients, self.parent, self.name)
-                others = [config for config in found if config.name != created.name]
-                ours = next((config for config in found if config.name == created.name), created)
-                if not others or _age(ours) >= min(map(_age, others)):
-                    break
+        for _ in clients.attempts(LIST_LOOKS):
+            others, ours = self._look_beside(clients, created)
+            if others:
+                break
+        for number in rounds(min(_RIVAL_SECONDS, clients.deadline.left)):
+            if number > 1:
+                others, ours = self._look_beside(clients, created)
+            if not others or _age(ours) >= min(map(_age, others)):
+                break
         return min(others, key=_age, default=None)
+
+    def _look_beside(
+        self, clients: Clients, created: TransferConfig
+    ) -> tuple[list[TransferConfig], TransferConfig]:
+        """The others of ours, and the one that was created as it is now."""
+        with readable():
+            found = observe_scheduled_queries(clients, self.parent, self.name)
+            others = [config for config in found if config.name != created.name]
+            return others, next((c for c in found if c.name == created.name), created)
 
     def update(
         self, clients: Clients, observed: Sequence[TransferConfig], plan: Plan
@@ -178,7 +190,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         changes += differences(
             *((f"params.{key}", str(value), None) for key, value in params.items() if value),
             ("schedule", schedule_of(config), f"{self.schedule} UTC"),
-            ("automatic", _on(not config.schedule_options.disable_auto_scheduling), "on"),
+            ("automatic", _on(_is_automatic(config)), "on"),
             ("ends", _end_of(config), None),
             ("disabled", _on(config.disabled), "off"),
             ("destination_dataset", config.destination_dataset_id or None, None),
@@ -202,9 +214,8 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
             names = ", ".join(config.name for config in observed)
             return differences(("scheduled queries", names, "one"))
         config = observed[0]
-        trigger = _other_trigger(config)
-        if trigger:
-            return differences(("trigger", trigger, "schedule"))
+        if _is_started_by_events(config):
+            return differences(("trigger", "events", "schedule"))
         owner = config.owner_info.email
         restricted = {_mask(change.field) for change in self.changes(observed)} & _RESTRICTED
         if restricted and owner and self.acting_as and not self.service_account:
@@ -216,6 +227,12 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
             return (
                 "They would load the same table: delete all but one (bq rm --transfer_config NAME) "
                 "and run this again."
+            )
+        if _is_started_by_events(observed[0]):
+            return (
+                "Have it run by a schedule and not by events (in the BigQuery console, under "
+                "Scheduled queries), or delete it (bq rm --transfer_config NAME); then run this "
+                "again."
             )
         return (
             "Give FORECASTING_SERVICE_ACCOUNT to take it over, let its owner run this command, or "
@@ -338,6 +355,8 @@ def _observe_settled(clients: Clients, parent: str, name: str) -> tuple[Transfer
 
 def schedule_of(config: TransferConfig) -> str:
     """When the scheduled query runs, in words, whichever of the two forms it is kept in."""
+    if "manual_schedule" in config.schedule_options_v2:
+        return "by hand only"
     text = config.schedule or config.schedule_options_v2.time_based_schedule.schedule
     return f"{' '.join(text.split())} UTC" if text else "none"
 
@@ -393,7 +412,14 @@ def _path(field: str, observed: TransferConfig) -> str:
 
 def _is_of_second_form(config: TransferConfig) -> bool:
     """Whether the schedule is kept in the newer form, as one that a newer client has edited."""
-    return "time_based_schedule" in config.schedule_options_v2
+    options = config.schedule_options_v2
+    return "time_based_schedule" in options or "manual_schedule" in options
+
+
+def _is_automatic(config: TransferConfig) -> bool:
+    """Whether the schedule starts it, which either form can forbid."""
+    by_hand = "manual_schedule" in config.schedule_options_v2
+    return not (by_hand or config.schedule_options.disable_auto_scheduling)
 
 
 def _options_of(config: TransferConfig) -> Any:
@@ -408,8 +434,5 @@ def _end_of(config: TransferConfig) -> str | None:
     return f"{options.end_time:%Y-%m-%d %H:%M} UTC" if "end_time" in options else None
 
 
-def _other_trigger(config: TransferConfig) -> str:
-    """What starts the scheduled query, where it is not a schedule."""
-    options = config.schedule_options_v2
-    kinds = {"manual_schedule": "by hand only", "event_driven_schedule": "events"}
-    return next((words for kind, words in kinds.items() if kind in options), "")
+def _is_started_by_events(config: TransferConfig) -> bool:
+    return "event_driven_schedule" in config.schedule_options_v2

@@ -1,3 +1,4 @@
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -228,7 +229,7 @@ def test_lost_reply__of_a_request_that_had_no_effect_is_sent_again(
 ) -> None:
     made = make_transfer(config)
     google.transfers.create_transfer_config.side_effect = [BUSY, made]
-    google.transfers.list_transfer_configs.side_effect = [[], [], [made]]
+    google.transfers.list_transfer_configs.side_effect = chain([[], []], repeat([made]))
     apply([step(query)], google)
     assert google.writes == ["create_transfer_config"] * 2
 

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -44,8 +45,8 @@ TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
 # Google's texts (facts: scheduling-queries, cloud-sql-federated-queries and public reports), and
 # what a likely cause has to name.
 def under_way(google: Google, *answers: Any) -> None:
-    """What each look for runs that are pending or running finds."""
-    google.transfers.list_transfer_runs.side_effect = list(answers)
+    """What each look for runs that are pending or running finds; the last one goes on."""
+    google.transfers.list_transfer_runs.side_effect = chain(answers, repeat(answers[-1]))
 
 
 def started(run: TransferRun) -> StartManualTransferRunsResponse:
@@ -133,6 +134,15 @@ def test_start__lost_reply_of_a_run_that_has_ended_is_known_by_its_time(
     google.transfers.list_transfer_runs.side_effect = [[], asked]
     google.transfers.start_manual_transfer_runs.side_effect = start
     assert start_or_adopt_run(google, TRANSFER_NAME) == (asked[1], False)
+    assert google.transfers.start_manual_transfer_runs.call_count == 1
+
+
+def test_start__lost_reply_is_looked_for_in_more_than_one_list(google: Google) -> None:
+    """The first ones may be older than the run."""
+    run, older = make_run(run_time=datetime.now(UTC)), make_run("SUCCEEDED", name="older")
+    under_way(google, [], [older], [older], [run, older])
+    google.transfers.start_manual_transfer_runs.side_effect = BUSY
+    assert start_or_adopt_run(google, TRANSFER_NAME) == (run, False)
     assert google.transfers.start_manual_transfer_runs.call_count == 1
 
 

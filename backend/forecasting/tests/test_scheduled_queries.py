@@ -472,19 +472,12 @@ def test_query__several_of_ours_are_a_conflict(spec: ScheduledQuerySpec, config:
     )
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"manual_schedule": {}}, "by hand only"),
-        ({"event_driven_schedule": {"pubsub_subscription": "s"}}, "events"),
-    ],
-)
-def test_query__started_by_something_else_is_a_conflict(
-    spec: ScheduledQuerySpec, config: Config, options: dict[str, Any], words: str
-) -> None:
+def test_query__started_by_events_is_a_conflict(spec: ScheduledQuerySpec, config: Config) -> None:
+    options = {"event_driven_schedule": {"pubsub_subscription": "s"}}
     plan = spec.plan([make_transfer(config, schedule="", schedule_options_v2=options)])
     assert plan.action is Action.CONFLICT
-    assert changes_of(plan) == {"trigger": (words, "schedule")}
+    assert changes_of(plan) == {"trigger": ("events", "schedule")}
+    assert plan.remedy.startswith("Have it run by a schedule and not by events")
 
 
 @pytest.mark.parametrize(
@@ -587,6 +580,22 @@ def test_second_form__that_has_an_end_is_written_in_that_form(
     assert "end_time" not in timed
 
 
+def test_second_form__that_runs_by_hand_only_gets_its_schedule_back(
+    google: Google, spec: ScheduledQuerySpec, config: Config
+) -> None:
+    """It is that form's way to say that nothing starts by itself."""
+    found = make_transfer(config, schedule="", schedule_options_v2={"manual_schedule": {}})
+    assert changes_of(spec.plan([found])) == {
+        "schedule": ("by hand only", f"{config.schedule} UTC"),
+        "automatic": ("off", "on"),
+    }
+    request = update(google, spec, found)
+    assert list(request.update_mask.paths) == ["schedule_options_v2"]
+    options = request.transfer_config.schedule_options_v2
+    assert options.time_based_schedule.schedule == config.schedule
+    assert "manual_schedule" not in options
+
+
 def test_second_form__is_left_as_it_is_where_the_script_differs(
     google: Google, spec: ScheduledQuerySpec, config: Config
 ) -> None:
@@ -639,3 +648,18 @@ def test_observe__that_google_never_answered_is_not_taken_for_absent(
     google.transfers.list_transfer_configs.side_effect = error
     with pytest.raises(RetryError):
         spec.observe(google)
+
+
+@pytest.mark.parametrize("stale", [1, 2])
+def test_create__is_taken_back_although_lists_are_stale(
+    google: Google, spec: ScheduledQuerySpec, config: Config, stale: int
+) -> None:
+    """Those right after it show neither of the two, or only the one that was made here."""
+    first, second = named(config, 1), named(config, 2, update_time=datetime.now(UTC))
+    google.transfers.create_transfer_config.return_value = second
+    lists = iter([*[[second]] * stale, *[[first, second]] * 9])
+    google.transfers.list_transfer_configs.side_effect = lambda *_, **__: next(lists)
+    with pytest.raises(Conflict):
+        spec.create(google)
+    google.transfers.delete_transfer_config.assert_called_once()
+    assert google.transfers.delete_transfer_config.call_args.kwargs["name"] == second.name
