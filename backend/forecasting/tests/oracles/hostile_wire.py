@@ -46,6 +46,7 @@ _ROUTES = (
     ("GET", r"/secrets/POSTGRES_PASSWORD/", "", "password"),
     ("", r"/connections", "", "connection"),
     ("POST", r":startManualRuns$", "", "started"),
+    ("POST", r":checkValidCreds$", "", "consent"),
     ("GET", r"/runs$", "", "runs"),
     ("GET", r"/runs/", "", "run"),
     ("GET", r"/transferConfigs$", "", "configs"),
@@ -93,7 +94,7 @@ class HostileWire:
         reply = self.pages[name].pop(0) if self.pages.get(name) else self.replies[name]
         # Google itself waits for a query that has not ended, before it answers.
         self.clock.sleep(10 if name in _QUERIES else 0)
-        if request.method != "GET" and not re.search(r"/(queries|jobs)\b", path):
+        if request.method != "GET" and not re.search(r"/(queries|jobs)\b|:checkValidCreds$", path):
             self.writes.append(f"{request.method} {path}")
         content = reply if isinstance(reply, str) else json.dumps(reply)
         response: requests.Response = http_response(200, content, str(request.url))
@@ -153,6 +154,7 @@ def healthy_replies(config: Config) -> dict[str, Any]:
         "run": run,
         "runs": {"transferRuns": [run]},
         "started": {"runs": [run]},
+        "consent": {"hasValidCreds": True},
         "probe": _rows({"row_count": 0, "orphans": 0}),
         "partitions": _rows({"partition_id": f"{_day_before(now):%Y%m%d}", "row_count": 60}),
         "days": _rows(_counts(_day_before(now))),
