@@ -186,6 +186,29 @@ def test_setup_etl__source_that_lacks_a_table_writes_nothing(
     assert pipeline.requests == []
 
 
+def test_setup_etl__password_set_by_hand_is_put_right(loaded: "LocalCloud") -> None:
+    (stored,) = loaded.connections.items.values()
+    stored.password = "by hand"
+    out = StringIO()
+    call_command("bq_setup_etl", stdout=out)
+    assert len(loaded.writes) == 1
+    assert "credential: refused by PostgreSQL -> " in out.getvalue()
+    assert "was sent, and PostgreSQL takes it" in out.getvalue()
+    loaded.requests.clear()
+    call_command("bq_setup_etl", stdout=StringIO())
+    assert loaded.writes == []
+
+
+def test_setup_etl__secret_that_was_made_anew_is_sent_again(loaded: "LocalCloud") -> None:
+    (old,) = loaded.secrets.items.pop("POSTGRES_PASSWORD")
+    assert loaded.add_secret_version("POSTGRES_PASSWORD", old.value.decode()) == old.number
+    out = StringIO()
+    call_command("bq_setup_etl", stdout=out)
+    (write,) = loaded.writes
+    assert write.query["updateMask"] == "cloudSql.credential,description"
+    assert f"POSTGRES_PASSWORD/versions/1 of {old.created} -> " in out.getvalue()
+
+
 def test_setup_etl__rotated_password_updates_the_credential_only(loaded: "LocalCloud") -> None:
     loaded.add_secret_version("POSTGRES_PASSWORD", "rotated")
     out = StringIO()
