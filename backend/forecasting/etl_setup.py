@@ -13,7 +13,7 @@ from .conf import Config
 from .database.hypertables import missing_lookback
 from .database.lock import provisioning_lock
 from .database.source import LOCK_SECONDS, prepare_source_query
-from .errors import MissingPrerequisiteError
+from .errors import MissingPrerequisiteError, SourceDatabaseError
 from .google.causes import cause_line, is_credential_refused, is_out_of_reach
 from .google.clients import Clients
 from .google.errors import gather, reading
@@ -132,7 +132,8 @@ class _EtlSteps:
             # At once: whoever fails from here on would never be told.
             tell.note(grant_for(connection.observed, config))
         if connection.plan.action is not Action.UNCHANGED:
-            tell.note(_prove(config, clients))
+            again = any(change.before == REFUSED for change in self.connection.plan.changes)
+            tell.note(_prove(config, clients, again=again))
         return replace(self, connection=connection, schedule=apply_step(self.schedule, clients))
 
 
@@ -201,13 +202,19 @@ def _tell_of_refusal(config: Config, step: Step[Connection], refusal: str, tell:
         raise_refusal_of_query(config, refusal)
 
 
-def _prove(config: Config, clients: Clients) -> str:
+def _prove(config: Config, clients: Clients, *, again: bool) -> str:
     """What came of trying a credential that has just been sent, in a sentence.
 
-    Raises SourceDatabaseError where PostgreSQL refuses the source query to its role.
+    Raises SourceDatabaseError where PostgreSQL refuses the source query to its role, or the
+    credential that was sent `again` because it refused the one before.
     """
     refusal = learn_answer(config, clients)
     raise_refusal_of_query(config, refusal or "")
+    if again and refusal and is_credential_refused(refusal):
+        raise SourceDatabaseError(
+            f"PostgreSQL refuses the credential that Secret Manager holds, too: {refusal}"
+            f"{cause_line(refusal)}"
+        )
     if refusal is None:
         return "The connection's credential was sent, and could not be tried: a run tells."
     if not refusal:

@@ -363,7 +363,7 @@ def test_etl__tells_the_grant_again_while_it_does_not_act(
         (None, "The connection's credential was sent, and PostgreSQL takes it."),
         (BUSY, "could not be tried: a run tells"),
         (OUT_OF_REACH, "the instance is out of reach"),
-        (REFUSED, "The connection cannot be used: "),
+        (REFUSED, "PostgreSQL refuses the credential that Secret Manager holds, too"),
     ],
     ids=["takes it", "busy", "out of reach", "refuses it again"],
 )
@@ -376,7 +376,8 @@ def test_etl__credential_that_postgresql_refuses_is_sent_again_and_tried(
     result = run("bq_setup_etl")
     assert provisioned.writes == ["update_connection"]
     assert f"    credential: refused by PostgreSQL -> {VERSIONS}\n" in result.out
-    assert told in result.out
+    assert told in result.out + result.error
+    assert result.status == (1 if second is REFUSED else 0)
     assert_no_secret(result.out + result.error)
 
 
