@@ -1,7 +1,7 @@
 """Mutants of Python: what mutmut's operators make of each part of a file.
 
-Left out is what no caller could tell: annotations, decorators, imports, and prose (a text with a
-space in it), whose letters are no behaviour.
+Left out is what no caller could tell: annotations, decorators, imports, `__all__`, and prose (a
+text with a space in it), whose letters are no behaviour.
 """
 
 import ast
@@ -48,7 +48,7 @@ def _change(
 
 def _found(node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, list[cst.CSTNode]]]:
     """The nodes in a node, itself included, with what the operators make of them."""
-    if isinstance(node, _LEFT_OUT) or _is_for_types_only(node):
+    if isinstance(node, _LEFT_OUT) or _is_for_readers_only(node):
         return
     made = [
         new for kind, mutate in mutation_operators if isinstance(node, kind) for new in mutate(node)
@@ -59,7 +59,9 @@ def _found(node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, list[cst.CSTNode]]]
         yield from _found(child)
 
 
-def _is_for_types_only(node: cst.CSTNode) -> bool:
+def _is_for_readers_only(node: cst.CSTNode) -> bool:
+    if isinstance(node, cst.Assign) and isinstance(node.targets[0].target, cst.Name):
+        return bool(node.targets[0].target.value == "__all__")
     if isinstance(node, cst.If) and isinstance(node.test, cst.Name):
         return bool(node.test.value == "TYPE_CHECKING")
     if isinstance(node, cst.Call) and isinstance(node.func, cst.Name):

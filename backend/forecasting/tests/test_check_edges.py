@@ -150,7 +150,7 @@ def test_hint__tells_the_days_back_to_the_oldest_that_differs(
 
 
 @pytest.mark.parametrize(
-    ("ages", "cure"), [((7,), "--run-now`"), ((3, 7), "--run-now`"), ((8, 3), "-days 8`")]
+    ("ages", "cure"), [((7,), "--run-now`"), ((3, 7), "--run-now`"), ((8, 7), "-days 8`")]
 )
 def test_hint__is_a_run_where_that_reads_the_oldest_day(
     config: Config, ages: tuple[int, ...], cure: str
