@@ -69,7 +69,6 @@ def test_past__is_that_of_the_last_good_runs_end(google: Google) -> None:
         ({"runs": [make_run("RUNNING"), GOOD]}, "a run is under way"),
         ({"runs": [make_run("CANCELLED", end_time=NOW), GOOD]}, "or was stopped"),
         ({"schedules": [make_transfer(make_config())] * 2}, "several scheduled queries"),
-        ({"table": make_table(creationTime=ms(NOW))}, "the table was made after"),
         ({"now": NOW + timedelta(days=8)}, "longer ago than BigQuery looks back, 168 hours"),
         (
             {"now": NOW + timedelta(days=3), "dataset": make_dataset(maxTimeTravelHours="48")},
@@ -92,6 +91,14 @@ def test_past__what_google_does_not_show_is_told_in_its_words(google: Google) ->
     assert "Cannot read before 2" in found.unknown
     found, _ = look(google, BadRequest("Invalid time travel timestamp 1"))
     assert "does not show the table as it was then" in found.unknown
+
+
+def test_past__of_a_table_that_was_made_anew_is_none(google: Google) -> None:
+    made = make_table(creationTime=ms(NOW))
+    found, _ = look(google, BadRequest("Cannot read before 2."), table=made)
+    assert found.unknown == "the table was made after the last good run"
+    replaced, _ = look(google, table=made)
+    assert replaced.unknown == ""
 
 
 @pytest.mark.parametrize(

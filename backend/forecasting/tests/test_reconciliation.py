@@ -386,6 +386,28 @@ def test_reconcile__backfill_in_between_is_no_tampering_and_hides_none(healthy: 
 
 
 @pytest.mark.django_db
+def test_reconcile__table_that_was_made_anew_accuses_nobody(healthy: Healthy) -> None:
+    healthy.rebuild_table(lambda table: None)
+    day = day_before(1)
+    one = "entity_id = (SELECT MIN(entity_id) FROM {table})"
+    healthy.change_rows(f"DELETE FROM {{table}} WHERE DATE(mentioned_at) = '{day}' AND {one}")
+    _, check = reconcile(healthy)
+    assert check["status"] == "warn"
+    assert "is not known: the table was made after the last good run" in check["message"]
+
+
+@pytest.mark.django_db
+def test_reconcile__table_that_was_replaced_is_seen(healthy: Healthy) -> None:
+    healthy.change_rows(
+        "CREATE OR REPLACE TABLE {table} PARTITION BY TIMESTAMP_TRUNC(mentioned_at, DAY) AS "
+        f"SELECT * FROM {{table}} WHERE DATE(mentioned_at) < '{day_before(1)}'"
+    )
+    _, check = reconcile(healthy)
+    assert check["status"] == "fail"
+    assert f"{day_before(1)} was left with {ENTITIES} rows and has 0" in check["message"]
+
+
+@pytest.mark.django_db
 def test_reconcile__wild_value_hides_no_wiped_days(healthy: Healthy) -> None:
     first = "(SELECT MIN(id::text) FROM entities_entity)"
     healthy.change_source(

@@ -68,13 +68,19 @@ def read_past(config: Config, clients: Clients, loads: Loads, days: Sequence[dat
             try:
                 found, _ = sum_up_table(config, clients, first, end, as_of=moment)
             except (BadRequest, NotFound) as error:
-                text = text_of(error)
-                return Past(unknown=f"BigQuery does not show the table as it was then ({text})")
+                return Past(unknown=_why_not_shown(loads.table, moment, text_of(error)))
     except UnreachableError:
         raise
     except ForecastingError as error:
         return Past(unknown=f"the table as it was then could not be read ({error})")
     return Past(moment=moment, days=found, backfill=read_mark(loads.table))
+
+
+def _why_not_shown(table: bigquery.Table, moment: datetime, text: str) -> str:
+    """A table that was dropped and made anew has no past; one that was replaced keeps it."""
+    if table.created and table.created > moment:
+        return "the table was made after the last good run"
+    return f"BigQuery does not show the table as it was then ({text})"
 
 
 def _last_end(loads: Loads) -> tuple[datetime | None, str]:
@@ -85,15 +91,12 @@ def _last_end(loads: Loads) -> tuple[datetime | None, str]:
         return None, "no good run says when it ended"
     last = max(known)
     hours = _travel_hours(loads.dataset)
-    created = loads.table.created
     if len(loads.schedules) > 1:
         return None, "several scheduled queries load the table"
     if len(known) < len(good):
         return None, "a good run does not say when it ended"
     if any(_may_have_loaded(run, last) for run in loads.runs):
         return None, "a run is under way, or was stopped, since the last good one"
-    if created and created > last:
-        return None, "the table was made after the last good run"
     if loads.now - last > timedelta(hours=hours):
         return None, f"the last good run is longer ago than BigQuery looks back, {hours} hours"
     return last, ""
