@@ -1,6 +1,7 @@
 """The status page as a person sees it, in Debian's Chromium."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,8 +50,8 @@ def healthy(cloud: "LocalCloud", monkeypatch: pytest.MonkeyPatch) -> Iterator[He
 
 
 @pytest.fixture
-def log_in(browser: Browser, healthy: Healthy, live_server: LiveServer) -> Open:
-    """Opens the page as a new user does: by way of the login."""
+def log_in(browser: Browser, healthy: Healthy, live_server: LiveServer) -> Iterator[Open]:
+    """Opens the page as a new user does: by way of the login. Its last look ends with the test."""
 
     def log_in(name: str) -> Browser:
         browser.command("Network.clearBrowserCookies", {})
@@ -62,7 +63,12 @@ def log_in(browser: Browser, healthy: Healthy, live_server: LiveServer) -> Open:
         press(browser, "#login-form [type=submit]")
         return browser
 
-    return log_in
+    yield log_in
+    # A page that is left open goes on to ask, and a look goes on without whoever asked.
+    browser.open("about:blank")
+    for thread in threading.enumerate():
+        if thread.name == "forecasting":
+            thread.join()
 
 
 def press(browser: Browser, selector: str) -> None:
