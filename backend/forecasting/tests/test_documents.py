@@ -30,6 +30,7 @@ OPERATIONS = ROOT / "docs" / "operations.md"
 PIPELINE = ("bq_setup", "bq_setup_etl", "bq_verify")
 OURS = (*PIPELINE, "demo", "localcloud", "load_sample")
 DRIFT = 2
+RUN = ("README.md", "docs/google.md", "docs/operations.md")
 WHOLE = [pytest.param(document, id=document.name) for document in DOCUMENTS]
 UNMAPPED = {"README.md", "benchmarks.md", "performance.md", "reliability.md", "scaling.md"}
 MAPPED = [param for param in WHOLE if param.id not in UNMAPPED]
@@ -146,19 +147,16 @@ def describe_row(pattern: str, cause: str) -> str:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    ("name", "least"), [("README.md", 8), ("docs/operations.md", 14), ("docs/google.md", 8)]
-)
 def test_documents__every_command_runs(
-    pipeline: "LocalCloud", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, least: int
+    pipeline: "LocalCloud", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each one once, after bq_setup: what one leaves behind is what the next one finds."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "verification").mkdir()
     write_dense_history()
-    found = [c.words for c in commands_in(ROOT / name) if c.words[0] in PIPELINE]
-    commands = dict.fromkeys([("bq_setup",), *found])
-    assert len(commands) >= least
+    found = [command.words for name in RUN for command in commands_in(ROOT / name)]
+    commands = dict.fromkeys([("bq_setup",), *(words for words in found if words[0] in PIPELINE)])
+    assert len(commands) > 18
     for words in commands:
         run(*words)
 
