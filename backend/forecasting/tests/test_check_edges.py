@@ -14,6 +14,7 @@ from backend.forecasting.tests.support.snapshots import (
     NOW,
     SAME,
     TODAY,
+    UNSEEN,
     Change,
     data,
     findings_of,
@@ -169,3 +170,29 @@ def test_hint__loads_nothing_where_many_rows_would_go(
     assert status == "fail"
     assert ("--backfill-days 20" in hint) is loads
     assert ("find out what PostgreSQL has lost" in hint) is not loads
+
+
+# The next run ----------------------------------------------------------------------------------
+
+TOMORROW = NOW + timedelta(hours=14)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"next_run_time": TOMORROW}, TOMORROW),
+        ({"next_run_time": TOMORROW, "disabled": True}, None),
+        ({"next_run_time": None}, None),
+    ],
+    ids=["scheduled", "disabled", "unknown"],
+)
+def test_next_run__is_none_where_none_will_come(
+    config: Config, fields: dict[str, Any], expected: Any
+) -> None:
+    schedules = [make_transfer(config, **fields), make_transfer(config, next_run_time=NOW)]
+    assert make_snapshot(config, schedules=schedules).next_run == expected
+
+
+@pytest.mark.parametrize("schedules", [[], UNSEEN])
+def test_next_run__of_what_is_not_there_is_none(config: Config, schedules: Any) -> None:
+    assert make_snapshot(config, schedules=schedules).next_run is None

@@ -314,3 +314,19 @@ def test_list__is_newest_first(google: Google) -> None:
     assert call.args[0].parent == TRANSFER_NAME
     assert list(call.args[0].states) == []
     assert call.kwargs["timeout"] == TIMEOUT
+
+
+def test_list_runs__of_one_time_the_later_day_comes_first_and_the_unknown_last(
+    google: Google,
+) -> None:
+    """As of runs that were asked for together, for several days."""
+    one, later = datetime(2026, 3, 2, 2, tzinfo=UTC), datetime(2026, 3, 3, 2, tzinfo=UTC)
+    runs = [
+        make_run(name="unknown", schedule_time=None, run_time=None),
+        make_run(name="b", schedule_time=later, run_time=one),
+        make_run(name="a", schedule_time=one, run_time=later),
+        make_run(name="c", schedule_time=later, run_time=later),
+    ]
+    google.transfers.list_transfer_runs.side_effect = lambda *_, **__: runs
+    found = [run.name for run in list_runs(google, TRANSFER_NAME)]
+    assert found == ["c", "b", "a", "unknown"]
