@@ -20,7 +20,7 @@ from backend.localcloud.bqemulator.engine import current
 
 # Whatever is older is refused, as what is older than the window is.
 KEPT_SNAPSHOTS = 20
-KEPT_ROWS = 2_000_000
+KEPT_ROWS = 1_000_000
 DEFAULT_HOURS = 168
 COPIES = "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?"
 
@@ -50,9 +50,14 @@ class Snapshots(SnapshotManager):
             return super().capture(*reference, kind=kind)
         if meta is None or meta.table_type != "TABLE":
             return None
-        made: Any = super().capture(*reference, kind=kind)
         counted = f"SELECT COUNT(*) FROM {quoted_table_ref(*reference)}"  # noqa: S608
-        self.sizes[made.snapshot_id] = self._engine.execute(counted).fetchall()[0][0]
+        ((rows,),) = self._engine.execute(counted).fetchall()
+        if rows > KEPT_ROWS:
+            for snapshot in self._copies(reference):
+                self._drop(snapshot)
+            return None
+        made: Any = super().capture(*reference, kind=kind)
+        self.sizes[made.snapshot_id] = rows
         self._forget(reference)
         return made
 
