@@ -16,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 from bench.chart import draw_history
 from bench.data import Sizes
 from bench.database import ROOT, running_database
-from bench.explaining import put_plans
+from bench.explaining import put_measured, put_plans
 from bench.machine import current_load
 from bench.measurement import measure_all
 from bench.report import PLOT, write_report
@@ -53,9 +53,9 @@ def _leave(signum: int, frame: FrameType | None) -> None:
 
 def _write(results: Results, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    (folder / "benchmarks.md").write_text(write_report(results), "utf-8")
+    put_measured(folder / "benchmarks.md", write_report(results))
     draw_history(results.stages, folder / PLOT)
-    put_plans(folder / "performance.md", results.plans)
+    put_plans(folder / "benchmarks.md", results.plans)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -23,7 +23,7 @@ def measure_runs(database: Database, sizes: Sizes, repetitions: int) -> dict[int
 
     The first run, into an empty table, does not count.
     """
-    with _running_cloud(database) as environment:
+    with running_cloud(database) as environment:
         manage("bq_setup", environment=environment)
         days = (sizes.days, REFRESH_DAYS)
         _run(sizes, sizes.days, environment)
@@ -31,7 +31,7 @@ def measure_runs(database: Database, sizes: Sizes, repetitions: int) -> dict[int
 
 
 @contextmanager
-def _running_cloud(database: Database) -> Iterator[dict[str, str]]:
+def running_cloud(database: Database) -> Iterator[dict[str, str]]:
     """Yields the settings that lead the commands to a stand-in and to the database."""
     with LocalCloud(
         sql_instances={INSTANCE: database.server.address},

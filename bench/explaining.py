@@ -1,4 +1,4 @@
-"""How PostgreSQL runs the source query on the benchmark's data, for docs/performance.md."""
+"""How PostgreSQL runs the source query on the benchmark's data, for docs/benchmarks.md."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.database import Database, open_cursor
 from bench.queries import Window, source_query
 
+_BEGIN, _END = "<!-- measured -->\n", "<!-- end of measured -->"
 _BLOCK = re.compile(r"(<!-- plan: (\w+) -->\n).*?(<!-- end of plan -->)", re.DOTALL)
 
 
@@ -20,13 +21,19 @@ def explain(database: Database, window: Window, *, refresh: bool = False) -> str
     return "\n".join(lines)
 
 
+def put_measured(document: Path, text: str) -> None:
+    """Replaces what a document says between its marks, or makes one of nothing else."""
+    present = document.read_text("utf-8") if document.exists() else f"{_BEGIN}{_END}\n"
+    head, _, rest = present.partition(_BEGIN)
+    _, _, tail = rest.partition(_END)
+    document.write_text(f"{head}{_BEGIN}\n{text}\n\n{_END}{tail}", "utf-8")
+
+
 def put_plans(document: Path, plans: Mapping[str, str]) -> None:
     """Replaces the plans between a document's `<!-- plan: NAME -->` marks.
 
     A name that the document marks and that has no plan keeps the one it has.
     """
-    if not document.exists():
-        return
 
     def replaced(match: re.Match[str]) -> str:
         plan = plans.get(match[2])

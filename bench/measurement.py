@@ -11,6 +11,7 @@ from bench.explaining import explain
 from bench.history import REFRESH_DAYS, measure_history, window_of
 from bench.machine import look_at_machine
 from bench.results import Results
+from bench.start_up import measure_start_up
 
 Say = Callable[[str], None]
 # A run on the stand-in takes minutes where it has hundreds of thousands of rows to replace.
@@ -33,6 +34,7 @@ def measure_all(
     others = race(database, window, repetitions)
     say("running the nightly load on the stand-in")
     runs = measure_runs(database, sizes, min(repetitions, MOST_RUNS))
+    start_up = measure_start_up(database, repetitions)
     say("lengthening the history")
     stages = measure_history(database, sizes, factor, repetitions)
     return Results(
@@ -44,6 +46,7 @@ def measure_all(
         race=others,
         stages=stages,
         runs=runs,
+        start_up=start_up,
         claims=check_claims(shapes, stages),
         plans=plans,
     )

@@ -14,7 +14,7 @@ from bench.processes import ServerClock
 class Sample:
     """What one run took; bytes are those of the COPY stream, peaks those of memory.
 
-    `server_seconds` is processor time of PostgreSQL, where that was looked at.
+    `server_seconds` is processor time, where that was looked at: of PostgreSQL, or of a command.
     """
 
     seconds: float

@@ -23,5 +23,6 @@ class Results:
     race: Race
     stages: Sequence[Stage]
     runs: Mapping[int, Sequence[Sample]]
+    start_up: Rounds
     claims: Sequence[Claim]
     plans: Mapping[str, str]

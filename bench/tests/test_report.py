@@ -1,22 +1,27 @@
 """What is written follows from the numbers alone."""
 
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from backend.forecasting.sql.queries import render_nightly_load
+from backend.forecasting.tests.support.factories import make_config
 from bench.chart import draw_history
 from bench.claims import check_claims
 from bench.comparisons import COUNT, FIRST_SHAPE, OUR_QUERY, WITHOUT_DIMENSIONS, Race
 from bench.contestants.registry import OURS
 from bench.data import Contents, Sizes
-from bench.explaining import put_plans
+from bench.explaining import put_measured, put_plans
 from bench.history import REFRESH, WINDOW, Stage
 from bench.machine import Machine
 from bench.measuring import Sample
-from bench.report import write_report
+from bench.night_cost import MIB, night
+from bench.report import start_up, write_report
 from bench.results import Results
+from bench.start_up import BQ_SHOW
 
 _MACHINE = Machine(
     day=date(2026, 3, 10),
@@ -75,6 +80,10 @@ def results() -> Results:
         race=Race(rounds=rounds, skipped={"dlt-cx-mentions": "package dlt is not installed"}),
         stages=stages,
         runs={90: [take(4.0)] * 3},
+        start_up={
+            "bq_setup": [take(2.0, server_seconds=0.8)] * 3,
+            BQ_SHOW: [take(2.0, server_seconds=1.6)] * 3,
+        },
         claims=check_claims(shapes, stages),
         plans={},
     )
@@ -141,6 +150,28 @@ def test_report__does_not_claim_that_others_were_quicker(results: Results) -> No
     assert "Skipped" not in text
 
 
+def test_start_up__is_held_against_googles_tool_where_that_is_there(results: Results) -> None:
+    ours = results.start_up["bq_setup"]
+    assert "| `bq_setup` | 0.800 (0.800-0.800) | 0.50 (0.50-0.50) |" in write_report(results)
+    assert "| `bq_setup` | 0.800 (0.800-0.800) | not measured |" in start_up({"bq_setup": ours})
+
+
+def test_night__is_billed_by_its_rows_and_never_below_the_least_of_each_query() -> None:
+    small, large = night(100, 90, 90), night(10_000_000, 90, 90)
+    assert {statement.billed for statement in small} == {10 * MIB, 20 * MIB}
+    replaced, (nothing, staged) = large[-1], large[:2]
+    assert (nothing.read, nothing.billed) == (0, 10 * MIB)
+    assert staged.read == 10_000_000 * (38 + 6 * 8)
+    assert staged.read <= staged.billed < staged.read + MIB
+    assert replaced.read == 2 * staged.read
+
+
+def test_night__has_the_queries_of_the_script() -> None:
+    script = render_nightly_load(make_config())
+    asked = re.findall(r"^(?:IF NOT EXISTS|EXECUTE|    ASSERT|ASSERT|MERGE)", script, re.MULTILINE)
+    assert len(asked) == len(night(100, 90, 7))
+
+
 def test_history__is_drawn_with_titles_and_units(results: Results, tmp_path: Path) -> None:
     draw_history(results.stages, tmp_path / "plot.svg")
     drawn = (tmp_path / "plot.svg").read_text("utf-8")
@@ -149,8 +180,18 @@ def test_history__is_drawn_with_titles_and_units(results: Results, tmp_path: Pat
     assert "source query (seconds" in drawn
 
 
+def test_measured__replaces_what_is_between_its_marks_and_nothing_else(tmp_path: Path) -> None:
+    document = tmp_path / "benchmarks.md"
+    put_measured(document, "new")
+    document.write_text(f"# Title\n\n{document.read_text('utf-8')}\n## Why\n", "utf-8")
+    put_measured(document, "newer")
+    assert document.read_text("utf-8") == (
+        "# Title\n\n<!-- measured -->\n\nnewer\n\n<!-- end of measured -->\n\n## Why\n"
+    )
+
+
 def test_plans__replace_what_is_between_their_marks(tmp_path: Path) -> None:
-    document = tmp_path / "performance.md"
+    document = tmp_path / "benchmarks.md"
     document.write_text("a\n<!-- plan: window -->\nold\n<!-- end of plan -->\nb\n", "utf-8")
     put_plans(document, {"window": "Seq Scan"})
     expected = "a\n<!-- plan: window -->\n```text\nSeq Scan\n```\n<!-- end of plan -->\nb\n"

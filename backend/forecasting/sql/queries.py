@@ -21,7 +21,7 @@ def render_source_query(config: Config, *, refresh: bool = False) -> str:
 
     The rows are the same with `refresh`, which is for a few days of a long history: the mentions
     are then read once, and their events looked up by key. Without it the whole window is
-    quicker: several processes of PostgreSQL share the work (docs/performance.md). Raises
+    quicker: several processes of PostgreSQL share the work (docs/benchmarks.md). Raises
     SettingError where the settings that describe the source fit no model.
     """
     return render_source(load_mapping(config), refresh=refresh)
