@@ -22,7 +22,7 @@ from backend.forecasting.tests.support.snapshots import (
     table,
 )
 from backend.forecasting.verification.data_checks import check_data
-from backend.forecasting.verification.snapshot import short_days
+from backend.forecasting.verification.snapshot import expected_window, short_days
 
 SECOND = timedelta(seconds=1)
 
@@ -127,6 +127,16 @@ def test_days__of_a_short_series_are_a_context_and_a_horizon() -> None:
 def test_rows__are_told_with_the_last_day_and_not_the_one_after(config: Config) -> None:
     first, *_ = check_data(make_snapshot(config))
     assert first.message.endswith("2025-12-02 to 2026-03-01")
+
+
+@pytest.mark.parametrize(("days", "end"), [(-1, ago(1)), (0, TODAY), (3, TODAY)])
+def test_window__ends_with_the_good_run_and_never_after_today(
+    config: Config, days: int, end: Any
+) -> None:
+    """A run for a day to come loads what there is by now."""
+    run = make_run("SUCCEEDED", run_time=NOW + timedelta(days=days))
+    window = expected_window(config, [run, make_run("SUCCEEDED")], NOW)
+    assert (window.start, window.end) == (end - timedelta(days=90), end)
 
 
 # What a hint tells to load ---------------------------------------------------------------------
