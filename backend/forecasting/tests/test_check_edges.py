@@ -134,8 +134,9 @@ def test_window__ends_with_the_good_run_and_never_after_today(
     config: Config, days: int, end: Any
 ) -> None:
     """A run for a day to come loads what there is by now."""
-    run = make_run("SUCCEEDED", run_time=NOW + timedelta(days=days))
-    window = expected_window(config, [run, make_run("SUCCEEDED")], NOW)
+    ages = (-days, 9)
+    runs = [make_run("SUCCEEDED", run_time=NOW - timedelta(days=age)) for age in ages]
+    window = expected_window(config, runs, NOW)
     assert (window.start, window.end) == (end - timedelta(days=90), end)
 
 
