@@ -1,5 +1,6 @@
 """The watchdog: --timeout holds whatever hangs, and says what it was waiting for."""
 
+import json
 import os
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
@@ -33,9 +35,10 @@ if TYPE_CHECKING:
 OVER = " was given up: the 0.2 seconds of --timeout are over; run it again."
 
 
-# manage.py, for which no time passes until it asks libpq for a session.
+# manage.py, for which no time passes until it asks libpq for a session, or for the address of
+# another host than this one; a C library that looks for a name takes no notice of a signal.
 HELD_PROCESS = """
-import sys, types
+import ctypes, socket, sys, types
 import django, psycopg2
 from django.core.management import execute_from_command_line
 from backend.forecasting.management.commands import _watchdog
@@ -44,7 +47,14 @@ now = [0.0]
 def connect(*arguments, true=psycopg2.connect, **options):
     now[0] = 60.0
     return true(*arguments, **options)
-psycopg2.connect = connect
+def look_up(host, *arguments, true=socket.getaddrinfo, **options):
+    if host in ("127.0.0.1", "localhost"):
+        return true(host, *arguments, **options)
+    now[0] = 60.0
+    mutex = ctypes.create_string_buffer(64)
+    while True:
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
+psycopg2.connect, socket.getaddrinfo = connect, look_up
 _watchdog.time = types.SimpleNamespace(monotonic=lambda: now[0])
 execute_from_command_line(sys.argv)
 """
@@ -247,15 +257,39 @@ def test_timeout__of_a_table_that_a_migration_holds(wire: HostileWire, flags: li
     )
 
 
-def test_timeout__is_kept_by_a_process_that_nothing_interrupts(silent: int) -> None:
-    """libpq waits in C for the greeting of a server that is silent."""
+HUNG_IN_C = {
+    "libpq, which waits for a server's greeting": ({}, "Reaching Django's database"),
+    "the address of the token server": (
+        {"GOOGLE_APPLICATION_CREDENTIALS": "{login}", "FORECASTING_API_ENDPOINT": ""},
+        "Logging in to Google",
+    ),
+    "the address of the metadata server": (
+        {
+            "GCE_METADATA_HOST": "metadata.google.internal",
+            "NO_GCE_CHECK": "false",
+            "FORECASTING_API_ENDPOINT": "",
+        },
+        "Logging in to Google",
+    ),
+}
+LOGIN = {"type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c"}
+
+
+@pytest.mark.parametrize(("changes", "doing"), HUNG_IN_C.values(), ids=HUNG_IN_C)
+def test_timeout__is_kept_by_a_process_that_nothing_interrupts(
+    silent: int, tmp_path: Path, changes: dict[str, str], doing: str
+) -> None:
+    login = tmp_path / "login.json"
+    login.write_text(json.dumps(LOGIN))
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "backend.config.settings",
         "DATABASE_URL": f"postgresql://a:b@127.0.0.1:{silent}/venezuelawatch",
         "GOOGLE_CLOUD_PROJECT": PROJECT,
         "FORECASTING_API_ENDPOINT": "http://127.0.0.1:1",
-        "FORECASTING_GRPC_ENDPOINT": "127.0.0.1:1",
+        "FORECASTING_GRPC_ENDPOINT": "" if changes else "127.0.0.1:1",
+        "CLOUDSDK_CONFIG": str(tmp_path),
+        **{name: text.format(login=login) for name, text in changes.items()},
     }
     command = [sys.executable, "-c", HELD_PROCESS, "bq_setup", "--timeout", "0.2"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stderr) == (1, "Reaching Django's database" + OVER + "\n")
+    assert (ended.returncode, ended.stderr) == (1, doing + OVER + "\n")
