@@ -17,7 +17,7 @@ from django.db import (
 from ..activity import doing
 from ..conf import Config
 from ..errors import ForecastingError
-from .source import LOCK_NOT_AVAILABLE, milliseconds, why_unreachable
+from .source import LOCK_NOT_AVAILABLE, milliseconds, sqlstate, why_unreachable
 
 LOCK_TIMEOUT_SECONDS = 300
 
@@ -59,7 +59,7 @@ def _acquire(config: Config, seconds: float) -> None:
             cursor.execute(f"SET LOCAL lock_timeout = {milliseconds(seconds)}")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
     except OperationalError as error:
-        if getattr(error.__cause__, "pgcode", "") != LOCK_NOT_AVAILABLE:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise ForecastingError(
                 "Django's database was lost while this waited for other runs to end "
                 f"({' '.join(str(error).split())}): run it again."

@@ -51,7 +51,8 @@ def prepare_source_query(config: Config, query: str, seconds: float = LOCK_SECON
             cursor.execute(f"PREPARE forecasting_source_query AS {query}")
             cursor.execute("DEALLOCATE forecasting_source_query")
     except Error as error:
-        if getattr(error.__cause__, "pgcode", "") == LOCK_NOT_AVAILABLE:
+        state = sqlstate(error)
+        if state == LOCK_NOT_AVAILABLE:
             raise SourceDatabaseError(
                 f"A table of the source query is locked in database {config.source_database}, as "
                 f"by a migration under way, and was not free within {seconds:.3g} seconds: run it "
@@ -60,7 +61,7 @@ def prepare_source_query(config: Config, query: str, seconds: float = LOCK_SECON
         text = " ".join(str(error).split())
         raise SourceDatabaseError(
             f"PostgreSQL refuses the source query in database {config.source_database}: {text}; "
-            f"{likely_cause(text) or _OTHER_CURE}."
+            f"{likely_cause(text, state) or _OTHER_CURE}."
         ) from error
     return ""
 
@@ -90,6 +91,16 @@ def read_source(config: Config, query: str, seconds: float = math.inf) -> list[t
             f"PostgreSQL does not answer a query on database {config.source_database}: "
             f"{' '.join(str(error).split())}"
         ) from error
+
+
+def sqlstate(error: Error) -> str:
+    """PostgreSQL's code for an error, which every version and language of it shares; or nothing.
+
+    psycopg 2 and 3 call it by different names; a session that never began has none.
+    """
+    cause = error.__cause__
+    names = ("sqlstate", "pgcode")
+    return next((str(code) for name in names if (code := getattr(cause, name, None))), "")
 
 
 def why_out_of_reach(config: Config) -> str:

@@ -1,6 +1,7 @@
 """What usually stands behind a failure of Google's, by what its text says."""
 
 import re
+from functools import cache
 
 _REACH = (
     "BigQuery cannot reach the instance: if its connection is new, a granted roles/cloudsql.client "
@@ -8,6 +9,8 @@ _REACH = (
     "account, check that the instance runs and its name, and with private IP enable its private "
     "path for Google Cloud services"
 )
+# Whatever a language puts around a name, and however JSON has it.
+_QUOTED = r"""\\?["'`“”„«»][^"'`“”„«»]*["'`“”«»]"""
 _LOADS = "the account that the load runs as"
 
 # By a regular expression for a stable fragment of Google's or PostgreSQL's text, which may be
@@ -278,9 +281,37 @@ CAUSES = (*_ROWS, *_CIRCUMSTANCES, *_POSTGRESQL, *_GOOGLE, *_REFUSALS)
 """Every known (pattern, cause with its cure), in the order in which they are tried."""
 
 
-def likely_cause(message: str) -> str:
-    """What usually stands behind such a failure and what to do; empty for an unknown one."""
-    return _first_match(CAUSES, message)
+# What PostgreSQL says in English with an SQLSTATE, as far as it has one cure: of several texts the
+# last is for whatever is none of the others (Appendix A of PostgreSQL's documentation).
+_BY_STATE = {
+    "28P01": ("password authentication failed",),
+    "3D000": ('database "" does not exist',),
+    "3F000": ("schema does not exist",),
+    "42501": (
+        *("permission denied for schema", "would be affected by row-level security"),
+        "permission denied for",
+    ),
+    "42703": ("column does not exist",),
+    "42P01": ("relation does not exist",),
+    "53100": ("No space left on device",),
+    "53200": ("out of memory",),
+    "53300": ("too many connections for", "too many clients already"),
+    "53400": ("temporary file size exceeds",),
+    "55P03": ("lock timeout",),
+    "57P01": ("terminating connection",),
+    "57P02": ("terminating connection",),
+    "57P03": ("the database system is",),
+}
+
+
+def likely_cause(message: str, state: str = "") -> str:
+    """What usually stands behind such a failure and what to do; empty for an unknown one.
+
+    By the SQLSTATE where PostgreSQL has given one: it speaks the language of its `lc_messages`.
+    """
+    *finer, plain = _BY_STATE.get(state, (message,))
+    said = next((text for text in finer if text.lower() in message.lower()), plain)
+    return _first_match(CAUSES, said)
 
 
 def cause_line(message: str) -> str:
@@ -289,14 +320,12 @@ def cause_line(message: str) -> str:
     return f"\nLikely cause: {cause}." if cause else ""
 
 
-_CREDENTIAL = re.compile(
-    r'password authentication failed|role "[^"]*" does not exist|Missing credentials'
-)
+_CREDENTIAL = r'password authentication failed|role "[^"]*" does not exist|Missing credentials'
 
 
 def is_credential_refused(message: str) -> bool:
     """Whether PostgreSQL does not take what the connection logs in with, or it has nothing."""
-    return bool(_CREDENTIAL.search(message))
+    return bool(_regex(_CREDENTIAL).search(message))
 
 
 def is_out_of_reach(message: str) -> bool:
@@ -310,4 +339,10 @@ def circumstance(message: str) -> str:
 
 
 def _first_match(table: tuple[tuple[str, str], ...], message: str) -> str:
-    return next((cause for pattern, cause in table if re.search(pattern, message)), "")
+    return next((cause for pattern, cause in table if _regex(pattern).search(message)), "")
+
+
+@cache
+def _regex(pattern: str) -> re.Pattern[str]:
+    """A pattern for texts in any case, with a name in any quotes where it has one in `"`."""
+    return re.compile(pattern.replace('"[^"]*"', _QUOTED), re.IGNORECASE)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.forecasting.google.causes import likely_cause
+from backend.forecasting.google.causes import _BY_STATE, likely_cause
 from backend.forecasting.google.errors import explain
 from backend.forecasting.google.replies import without_login
 from backend.forecasting.tests.support.factories import Google, google_error, grpc_error
@@ -272,3 +272,46 @@ def test_cause__of_billing_over_rest_names_how_to_link_an_account(google: Google
 @pytest.mark.parametrize("text", ["", "Syntax error: Unexpected identifier at [1:1]"])
 def test_cause__of_anything_else_is_not_guessed(text: str) -> None:
     assert likely_cause(text) == ""
+
+
+DATABASE = "the instance has no such database"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'FATAL:  database "x" does not exist',
+        'fatal: DATABASE "x" DOES NOT EXIST',
+        "FATAL: database „x“ does not exist",
+        "FATAL: database «x» does not exist",
+        r'Error while reading data, error message: {"error": "database \"x\" does not exist"}',
+    ],
+)
+def test_cause__is_known_in_any_case_and_any_quotes(text: str) -> None:
+    assert likely_cause(text).startswith(DATABASE)
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "cause"),
+    [
+        ("42P01", "no existe la relación «events_event»", "the source query names what is not"),
+        ("42703", "Spalte „x“ existiert nicht", "the source query names what is not"),
+        ("3D000", "Datenbank »x« existiert nicht", DATABASE),
+        ("42501", "keine Berechtigung für Tabelle x", "the connection's PostgreSQL user may not r"),
+        ("42501", "permission denied for schema x", "the connection's PostgreSQL user may not use"),
+        ("42501", "query would be affected by row-level security policy", "a row level security"),
+        ("53200", "memoria agotada", "PostgreSQL had too little memory"),
+        ("XX000", "out of memory", "PostgreSQL had too little memory"),
+        ("", "etwas anderes", ""),
+    ],
+)
+def test_cause__is_known_by_sqlstate_in_any_language(state: str, text: str, cause: str) -> None:
+    found = likely_cause(text, state)
+    assert found.startswith(cause)
+    assert bool(found) == bool(cause)
+
+
+def test_states__each_has_a_cause() -> None:
+    assert _BY_STATE
+    for state in _BY_STATE:
+        assert likely_cause("", state), state

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from django.db import connection, connections, transaction
+from django.db import ProgrammingError, connection, connections, transaction
 
 from backend.forecasting.conf import Config
 from backend.forecasting.database import lock
@@ -111,6 +111,25 @@ def test_prepare__table_that_is_missing_says_what_to_do(config: Config) -> None:
     assert 'relation "events_event" does not exist' in message
     assert "run `python manage.py migrate` there" in message
     assert "\n" not in message
+
+
+class OtherLanguage(Exception):
+    """What psycopg 3 raises, of a PostgreSQL that speaks Spanish."""
+
+    sqlstate = "42P01"
+
+
+def test_prepare__knows_a_cause_by_its_sqlstate(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise ProgrammingError("no existe la relación «events_event»") from OtherLanguage()
+
+    with (
+        connection.execute_wrapper(refuse),
+        pytest.raises(SourceDatabaseError, match=r"run `python manage\.py migrate` there"),
+    ):
+        prepare(config)
 
 
 def test_prepare__another_database_is_not_tried(config: Config) -> None:
