@@ -23,7 +23,7 @@ DAY: Final = "utcyearmonthdate"
 def draw_rows_per_day(days: Sequence[DayRows]) -> Chart:
     """Bars, and behind them what is usual for the weekday."""
     band = list(_band(days))
-    wide, narrow = (_rows(days, band, width) for width in (820, 250))
+    wide, narrow = _rows(days, band, 820, bar=0.5), _rows(days, band, 250, bar=0.8)
     return drawn("Rows per day", _describe_days(days, bool(band)), wide, narrow)
 
 
@@ -62,12 +62,12 @@ def draw_shares(days: Sequence[DayCounts]) -> Chart:
     return drawn("How many rows have a dimension", _describe_shares(days), chart)
 
 
-def _rows(days: Sequence[DayRows], band: list[dict[str, Any]], width: int) -> Any:
+def _rows(days: Sequence[DayRows], band: list[dict[str, Any]], width: int, *, bar: float) -> Any:
+    """A bar takes so much of its day's width: less than all, so that the band is seen between."""
     x = alt.X("day:T", timeUnit=DAY, title="day (UTC)", axis=day_axis(max(width // 70, 4)))
     y = alt.Y("rows:Q", title="rows (entities with a score)", axis=alt.Axis(tickCount=4))
     values = [{"day": f"{day.day}", "rows": day.rows} for day in days]
-    # Thinner than the days, so that the band is seen between them.
-    bars = _plot(values, width).mark_bar(color=BAR, width={"band": 0.5}).encode(x=x, y=y)
+    bars = _plot(values, width).mark_bar(color=BAR, width={"band": bar}).encode(x=x, y=y)
     if not band:
         return bars
     area = _plot(band, width).mark_area(interpolate="step-after", color=BAND)
