@@ -32,7 +32,7 @@ OURS = (*PIPELINE, "demo", "localcloud", "load_sample")
 DRIFT = 2
 RUN = ("README.md", "docs/google.md", "docs/operations.md")
 WHOLE = [pytest.param(document, id=document.name) for document in DOCUMENTS]
-UNMAPPED = {"README.md", "reliability.md", "scaling.md"}
+UNMAPPED = {"README.md", "reliability.md"}
 MAPPED = [param for param in WHOLE if param.id not in UNMAPPED]
 CALLS = {str(command): command for document in DOCUMENTS for command in commands_in(document)}
 
