@@ -108,12 +108,14 @@ def django_db_modify_db_settings(
 def cloud_server(postgres: RunningPostgres) -> Iterator["LocalCloud"]:
     """The stand-in for Google Cloud, as the tests before left it: ask for `cloud` instead."""
     from backend.localcloud.server import LocalCloud
+    from backend.tests.parsing import parsing_once
 
-    with LocalCloud(
+    server = LocalCloud(
         port=0,
         sql_instances={SQL_INSTANCE: postgres.address},
         secrets={"POSTGRES_USER": READER, "POSTGRES_PASSWORD": PASSWORDS[READER]},
-    ) as server:
+    )
+    with parsing_once(), server:
         yield server
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.test import override_settings
-from sqlglot.dialects.dialect import Dialect
 
 from backend.conftest import PASSWORDS, READER
 from backend.demo.history import History, update_statistics, write_history
@@ -278,7 +277,6 @@ def build_matrix(scene: Scene) -> Iterator[Matrix]:
     with override_settings(**pipeline_settings(scene.cloud)), pytest.MonkeyPatch.context() as patch:
         matrix = Matrix(scene)
         patch.setattr(MAKE_CLIENTS, matrix.clients)
-        patch.setattr(Dialect, "parse", _parse_once(Dialect.parse))
         write_history(History(), replace=True)
         write_small_history()
         try:
@@ -286,19 +284,6 @@ def build_matrix(scene: Scene) -> Iterator[Matrix]:
             yield matrix
         finally:
             write_history(History(), replace=True)
-
-
-def _parse_once(parse: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-    """Spares the stand-in most of its work: it reads the same few scripts in every cell."""
-    known: dict[Any, list[Any]] = {}
-
-    def parse_once(dialect: Any, sql: str, **options: Any) -> list[Any]:
-        key = type(dialect), sql, repr(options)
-        if key not in known:
-            known[key] = parse(dialect, sql, **options)
-        return [tree and tree.copy() for tree in known[key]]
-
-    return parse_once
 
 
 def write_small_history() -> None:
