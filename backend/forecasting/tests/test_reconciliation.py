@@ -439,7 +439,8 @@ def test_reconcile__two_columns_swapped_are_seen(healthy: Healthy) -> None:
 def test_reconcile__other_database_is_skipped_with_the_reason(healthy: Healthy) -> None:
     verified, check = reconcile(healthy, source_database="postgres")
     assert check["status"] == "skipped"
-    assert "Django's database is test_venezuelawatch, not postgres" in check["message"]
+    name = connection.settings_dict["NAME"]
+    assert f"Django's database is {name}, not postgres" in check["message"]
     assert verified.status == 1
 
 
