@@ -31,6 +31,7 @@ from h2.exceptions import ProtocolError
 
 Header = tuple[str, str]
 START = [(":status", "200"), ("content-type", "application/grpc")]
+LONGEST_TEXT = 2500  # Bytes, as it is quoted.
 UNSAFE = re.compile(rb"[^\x20-\x24\x26-\x7e]")
 
 
@@ -117,7 +118,11 @@ class Connection(asyncio.Protocol):
         self.end(stream, [("grpc-status", "0")])
 
     def refuse(self, stream: Stream, status: status_pb2.Status) -> None:
-        """Answer with a status, its details among the trailers, where Google puts them."""
+        """Answer with a status, its details among the trailers, where Google puts them.
+
+        Clients refuse trailers of more than 8 KiB, in which the text is twice.
+        """
+        status.message = _shortened(status.message)
         details = base64.b64encode(status.SerializeToString()).decode().rstrip("=")
         trailers = [("grpc-status", str(status.code)), ("grpc-message", _quoted(status.message))]
         self.end(stream, [*START, *trailers, ("grpc-status-details-bin", details)])
@@ -185,6 +190,15 @@ class Connection(asyncio.Protocol):
         if stream := self.streams.pop(stream_id, None):
             stream.gone.set()
         self.room.set()
+
+
+def _shortened(text: str) -> str:
+    """A text that fits into the trailers, its middle left out: what matters is at either end."""
+    kept, size = text, len(text)
+    while len(_quoted(kept)) > LONGEST_TEXT:
+        size = size * 3 // 4
+        kept = f"{text[: size // 2]} [...] {text[-(size // 2) :]}"
+    return kept
 
 
 def _quoted(text: str) -> str:

@@ -29,7 +29,10 @@ from google.api_core.exceptions import (
 )
 from google.api_core.retry import Retry, if_exception_type
 from google.cloud.bigquery_connection_v1.types import Connection
-from google.cloud.bigquery_datatransfer_v1.types import StartManualTransferRunsRequest
+from google.cloud.bigquery_datatransfer_v1.types import (
+    StartManualTransferRunsRequest,
+    TransferConfig,
+)
 from google.cloud.secretmanager_v1.types import Secret
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc.error_details_pb2 import Help, LocalizedMessage
@@ -312,3 +315,17 @@ def test_life__stop_ends_a_call_that_hangs() -> None:
     assert {t for t in threading.enumerate() if t.name.startswith("localcloud")} <= before
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((HOST, cloud.grpc_port), timeout=60)
+
+
+@pytest.mark.parametrize("letter", ["x", "«", "\U0001f300"])
+def test_refusal__with_a_long_text_arrives_as_itself(google: GoogleClients, letter: str) -> None:
+    """Clients refuse trailers of more than 8 KiB, and call that RESOURCE_EXHAUSTED."""
+    config = TransferConfig(
+        display_name="nightly",
+        data_source_id="scheduled_query",
+        params={"query": "SELECT 1", letter * 20_000: "END"},
+    )
+    with pytest.raises(InvalidArgument, match="doesn't define this parameter Id: ") as raised:
+        google.transfer.create_transfer_config(parent=PARENT, transfer_config=config)
+    assert " [...] " in raised.value.message
+    assert raised.value.message.endswith(letter)
