@@ -29,6 +29,7 @@ from backend.localcloud.bqemulator.engine import Engine, Work, current
 from backend.localcloud.bqemulator.errors import bigquery_errors, domain_errors
 from backend.localcloud.googlesql.ddl import changes_schema
 from backend.localcloud.googlesql.foreign import refuse_foreign_calls, refuse_foreign_statement
+from backend.localcloud.googlesql.limits import refuse_beyond_limits
 from backend.localcloud.googlesql.literals import literal
 from backend.localcloud.googlesql.text import (
     first_word,
@@ -63,6 +64,7 @@ class ScriptParser(Parser):
     def _parse_sql_statement(self) -> Any:
         statement = super()._parse_sql_statement()
         refuse_foreign_statement(statement.sql)
+        refuse_beyond_limits(statement.sql)
         return statement
 
 
@@ -83,6 +85,7 @@ def parse_to_run(source: str) -> Any:
 
 
 def _refuse_foreign_calls(sql: str) -> None:
+    refuse_beyond_limits(sql)
     if work := current.get():
         refuse_foreign_calls(sql, work.functions)
 

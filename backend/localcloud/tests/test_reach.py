@@ -254,7 +254,11 @@ def test_queries__do_not_end_the_process() -> None:
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr[-500:]
 
 
-@pytest.mark.parametrize("sql", ["(" * 2000 + "1" + ")" * 2000, "1 + " * 2000 + "1"])
+@pytest.mark.parametrize(
+    "sql",
+    ["(" * 2000 + "1" + ")" * 2000, "1 + " * 2000 + "1", "STRUCT(" * 90 + "1" + ")" * 90],
+    ids=["parentheses", "sums", "structs"],
+)
 def test_queries__nested_too_deeply_are_refused_as_googles_are(query: Query, sql: str) -> None:
     with pytest.raises(BadRequest, match="too many subqueries or query is too complex"):
         query(f"SELECT {sql}")
