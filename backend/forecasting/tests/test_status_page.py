@@ -153,13 +153,15 @@ def test_page__without_a_library_has_all_but_the_charts(
     assert '<svg role="img"' not in page
 
 
-def test_page__second_view_asks_only_for_the_runs(viewer: Client, healthy: Healthy) -> None:
+def test_page__second_view_asks_only_for_the_runs_and_the_time(
+    viewer: Client, healthy: Healthy
+) -> None:
     page_of(viewer)
     assert healthy.cloud.requests
     healthy.cloud.requests.clear()
     page_of(viewer)
     paths = [request.path.rsplit("/", 1)[-1] for request in healthy.cloud.requests]
-    assert paths == ["transferConfigs", "runs"]
+    assert paths == ["transferConfigs", "runs", "serviceAccount"]
 
 
 def test_page__failed_run_shows_googles_words_and_escapes_them(
