@@ -62,7 +62,7 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MADE_AT = re.compile(r" of [-0-9]+T[0-9:.]+Z")
 """When a version of a secret was made, which is anew in each cell."""
 _WHAT_WAS_DONE = re.compile(
-    r"(Looking at|Creating|Reading|Starting|Counting|Querying) .* (failed|was refused): "
+    r"(Asking|Looking at|Creating|Reading|Starting|Counting|Querying) .* (failed|was refused): "
     r"|Could not look at everything: "
     r"|Enable [\w ]+ API: gcloud services enable "
     r"|Secret \w+ of project \S+ has no version that can be read "
