@@ -47,7 +47,9 @@ class RunProgress:
     def _spin(self, state: str, *, over: bool) -> None:
         if self._status is None:
             self._started = time.monotonic()
-            console = Console(file=self._out, no_color=self._plain or None)  # type: ignore[arg-type]
+            # Not the wrapper: it ends with a line end, and on stderr colours, whatever it is given.
+            stream = self._out._out
+            console = Console(file=stream, no_color=self._plain or None)  # type: ignore[arg-type]
             self._status = console.status("")
             self._status.start()
         self._status.update(f"Run {state}, {time.monotonic() - self._started:.0f} s")

@@ -9,11 +9,13 @@ from unittest.mock import Mock
 
 import pytest
 from django.core.management import ManagementUtility, call_command
+from django.core.management.base import OutputWrapper
 from pytest_django import Settings
 
 from backend.forecasting.conf import Config
+from backend.forecasting.output.progress import RunProgress
 from backend.forecasting.tests.support.commands import Run, start_answers, without_table
-from backend.forecasting.tests.support.factories import PASSWORD, Google, assert_no_secret
+from backend.forecasting.tests.support.factories import PASSWORD, Google, assert_no_secret, make_run
 from backend.forecasting.tests.support.snapshots import make_snapshot
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +35,16 @@ def failing(run: Run, monkeypatch: pytest.MonkeyPatch, config: Config) -> None:
     monkeypatch.setattr(
         "backend.forecasting.verification.verify.take_snapshot", lambda *_, **__: seen
     )
+
+
+def test_progress__stays_on_one_line_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Terminal()
+    with RunProgress(OutputWrapper(screen), plain=True) as progress:
+        for state in ("PENDING", "RUNNING"):
+            progress.show(make_run(state))
+    assert "Run RUNNING" in screen.getvalue()
+    assert screen.getvalue().count("\n") == 1
 
 
 # How much ----------------------------------------------------------------------------------------
