@@ -17,7 +17,7 @@ from ..activity import doing
 from ..errors import ApiError, ForecastingError, UnreachableError
 from .causes import cause_line, circumstance
 from .clients import Clients
-from .login import explain_credentials, is_missing_scope, login_failure, missing_scope
+from .login import expired, explain_credentials, is_missing_scope, login_failure, missing_scope
 from .replies import GOOGLE_ERRORS, UnreadableReplyError, is_unreachable, readable, text_of
 from .waiting import GivenUpError
 
@@ -191,7 +191,10 @@ def _explain_refusal(
         )
     permission = str((error.metadata or {}).get("permission", "")) or _permission_in(text)
     if not permission or circumstance(text):
-        return ApiError(f"{doing} was refused: {text} ({_code(error)}).{cause_line(str(error))}")
+        cause = cause_line(str(error))
+        if not cause and isinstance(error, exceptions.Unauthorized):
+            cause = f"\nLikely cause: {expired()}."
+        return ApiError(f"{doing} was refused: {text} ({_code(error)}).{cause}")
     role = next((role for start, role in _ROLES.items() if permission.startswith(start)), "")
     return ApiError(
         f"{doing} was refused: the credentials in use lack {permission} ({text}); grant it with "

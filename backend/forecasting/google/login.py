@@ -67,7 +67,7 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
 
 
 def _find_and_refresh() -> Credentials:
-    credentials, _ = google.auth.default(scopes=[SCOPE])
+    credentials = _find()
     try:
         credentials.refresh(Request())
     except auth_exceptions.GoogleAuthError as error:
@@ -80,11 +80,27 @@ def _find_and_refresh() -> Credentials:
     return credentials
 
 
+def _find() -> Credentials:
+    try:
+        credentials, _ = google.auth.default(scopes=[SCOPE])
+    except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
+        if isinstance(error, auth_exceptions.GoogleAuthError):
+            raise
+        # google-auth takes it that a key file can be read, and holds an object.
+        raise explain_credentials(Exception(str(error))) from error
+    return credentials
+
+
 def _no_token_here(error: Exception) -> UnreachableError:
     return UnreachableError(
         f"The metadata server gives no token ({text_of(error)}): attach a service account to this "
         "machine, build or service, and run it again."
     )
+
+
+def expired() -> str:
+    """The likely cause of a request that Google takes for nobody's."""
+    return f"the login has expired or was revoked: {_LOG_IN}"
 
 
 def missing_scope() -> UnreachableError:

@@ -265,8 +265,9 @@ def test_refusal__plain_text(google: Google) -> None:
 def test_refusal__unauthorized_over_either_transport(google: Google) -> None:
     rest = google_error(401, "Request had invalid authentication credentials.")
     over_grpc = grpc_error("UNAUTHENTICATED", "no token")
-    assert explained(google, rest).endswith("authentication credentials (HTTP 401).")
-    assert explained(google, over_grpc) == f"{DOING} was refused: no token (HTTP 401)."
+    cure = "\nLikely cause: the login has expired or was revoked: run `gcloud auth "
+    assert f"authentication credentials (HTTP 401).{cure}" in explained(google, rest)
+    assert f"{DOING} was refused: no token (HTTP 401).{cure}" in explained(google, over_grpc)
 
 
 # Anything else

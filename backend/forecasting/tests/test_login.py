@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from pathlib import Path
 from typing import Any
 
 import google.auth
@@ -86,6 +87,17 @@ def test_login__without_the_scope_is_one_sentence(tokens: TokenServer, command: 
     assert result.status == 1
     assert result.error.startswith(f"The login lacks the scope {SCOPE}: run `gcloud auth ")
     assert f"login --scopes {SCOPE}`" in result.error
+
+
+@pytest.mark.parametrize("key", ["", "[]", "{}", '{"type": 1}', '"text"', "\0", None])
+def test_login__of_a_key_file_that_is_none_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    path = tmp_path / "key.json"
+    path.mkdir() if key is None else path.write_text(key)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    with pytest.raises(UnreachableError, match=r"credentials could not be used \(.+\): run"):
+        login.log_in()
 
 
 def test_login__that_never_comes_is_given_up(tokens: TokenServer) -> None:
