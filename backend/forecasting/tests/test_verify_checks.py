@@ -334,6 +334,15 @@ def test_verification__says_what_could_not_be_looked_at(config: Config) -> None:
     assert str(failure) == f"Could not look at everything: {UNSEEN.reason}"
 
 
+def test_verification__says_what_failed_beside_what_could_not_be_looked_at(config: Config) -> None:
+    failure = verified(make_snapshot(config, runs=UNSEEN, dataset=None)).failure
+    assert str(failure) == (
+        f"Could not look at everything: {UNSEEN.reason}. "
+        "1 check failed (dataset.exists), "
+        "3 checks skipped (dataset.location, run.succeeded, run.fresh)."
+    )
+
+
 def test_verification__json_is_the_documented_one(config: Config) -> None:
     document = verified(make_snapshot(config, dataset=make_dataset(location="EU"))).as_json()
     first = ["command", "project", "location", "table", "at", "ok", "checks"]

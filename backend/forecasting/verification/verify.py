@@ -10,7 +10,7 @@ from ..google.replies import UnreadableReplyError, readable
 from .baseline import Baseline
 from .data_checks import check_data, check_orphans, check_runs
 from .dimension_checks import check_dimensions
-from .findings import Finding, FindingStatus, count_things
+from .findings import Finding, FindingStatus, count_findings, count_things
 from .reconciliation import check_source
 from .resource_checks import (
     check_connection,
@@ -62,19 +62,22 @@ class Verification:
     def failure(self) -> ForecastingError | None:
         """Why the command does not end with exit status 0; None where it does."""
         if self.snapshot.unseen:
-            return ForecastingError(
-                f"Could not look at everything: {self.snapshot.unseen[0].reason}"
-            )
+            why = f"Could not look at everything: {self.snapshot.unseen[0].reason}"
+            failed = count_findings(self.findings, FindingStatus.FAILED)
+            return ForecastingError(f"{why.rstrip('.')}. {self._not_good}." if failed else why)
         if self.ok:
             return None
+        return VerificationFailed(f"{self._not_good or 'A warning fails under --strict'}.")
+
+    @property
+    def _not_good(self) -> str:
+        """The checks that failed and those that were skipped, by name."""
         named = [
             f"{count_things(len(ids), 'check')} {ended} ({', '.join(ids)})"
             for status, ended in _NOT_GOOD
             if (ids := [finding.id for finding in self.findings if finding.status is status])
         ]
-        if named:
-            return VerificationFailed(f"{', '.join(named)}.")
-        return VerificationFailed("A warning fails under --strict.")
+        return ", ".join(named)
 
     def as_json(self) -> dict[str, Any]:
         """The document of `--format json`."""
