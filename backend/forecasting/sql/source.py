@@ -59,11 +59,12 @@ def render_orphans(mapping: SourceMapping) -> str:
     """
     if mapping.event is None or mapping.events is None or mapping.event_is_one_row:
         return ""
+    read = {"entity_id": mapping.entity, "moment": mapping.time, "event_id": mapping.event}
     return render(
         load("source_orphans.sql"),
         event=column(mapping.event.column),
         mention_table=named(mapping.mentions, Owner.MENTION),
-        mention_joins=select({"moment": mapping.time, "event_id": mapping.event}).join_clauses,
+        mention_joins=select(read).join_clauses,
         in_days=_in_days(mapping),
         event_key=column(mapping.events.key.column),
         mentioned_events=_mentioned_events(

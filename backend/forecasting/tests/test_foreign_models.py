@@ -16,7 +16,7 @@ from django.db import connection, models
 from backend.forecasting.database.lookups import Table
 from backend.forecasting.database.mapping import load_mapping, misfits
 from backend.forecasting.sql.queries import with_days
-from backend.forecasting.sql.source import render_source
+from backend.forecasting.sql.source import render_orphans, render_source
 from backend.forecasting.tests.support.factories import make_config
 from backend.forecasting.tests.support.newsroom import isolated_apps
 
@@ -295,3 +295,26 @@ def test_entity_two_relations_away__is_refused(registry: Apps) -> None:
 
     (only,) = refusals(registry, **MENTION, entity_field="ship__owner")
     assert "it leads away from the mention" in only
+
+
+def test_orphans__entity_of_a_parent_is_joined(registry: Apps) -> None:
+    class Event(models.Model):
+        pass
+
+    class Record(models.Model):
+        who = models.CharField(max_length=9, null=True)
+
+    class Mention(Record):
+        event = models.ForeignKey(Event, models.CASCADE, db_constraint=False)
+        at = models.DateTimeField()
+        level = models.FloatField()
+
+    with tables(Event, Record, Mention):
+        make(Mention, event_id=7, at=NOON, level=1.0, who="Anna")
+        make(Mention, event_id=7, at=NOON, level=1.0)
+        settings = {**MENTION, "entity_field": "who", "event_field": "event"}
+        config = replace(make_config(), dimension_fields=(), entity_name_field="", **settings)
+        query = render_orphans(load_mapping(config, registry))
+        with connection.connection.cursor() as cursor:
+            cursor.execute(with_days(query, DAY, DAY + timedelta(days=1)))
+            assert cursor.fetchone() == (1,)
