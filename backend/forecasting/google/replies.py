@@ -99,6 +99,13 @@ def text_of(error: Exception) -> str:
     return text if len(text) <= 600 else f"{text[:600]} ..."
 
 
+# What a role is called in PostgreSQL's languages, and the quotes that they, or JSON, put around it.
+_LOGIN = re.compile(
+    r"\b(user|role|utilisateur|rôle|Benutzer|Rolle|usuario|rol|utente|ruolo) "
+    r"""(?:\\?"[^"]*"|«[^»]*»|»[^«]*«|“[^”]*”|„[^“”]*[“”]|'[^']*')"""
+)
+
+
 def without_login(text: str) -> str:
     """PostgreSQL's words, as Google passes them on, without the user, which is a secret's value."""
-    return re.sub(r'\b(user|role) "[^"]*"', r'\1 "***"', text)
+    return _LOGIN.sub(r'\1 "***"', text)

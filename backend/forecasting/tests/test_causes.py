@@ -244,6 +244,20 @@ def test_cause__of_each_text_in_a_runs_message(text: str, named: str) -> None:
     assert likely_cause(without_login(text)) == likely_cause(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'FATAL: password authentication failed for user "o\'reader"',
+        '{"message": "role \\"o\'reader\\" does not exist"}',
+        "FATAL: Rolle »o'reader« existiert nicht",
+        "FATAL : authentification par mot de passe échouée pour l'utilisateur « o'reader »",
+        "FATAL: no existe el rol «o'reader»",
+    ],
+)
+def test_login__is_no_part_of_what_is_told_in_any_language(text: str) -> None:
+    assert "reader" not in without_login(text)
+
+
 @pytest.mark.parametrize(("text", "named"), FAILURES, ids=lambda text: text[:30])
 def test_cause__of_each_text_as_a_request_is_answered(
     google: Google, text: str, named: str
