@@ -165,18 +165,27 @@ def _observe_connection(config: Config, clients: Clients) -> Connection | None:
 
 
 def _require_table(plan: Plan) -> None:
-    absent = plan.action is Action.CREATE
-    # A description that is missing is drift; only a whole column is in the way of a load.
-    columns = [
-        c.field.removeprefix("columns.")
-        for c in plan.changes
-        if c.before is None and "description" not in c.field
-    ]
-    if absent or (plan.action is Action.UPDATE and columns):
-        what = "does not exist" if absent else f"lacks {', '.join(columns)}"
+    what = _why_no_load(plan)
+    if what:
         raise MissingPrerequisiteError(
             f"Table {plan.name} {what}: run bq_setup first (python manage.py bq_setup)."
         )
+
+
+def _why_no_load(plan: Plan) -> str:
+    """What of a table keeps a load from it and is for bq_setup to mend; empty for nothing."""
+    if plan.action is not Action.UPDATE:
+        return "does not exist" if plan.action is Action.CREATE else ""
+    # A description that is missing is drift; only a whole column is in the way of a load.
+    columns = {
+        c.field.removeprefix("columns."): c.before
+        for c in plan.changes
+        if c.field.startswith("columns.") and not c.field.endswith(".description")
+    }
+    absent = [name for name, before in columns.items() if before is None]
+    if absent:
+        return f"lacks {', '.join(absent)}"
+    return f"takes no NULL in {', '.join(columns)}" if columns else ""
 
 
 REFUSED = "refused by PostgreSQL"

@@ -242,6 +242,10 @@ def test_etl__rotated_secret_updates_the_credential_only(run: Run, provisioned: 
             {"schema": {"fields": column_reprs(economic_risk=None, political_risk=None)}},
             "lacks political_risk, economic_risk",
         ),
+        (
+            {"schema": {"fields": column_reprs(economic_risk={"mode": "REQUIRED"})}},
+            "takes no NULL in economic_risk",
+        ),
     ],
 )
 def test_etl__without_the_table_says_run_bq_setup_first(
