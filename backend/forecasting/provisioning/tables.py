@@ -205,7 +205,8 @@ def _partitioning(table: bigquery.Table) -> str:
     if not table.time_partitioning:
         return "none"
     partitioning = table.time_partitioning
-    return f"{partitioning.type_} on {partitioning.field or 'ingestion time'}"
+    # A column, whose name is compared without regard to case (`by_name`).
+    return f"{partitioning.type_} on {(partitioning.field or 'ingestion time').lower()}"
 
 
 def _expirations(table: bigquery.Table) -> list[Change]:

@@ -49,7 +49,8 @@ def test_kind__that_is_no_table_is_named(
 
 def test_columns__are_compared_without_regard_to_case(spec: TableSpec) -> None:
     fields = [{**field, "name": field["name"].title()} for field in column_reprs()]
-    table = make_table(schema={"fields": fields})
+    by_day = {"type": "DAY", "field": "Mentioned_At"}
+    table = make_table(schema={"fields": fields}, timePartitioning=by_day)
     assert spec.plan(table).action is Action.UNCHANGED
 
 
