@@ -127,7 +127,8 @@ DATABASES = {
     ),
 }
 # A database that does not answer is reported in seconds, not after the TCP stack gives up.
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+if DATABASES["default"]["ENGINE"].rsplit(".", 1)[-1].startswith("post"):
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -100,6 +100,17 @@ def test_settings__that_cannot_be_read_are_one_sentence(
         settings_of(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("url", "patient"), [("postgresql://h/name", {"connect_timeout": 5}), ("sqlite://:memory:", {})]
+)
+def test_settings__bound_the_connection_of_a_database_that_can_be(
+    monkeypatch: pytest.MonkeyPatch, url: str, patient: dict[str, int]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    made = runpy.run_path(f"{django_settings.BASE_DIR}/backend/config/settings.py")
+    assert made["DATABASES"]["default"].get("OPTIONS", {}) == patient
+
+
 @pytest.mark.parametrize("header", ["X-Forwarded-Proto", "HTTP_X_FORWARDED_PROTO"])
 def test_settings__know_a_header_by_either_of_its_names(settings_of: Any, header: str) -> None:
     made = settings_of(DJANGO_SECURE_PROXY_SSL_HEADER=header)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.conf import settings
@@ -48,6 +50,17 @@ def interrupt(number: signal.Signals) -> Callable[..., Any]:
 SIGNALS = pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
+
+
+def test_signal__before_the_command_has_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While Django and its settings are imported, which takes a second."""
+    begin = Mock(side_effect=KeyboardInterrupt)
+    monkeypatch.setattr("django.core.management.execute_from_command_line", begin)
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(f"{settings.BASE_DIR}/manage.py", run_name="__main__")
+    assert (left.value.code, capsys.readouterr().err) == (130, "Interrupted.\n")
 
 
 @SIGNALS

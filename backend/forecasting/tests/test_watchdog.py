@@ -154,6 +154,26 @@ def test_watchdog__passes_what_catches_everything(held: HeldTime) -> None:
     assert given_up(held, stubborn) == "Waiting" + OVER
 
 
+def test_watchdog__that_acts_while_it_is_stopped_leaves_what_has_ended(
+    held: HeldTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[Watchdog] = []
+    stop = Watchdog.stop
+
+    def stop_late(watchdog: Watchdog) -> None:
+        if not late:
+            late.append(watchdog)
+            held.pass_by(60)
+            threading.Event().wait()  # until the signal comes
+        stop(watchdog)
+
+    monkeypatch.setattr(Watchdog, "stop", stop_late)
+    with watching(0.2) as watchdog:
+        pass
+    assert late == [watchdog]
+    assert not watchdog.watches
+
+
 def test_watchdog__that_is_restarted_counts_anew(held: HeldTime) -> None:
     with watching(0.2) as watchdog:
         watchdog.restart(30)

@@ -131,4 +131,6 @@ def watching(seconds: float, leave: Callable[[str], None] | None = None) -> Iter
     except OutOfTime as over:
         raise ForecastingError(watchdog.sentence) from over
     finally:
+        with suppress(OutOfTime):  # It may come until then, and once: the block has ended.
+            watchdog.stop()
         watchdog.stop()
