@@ -89,6 +89,18 @@ def test_json__of_wrong_usage_is_a_document_too(
 # Options by keyword
 
 
+@pytest.mark.parametrize("days", ["", 0])
+def test_keyword__of_no_days_is_refused_as_its_flag_is(
+    run: Run, no_clients: Mock, days: object
+) -> None:
+    result = run("bq_setup_etl", backfill_days=days)
+    assert result.error.startswith(f'--backfill-days is "{days}": expected a whole number of days')
+
+
+def test_keyword__of_no_file_is_refused_as_its_flag_is(run: Run, provisioned: Google) -> None:
+    assert run("bq_verify", report="").error.startswith("--report is ., a directory")
+
+
 def test_keyword__check_and_dry_run_do_what_their_flags_do(run: Run, provisioned: Google) -> None:
     without_table(provisioned)
     assert run("bq_setup", check=True).status == run("bq_setup", "--check").status == 2

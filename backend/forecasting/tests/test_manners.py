@@ -262,6 +262,14 @@ def test_events__leave_standard_output_to_the_document(
     assert form == "text" or result.document["status"] == "planned"
 
 
+def test_events__quiet_is_without_warnings_too(
+    run: Run, provisioned: Google, settings: Settings
+) -> None:
+    settings.FORECASTING_LOG_FORMAT, settings.FORECASTING_DATASETT = "json", "x"
+    assert "WARNING" in run("bq_setup").err
+    assert run("bq_setup", "-v", "0").err == ""
+
+
 def test_events__of_checks_have_their_severity(run: Run, failing: None, settings: Settings) -> None:
     settings.FORECASTING_LOG_FORMAT = "json"
     said = {each["resource"]: each["severity"] for each in events(run("bq_verify").err)}

@@ -121,11 +121,13 @@ class PipelineCommand(BaseCommand):
         flush_output()
 
     def _leave_late(self, sentence: str) -> NoReturn:
-        if self.as_json and not self.answered:
-            self._write_error(ForecastingError(sentence))
-            flush_output()
-        self._print_error(sentence)
-        os._exit(FAILED)
+        try:
+            if self.as_json and not self.answered:
+                self._write_error(ForecastingError(sentence))
+                flush_output()
+            self._print_error(sentence)
+        finally:
+            os._exit(FAILED)
 
     def _tell_ending(self) -> None:
         sentence = f"Interrupted: {self.left_behind}."
@@ -211,9 +213,11 @@ class PipelineCommand(BaseCommand):
         return message
 
     def _warn(self, sentence: str) -> None:
+        if not self.verbosity:
+            return
         if self.events:
             self.events(WARNING, sentence)
-        elif self.verbosity:
+        else:
             self.stderr.write(self.style.WARNING(f"Warning: {sentence}"))
 
     def _show_done(self, what: str, seconds: float, has_parts: bool) -> None:

@@ -101,7 +101,7 @@ class Command(PipelineCommand):
         run = RunOptions(
             start=options["run_now"],
             wait=not options["no_wait"],
-            backfill_days=DAYS.read("--backfill-days", days) if days else 0,
+            backfill_days=0 if days is None else DAYS.read("--backfill-days", days),
             timeout=self.timeout,
         )
         plain = "no_color" in options and options["no_color"]

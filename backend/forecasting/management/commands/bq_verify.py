@@ -61,7 +61,7 @@ class Command(PipelineCommand):
         clients, files = self.clients(config), {}
         for flag in ("--report", "--training-spec"):
             given = options[flag[2:].replace("-", "_")]
-            if given:
+            if given is not None:
                 files[flag] = Path(given)  # By keyword it may be a text.
                 self.claim_stdout(flag, files[flag])
                 refuse_unwritable(flag, files[flag])
