@@ -172,8 +172,14 @@ def _check_window(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     if not wrong:
         return passed("data.window", "complete days only, all in the window")
     expected = f"complete days from {window.start if too_old else 'any day'} to before {window.end}"
-    hint = _OLDER_ROWS if outside[f"rows before {window.start}"] else _LATER_ROWS
+    hint = _OLDER_ROWS if outside[f"rows before {window.start}"] else _later_hint(snapshot, data)
     return failed("data.window", wrong, hint, expected, wrong)
+
+
+def _later_hint(snapshot: Snapshot, data: dict[str, Any]) -> str:
+    """A run replaces days up to its own: for days to come there is no command."""
+    to_come = data["rows_after_window"] and data["last_day"] > snapshot.now.date()
+    return _DAYS_TO_COME if to_come else f"{_LATER_ROWS}{_and_older_days(snapshot)}"
 
 
 def _kept_days(snapshot: Snapshot) -> int | None:
@@ -191,6 +197,10 @@ _OLDER_ROWS = (
 _LATER_ROWS = (
     f"load the days again: {_RUN_NOW}; rows of a day that is not over are replaced by the run "
     "after it"
+)
+_DAYS_TO_COME = (
+    "the last of these days are still to come, and no run replaces them before their day is over: "
+    "find out who writes to the table besides the load (bq ls -j -a), and have them taken out there"
 )
 
 

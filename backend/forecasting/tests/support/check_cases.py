@@ -304,6 +304,12 @@ RUNS_AND_DATA = (
     ),
     Case(
         "data.window",
+        data(rows_after_window=3, last_day=TODAY + timedelta(days=1)),
+        "3 rows of 2026-03-02 or later",
+        "no run replaces them before their day is over",
+    ),
+    Case(
+        "data.window",
         data(rows_before_window=3),
         "3 rows before 2025-12-02",
         "the next run removes the rows before the window",
