@@ -15,10 +15,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 
 from bench.chart import draw_history
 from bench.data import Sizes
-from bench.database import ROOT, running_database
+from bench.database import current_load, running_database
 from bench.explaining import put_measured, put_plans
-from bench.machine import current_load
 from bench.measurement import measure_all
+from bench.processes import ROOT
 from bench.report import PLOT, write_report
 from bench.results import Results
 

@@ -11,8 +11,8 @@ from typing import Any
 from bench.contestants.job import EVENTS_VIEW, MENTIONS_VIEW, SOURCE_VIEW
 from bench.contestants.registry import CONTESTANTS, OURS, Contestant
 from bench.database import Database, open_cursor
-from bench.fresh import FreshProcessError, run_python
 from bench.measuring import Rounds, Sample, alternate, copy_to_counter
+from bench.processes import FreshProcessError, run_python
 from bench.queries import Window, source_query, windowed
 
 OUR_QUERY, FIRST_SHAPE = "source query", "first shape"

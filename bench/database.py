@@ -1,6 +1,10 @@
-"""The benchmark's own PostgreSQL: a throw-away server that holds the backend's tables."""
+"""The benchmark's own PostgreSQL, and the machine that it shares.
+
+A throw-away server that holds the backend's tables; of the machine, nothing that names it.
+"""
 
 import os
+import platform
 import re
 import secrets
 import subprocess
@@ -8,8 +12,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from importlib import resources
-from pathlib import Path
 
 import psycopg2
 import psycopg2.extensions
@@ -21,10 +25,11 @@ from backend.localcloud.postgres.server import (
     create_role,
     start_postgres,
 )
+from bench.processes import ROOT
 
 NAME = "venezuelawatch"
 OWNER, READER = "backend", "bigquery"
-ROOT = Path(__file__).resolve().parents[1]
+_SHOWN_SETTINGS = ("shared_buffers", "work_mem", "hash_mem_multiplier")
 _ROLE_SETTING = re.compile(r'^ALTER ROLE :"role" (SET .*);$', re.MULTILINE)
 
 
@@ -91,3 +96,43 @@ def manage(*arguments: str, environment: dict[str, str]) -> str:
     if done.returncode:
         raise RuntimeError(f"manage.py {arguments[0]} failed: {done.stderr.strip()}")
     return done.stdout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Cores, memory, versions, the server's settings that matter, and how busy it was before."""
+
+    day: date
+    cores: int
+    memory_bytes: int
+    system: str
+    postgres: str
+    python: str
+    settings: dict[str, str]
+    load: float
+
+
+def look_at_machine(database: Database, load: float) -> Machine:
+    """The machine as it is now; `load` is what `current_load` said before the work began."""
+    with open_cursor(database.reader_uri) as cursor:
+        cursor.execute("SHOW server_version")
+        (version,) = cursor.fetchone() or ("",)
+        settings = {}
+        for name in _SHOWN_SETTINGS:
+            cursor.execute(f"SHOW {name}")
+            settings[name] = str((cursor.fetchone() or ("",))[0])
+    return Machine(
+        day=datetime.now(UTC).date(),
+        cores=os.cpu_count() or 1,
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        system=f"{platform.system()} {platform.machine()}",
+        postgres=str(version),
+        python=platform.python_version(),
+        settings=settings,
+        load=load,
+    )
+
+
+def current_load() -> float:
+    """How many processes wanted a core on average over the last minute."""
+    return os.getloadavg()[0]

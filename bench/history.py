@@ -5,10 +5,9 @@ from functools import partial
 
 from bench.data import Sizes, lengthen_history
 from bench.database import Database
-from bench.measuring import Rounds, Sample, alternate, copy_to_counter
+from bench.measuring import Rounds, Sample, alternate, copy_to_counter, read_in_fresh_process
 from bench.processes import watched
 from bench.queries import Window, source_query
-from bench.reading import read_in_fresh_process
 
 REFRESH_DAYS = 7
 REFRESH, WINDOW = "refresh", "window"

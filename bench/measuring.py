@@ -1,13 +1,18 @@
-"""Takes times, bytes and memory, and makes fair comparisons of them."""
+"""Takes times, bytes and memory, and makes fair comparisons of them.
 
+`python -m bench.measuring` reads a query's rows in a process of its own, for its peak memory.
+"""
+
+import json
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from backend.localcloud.postgres.server import RunningPostgres
 from bench.database import open_cursor
-from bench.processes import ServerClock
+from bench.processes import ServerClock, peak_of_process, run_python
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,3 +129,18 @@ def copy_to_counter(uri: str, query: str, server: RunningPostgres | None = None)
         bytes=counter.bytes,
         server_seconds=clock.seconds() if clock else 0.0,
     )
+
+
+def read_in_fresh_process(uri: str, query: str) -> Sample:
+    """What reading took, with the reader's peak memory."""
+    return Sample(**run_python("bench.measuring", {"uri": uri, "query": query}))
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    sample = copy_to_counter(request["uri"], request["query"])
+    json.dump(asdict(replace(sample, peak_bytes=peak_of_process())), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,21 +1,26 @@
-"""Memory and processor time: of this process, and of the PostgreSQL processes of a query.
+"""Processes: work in a fresh one, and what memory and processor time they take.
 
-What a server's processes used is read from /proc; on systems without it, it is 0.
+What a server's processes used for a query is read from /proc; on systems without it, it is 0.
 """
 
 import contextlib
+import json
 import os
 import re
 import resource
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from backend.localcloud.postgres.server import RunningPostgres
 
+ROOT = Path(__file__).resolve().parents[1]
+_LONGEST_SECONDS = 1800
 _PROC = Path("/proc")
 _LOOK_SECONDS = 0.01
 _PATIENCE_SECONDS = 2.0
@@ -138,3 +143,28 @@ def read_bytes(process: str, field: str) -> int:
         found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
         return int(found[1]) * 1024 if found else 0
     return 0
+
+
+class FreshProcessError(Exception):
+    """The process did not do its work; the message is the last that it said."""
+
+
+def run_python(module: str, request: dict[str, Any]) -> dict[str, Any]:
+    """The JSON that a module prints when it is run with a request on its standard input.
+
+    On its input, because arguments can be read by everybody on the machine.
+    Raises FreshProcessError.
+    """
+    done = subprocess.run(  # noqa: S603 - the module's name is this package's own
+        [sys.executable, "-m", module],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=_LONGEST_SECONDS,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise FreshProcessError(lines[-1][:200])
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report

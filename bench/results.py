@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from bench.claims import Claim
 from bench.comparisons import Race
 from bench.data import Contents, Sizes
+from bench.database import Machine
 from bench.history import Stage
-from bench.machine import Machine
 from bench.measuring import Rounds, Sample
 
 

@@ -14,9 +14,9 @@ from bench.claims import check_claims
 from bench.comparisons import COUNT, FIRST_SHAPE, OUR_QUERY, WITHOUT_DIMENSIONS, Race
 from bench.contestants.registry import OURS
 from bench.data import Contents, Sizes
+from bench.database import Machine
 from bench.explaining import put_measured, put_plans
 from bench.history import REFRESH, WINDOW, Stage
-from bench.machine import Machine
 from bench.measuring import Sample
 from bench.night_cost import MIB, night
 from bench.report import start_up, write_report
