@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.history import REFRESH, REFRESH_DAYS, WINDOW, Stage
+from bench.comparisons import REFRESH, REFRESH_DAYS, WINDOW, Stage
 from bench.measuring import seconds
 
 _WIDTH, _HEIGHT = 520, 300

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.comparisons import FIRST_SHAPE, OUR_QUERY
-from bench.history import REFRESH, REFRESH_DAYS, WINDOW, Stage
+from bench.comparisons import FIRST_SHAPE, OUR_QUERY, REFRESH, REFRESH_DAYS, WINDOW, Stage
 from bench.measuring import (
     Rounds,
     Spread,

@@ -1,4 +1,4 @@
-"""The comparisons on the data of one window, each of them taken in turns."""
+"""The comparisons, each taken in turns: on the data of one window, and with ever more history."""
 
 import math
 import tempfile
@@ -10,13 +10,15 @@ from typing import Any
 
 from bench.contestants.job import EVENTS_VIEW, MENTIONS_VIEW, SOURCE_VIEW
 from bench.contestants.registry import CONTESTANTS, OURS, Contestant
+from bench.data import Sizes, Window, lengthen_history, source_query, window_of, windowed
 from bench.database import Database, open_cursor
-from bench.measuring import Rounds, Sample, alternate, copy_to_counter
-from bench.processes import FreshProcessError, run_python
-from bench.queries import Window, source_query, windowed
+from bench.measuring import Rounds, Sample, alternate, copy_to_counter, read_in_fresh_process
+from bench.processes import FreshProcessError, run_python, watched
 
 OUR_QUERY, FIRST_SHAPE = "source query", "first shape"
 COUNT, WITHOUT_DIMENSIONS = "COUNT(*)", "without dimensions"
+REFRESH_DAYS = 7
+REFRESH, WINDOW = "refresh", "window"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,17 @@ class Race:
 
     rounds: Rounds
     skipped: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A length of history, and what loading some of it and all of it took."""
+
+    days: int
+    mentions: int
+    rounds: Rounds
+    everything: Sample
+    server_peak: int
 
 
 def compare_shapes(database: Database, window: Window, repetitions: int) -> Rounds:
@@ -37,6 +50,16 @@ def compare_shapes(database: Database, window: Window, repetitions: int) -> Roun
     }
     copy = partial(copy_to_counter, database.reader_uri, server=database.server)
     return alternate({name: partial(copy, query) for name, query in queries.items()}, repetitions)
+
+
+def explain(database: Database, window: Window, *, refresh: bool = False) -> str:
+    """The plan of the source query with times and buffers, from a run after one that warmed up."""
+    query = source_query(window, refresh=refresh)
+    with open_cursor(database.reader_uri) as cursor:
+        for _ in range(2):
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {query}")
+            lines = [line for (line,) in cursor.fetchall()]
+    return "\n".join(lines)
 
 
 def race(database: Database, window: Window, repetitions: int) -> Race:
@@ -102,4 +125,41 @@ def alike(one: list[float], other: list[float]) -> bool:
     return all(
         math.isclose(mine, yours, rel_tol=1e-9, abs_tol=1e-6)
         for mine, yours in zip(one, other, strict=True)
+    )
+
+
+def measure_history(database: Database, sizes: Sizes, factor: int, repetitions: int) -> list[Stage]:
+    """A stage for the window alone, and for histories of up to `factor` times its length."""
+    stages = [_measure(database, sizes, 1, repetitions)]
+    for present, longer in zip(lengths(factor), lengths(factor)[1:], strict=False):
+        lengthen_history(database, sizes, present, longer)
+        stages.append(_measure(database, sizes, longer, repetitions))
+    return stages
+
+
+def lengths(factor: int) -> list[int]:
+    """At how many windows of history to look: the first, the last, and some between."""
+    return sorted({1, max(1, factor // 4), max(1, factor // 2), factor})
+
+
+def _measure(database: Database, sizes: Sizes, factor: int, repetitions: int) -> Stage:
+    run = partial(copy_to_counter, database.reader_uri, server=database.server)
+    days = sizes.days * factor
+    rounds = alternate(
+        {
+            REFRESH: partial(run, source_query(window_of(sizes, REFRESH_DAYS), refresh=True)),
+            WINDOW: partial(run, source_query(window_of(sizes, sizes.days))),
+        },
+        repetitions,
+    )
+    with watched(database.server) as watch:
+        everything = read_in_fresh_process(
+            database.reader_uri, source_query(window_of(sizes, days))
+        )
+    return Stage(
+        days=days,
+        mentions=sizes.mentions * factor,
+        rounds=rounds,
+        everything=everything,
+        server_peak=watch.peak_bytes,
     )

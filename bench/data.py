@@ -1,15 +1,22 @@
-"""Makes the benchmark's data inside PostgreSQL: the same rows for the same options, quickly."""
+"""The benchmark's data, and the queries over it.
+
+The data is made inside PostgreSQL: the same rows for the same options, quickly. The queries are
+complete for a window of days.
+"""
 
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from importlib import resources
 
 import psycopg2.extensions
 
+from backend.forecasting.conf import load_config
+from backend.forecasting.sql.queries import render_source_query, with_days
+from backend.forecasting.sql.template import render
 from bench.database import Database, open_cursor
-from bench.queries import read_sql
 
 MENTIONS_PER_EVENT = 5
 # How unequal the entities' shares of the news are; 1 would be all alike. With as many mentions as
@@ -37,6 +44,19 @@ class Sizes:
     def first_day(self, days: int | None = None) -> date:
         """The first of the last `days`, or of the whole window."""
         return self.end_day - timedelta(days=self.days if days is None else days)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The days [first_day, end_day)."""
+
+    first_day: date
+    end_day: date
+
+
+def window_of(sizes: Sizes, days: int) -> Window:
+    """The last `days` days."""
+    return Window(first_day=sizes.first_day(days), end_day=sizes.end_day)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,3 +174,23 @@ def _without_indexes(cursor: psycopg2.extensions.cursor) -> Iterator[None]:
     cursor.execute("SET maintenance_work_mem = '512MB'")
     for _, create in reversed(statements):
         cursor.execute(create)
+
+
+def source_query(window: Window, *, refresh: bool = False, dimensions: bool = True) -> str:
+    """The product's own query, as the nightly load completes it; without dimensions: no JSON."""
+    config = load_config(optional=("project", "instance"))
+    if not dimensions:
+        config = replace(config, dimension_fields=())
+    query = render_source_query(config, refresh=refresh)
+    return with_days(query, window.first_day, window.end_day)
+
+
+def windowed(name: str, window: Window) -> str:
+    """The benchmark's query of this name for a window."""
+    return with_days(read_sql(name), window.first_day, window.end_day)
+
+
+def read_sql(name: str, **values: object) -> str:
+    """The benchmark's SQL of this name with its placeholders filled."""
+    text = resources.files("bench.sql").joinpath(f"{name}.sql").read_text("utf-8")
+    return render(text, **{key: str(value) for key, value in values.items()})

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from backend.localcloud.server import LocalCloud
+from bench.comparisons import REFRESH_DAYS
 from bench.data import Sizes
 from bench.database import NAME, READER, Database, manage
-from bench.history import REFRESH_DAYS
 from bench.measuring import Sample
 
 PROJECT = "demo-project"

@@ -1,24 +1,11 @@
-"""How PostgreSQL runs the source query on the benchmark's data, for docs/benchmarks.md."""
+"""Puts what was measured into docs/benchmarks.md, between its marks."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.database import Database, open_cursor
-from bench.queries import Window, source_query
-
 _BEGIN, _END = "<!-- measured -->\n", "<!-- end of measured -->"
 _BLOCK = re.compile(r"(<!-- plan: (\w+) -->\n).*?(<!-- end of plan -->)", re.DOTALL)
-
-
-def explain(database: Database, window: Window, *, refresh: bool = False) -> str:
-    """The plan of the source query with times and buffers, from a run after one that warmed up."""
-    query = source_query(window, refresh=refresh)
-    with open_cursor(database.reader_uri) as cursor:
-        for _ in range(2):
-            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {query}")
-            lines = [line for (line,) in cursor.fetchall()]
-    return "\n".join(lines)
 
 
 def put_measured(document: Path, text: str) -> None:

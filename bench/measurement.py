@@ -3,12 +3,10 @@
 from collections.abc import Callable
 
 from bench.claims import check_claims
-from bench.comparisons import compare_shapes, race
-from bench.data import Contents, Sizes, make_data, read_contents
+from bench.comparisons import REFRESH_DAYS, compare_shapes, explain, measure_history, race
+from bench.data import Contents, Sizes, make_data, read_contents, window_of
 from bench.database import Database, look_at_machine, open_cursor
 from bench.end_to_end import measure_runs
-from bench.explaining import explain
-from bench.history import REFRESH_DAYS, measure_history, window_of
 from bench.results import Results
 from bench.start_up import measure_start_up
 

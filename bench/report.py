@@ -1,8 +1,16 @@
 """docs/benchmarks.md, written from what was measured; no number in it is anybody's memory."""
 
-from bench.comparisons import COUNT, FIRST_SHAPE, OUR_QUERY, WITHOUT_DIMENSIONS
+from bench.comparisons import (
+    COUNT,
+    FIRST_SHAPE,
+    OUR_QUERY,
+    REFRESH,
+    REFRESH_DAYS,
+    WINDOW,
+    WITHOUT_DIMENSIONS,
+    Stage,
+)
 from bench.contestants.registry import CONTESTANTS, OURS
-from bench.history import REFRESH, REFRESH_DAYS, WINDOW, Stage
 from bench.measuring import Rounds, peak_of, seconds, server_ratio, server_seconds, time_ratio
 from bench.night_cost import ROW, nights_table
 from bench.results import Results

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.claims import Claim
-from bench.comparisons import Race
+from bench.comparisons import Race, Stage
 from bench.data import Contents, Sizes
 from bench.database import Machine
-from bench.history import Stage
 from bench.measuring import Rounds, Sample
 
 

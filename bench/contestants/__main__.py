@@ -13,8 +13,8 @@ from typing import IO, Any
 from bench.contestants.job import Job
 from bench.contestants.registry import CONTESTANTS
 from bench.contestants.target import digest
+from bench.data import Window
 from bench.processes import peak_of_process
-from bench.queries import Window
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.queries import Window, windowed
+from bench.data import Window, windowed
 
 # Views of the queries below, for the contestants that read only tables and views.
 SOURCE_VIEW, MENTIONS_VIEW, EVENTS_VIEW = "source_query", "window_mentions", "window_events"

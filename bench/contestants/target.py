@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from backend.forecasting.training_table import COLUMNS, TIME_COLUMN
-from bench.queries import read_sql
+from bench.data import read_sql
 
 # Without a time zone: DuckDB needs an extension for those, and all of these are UTC.
 TYPES = {"STRING": "VARCHAR", "TIMESTAMP": "TIMESTAMP", "FLOAT64": "DOUBLE"}

@@ -13,7 +13,7 @@ from dlt.sources.sql_database import sql_table
 
 from bench.contestants.job import EVENTS_VIEW, MENTIONS_VIEW, SOURCE_VIEW, Job
 from bench.contestants.target import open_target, store_relation
-from bench.queries import read_sql
+from bench.data import read_sql
 
 _RAW = "extracted"
 

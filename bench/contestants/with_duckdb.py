@@ -5,7 +5,7 @@ import duckdb_extensions
 
 from bench.contestants.job import Job
 from bench.contestants.target import open_target, store_relation
-from bench.queries import read_sql
+from bench.data import read_sql
 
 
 def load_aggregate(job: Job) -> None:

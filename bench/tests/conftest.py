@@ -5,10 +5,8 @@ from datetime import date
 
 import pytest
 
-from bench.data import Sizes, make_data
+from bench.data import Sizes, Window, make_data, window_of
 from bench.database import Database, running_database
-from bench.history import window_of
-from bench.queries import Window
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import pytest
 
 from bench.comparisons import alike, create_views, race, run_contestant
 from bench.contestants.registry import CONTESTANTS, OURS, Contestant
+from bench.data import Window, source_query, windowed
 from bench.database import Database, open_cursor
 from bench.measuring import copy_to_counter
-from bench.queries import Window, source_query, windowed
 
 
 def read_rows(database: Database, query: str) -> list[tuple[Any, ...]]:

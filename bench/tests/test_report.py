@@ -11,12 +11,20 @@ from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.factories import make_config
 from bench.chart import draw_history
 from bench.claims import check_claims
-from bench.comparisons import COUNT, FIRST_SHAPE, OUR_QUERY, WITHOUT_DIMENSIONS, Race
+from bench.comparisons import (
+    COUNT,
+    FIRST_SHAPE,
+    OUR_QUERY,
+    REFRESH,
+    WINDOW,
+    WITHOUT_DIMENSIONS,
+    Race,
+    Stage,
+)
 from bench.contestants.registry import OURS
 from bench.data import Contents, Sizes
 from bench.database import Machine
 from bench.explaining import put_measured, put_plans
-from bench.history import REFRESH, WINDOW, Stage
 from bench.measuring import Sample
 from bench.night_cost import MIB, night
 from bench.report import start_up, write_report
