@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -14,13 +14,18 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 
 from bench.chart import draw_history
-from bench.data import Sizes
-from bench.database import current_load, running_database
+from bench.commands import measure_runs, measure_start_up
+from bench.comparisons import REFRESH_DAYS, compare_shapes, explain, measure_history, race
+from bench.data import Contents, Sizes, make_data, read_contents, window_of
+from bench.database import Database, current_load, look_at_machine, open_cursor, running_database
 from bench.explaining import put_measured, put_plans
-from bench.measurement import measure_all
 from bench.processes import ROOT
 from bench.report import PLOT, write_report
-from bench.results import Results
+from bench.results import Results, check_claims
+
+Say = Callable[[str], None]
+# A run on the stand-in takes minutes where it has hundreds of thousands of rows to replace.
+MOST_RUNS = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +54,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _leave(signum: int, frame: FrameType | None) -> None:
     """Ends as Ctrl-C does, so that children and temporary files are gone as well."""
     sys.exit(128 + signum)
+
+
+def measure_all(
+    database: Database, sizes: Sizes, *, repetitions: int, factor: int, load: float, say: Say
+) -> Results:
+    """Everything, on an empty database; `load` is what the machine did before."""
+    contents = _make(database, sizes, say)
+    window = window_of(sizes, sizes.days)
+    say("comparing the source query with what it replaced and with the floor")
+    shapes = compare_shapes(database, window, repetitions)
+    plans = {
+        "window": explain(database, window),
+        "refresh": explain(database, window_of(sizes, REFRESH_DAYS), refresh=True),
+    }
+    say("comparing with what else one might use")
+    others = race(database, window, repetitions)
+    say("running the nightly load on the stand-in")
+    runs = measure_runs(database, sizes, min(repetitions, MOST_RUNS))
+    start_up = measure_start_up(database, repetitions)
+    say("lengthening the history")
+    stages = measure_history(database, sizes, factor, repetitions)
+    return Results(
+        machine=look_at_machine(database, load),
+        sizes=sizes,
+        repetitions=repetitions,
+        contents=contents,
+        shapes=shapes,
+        race=others,
+        stages=stages,
+        runs=runs,
+        start_up=start_up,
+        claims=check_claims(shapes, stages),
+        plans=plans,
+    )
+
+
+def _make(database: Database, sizes: Sizes, say: Say) -> Contents:
+    say(f"making {sizes.mentions:,} mentions of {sizes.entities:,} entities")
+    make_data(database, sizes)
+    with open_cursor(database.owner_uri) as cursor:
+        return read_contents(cursor)
 
 
 def _write(results: Results, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """docs/benchmarks.md, written from what was measured; no number in it is anybody's memory."""
 
+from bench.commands import BQ_SHOW
 from bench.comparisons import (
     COUNT,
     FIRST_SHAPE,
@@ -14,7 +15,6 @@ from bench.contestants.registry import CONTESTANTS, OURS
 from bench.measuring import Rounds, peak_of, seconds, server_ratio, server_seconds, time_ratio
 from bench.night_cost import ROW, nights_table
 from bench.results import Results
-from bench.start_up import BQ_SHOW
 from bench.tables import as_ratio, as_seconds, megabytes, spread_of_ratios, spread_of_seconds, table
 
 PLOT = "benchmark-history.svg"

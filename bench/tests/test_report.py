@@ -10,7 +10,7 @@ import pytest
 from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.factories import make_config
 from bench.chart import draw_history
-from bench.claims import check_claims
+from bench.commands import BQ_SHOW
 from bench.comparisons import (
     COUNT,
     FIRST_SHAPE,
@@ -28,8 +28,7 @@ from bench.explaining import put_measured, put_plans
 from bench.measuring import Sample
 from bench.night_cost import MIB, night
 from bench.report import start_up, write_report
-from bench.results import Results
-from bench.start_up import BQ_SHOW
+from bench.results import Results, check_claims
 
 _MACHINE = Machine(
     day=date(2026, 3, 10),
