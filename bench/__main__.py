@@ -13,15 +13,14 @@ import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 
-from bench.chart import draw_history
 from bench.commands import measure_runs, measure_start_up
 from bench.comparisons import REFRESH_DAYS, compare_shapes, explain, measure_history, race
 from bench.data import Contents, Sizes, make_data, read_contents, window_of
 from bench.database import Database, current_load, look_at_machine, open_cursor, running_database
-from bench.explaining import put_measured, put_plans
 from bench.processes import ROOT
-from bench.report import PLOT, write_report
+from bench.report import draw_history, put_measured, put_plans, write_report
 from bench.results import Results, check_claims
+from bench.sections import PLOT
 
 Say = Callable[[str], None]
 # A run on the stand-in takes minutes where it has hundreds of thousands of rows to replace.

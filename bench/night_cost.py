@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS, SERIES_COLUMN
+from bench.tables import table
 
 MIB = 2**20
 _LEAST = 10 * MIB
@@ -33,6 +34,26 @@ class Statement:
         return max(math.ceil(self.read / MIB) * MIB, self.tables * _LEAST)
 
 
+def night_cost() -> str:
+    """The arithmetic of a night in BigQuery, which no machine here reaches."""
+    head = ("rows in the table", "days refreshed", "queries", "MiB read", "MiB billed", "TiB in 30")
+    return (
+        "## 7. What a night costs in BigQuery\n\n"
+        "Arithmetic, on demand, for a window of 90 days; nothing here was measured in BigQuery. "
+        f"A row is {ROW} bytes at most (text 2 and its UTF-8, other columns 8, a NULL none: "
+        "bigquery/docs/reference/standard-sql/data-types). A query is billed by the columns that "
+        "it reads, at least 10 MiB for each table that it names, in whole MiB; a MERGE that "
+        "deletes by what it reads and by all of the partitions that it changes "
+        "(cloud.google.com/bigquery/pricing); a federated query by the bytes that PostgreSQL "
+        "returns (bigquery/docs/federated-queries-intro). That both the look at the window and the "
+        "MERGE read no other partitions than theirs follows from "
+        "bigquery/docs/using-dml-with-partitioned-tables, and was not tried.\n\n"
+        f"{table(head, _nights())}\n\n"
+        "The last column is what 30 nights are billed. The smallest nights are all minimum: "
+        "fewer rows make them no cheaper."
+    )
+
+
 def night(rows: int, window_days: int, refresh_days: int) -> Sequence[Statement]:
     """The statements of nightly_load.sql over a table of so many rows in its window."""
     staged = round(rows * refresh_days / window_days)
@@ -50,7 +71,7 @@ def night(rows: int, window_days: int, refresh_days: int) -> Sequence[Statement]
     )
 
 
-def nights_table() -> list[list[str]]:
+def _nights() -> list[list[str]]:
     """A row for each size and refresh: rows, days, statements, bytes read, bytes billed."""
     return [_row(rows, days) for rows in (100_000, 10_000_000) for days in (90, 7)]
 

@@ -9,7 +9,6 @@ import pytest
 
 from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.factories import make_config
-from bench.chart import draw_history
 from bench.commands import BQ_SHOW
 from bench.comparisons import (
     COUNT,
@@ -24,11 +23,11 @@ from bench.comparisons import (
 from bench.contestants.registry import OURS
 from bench.data import Contents, Sizes
 from bench.database import Machine
-from bench.explaining import put_measured, put_plans
 from bench.measuring import Sample
 from bench.night_cost import MIB, night
-from bench.report import start_up, write_report
+from bench.report import draw_history, put_measured, put_plans, write_report
 from bench.results import Results, check_claims
+from bench.sections import start_up
 
 _MACHINE = Machine(
     day=date(2026, 3, 10),
