@@ -10,9 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import IO, Any
 
-from bench.contestants.job import Job
+from bench.contestants.job import Job, digest
 from bench.contestants.registry import CONTESTANTS
-from bench.contestants.target import digest
 from bench.data import Window
 from bench.processes import peak_of_process
 

@@ -7,8 +7,7 @@ from contextlib import closing
 import psycopg2
 
 from backend.forecasting.training_table import COLUMNS
-from bench.contestants.job import Job
-from bench.contestants.target import TYPES, open_target
+from bench.contestants.job import TYPES, Job, open_target
 
 _FORMAT = r"delim = '\t', nullstr = '\N', quote = '', escape = '', header = false"
 

@@ -4,8 +4,7 @@ from typing import Any
 
 import connectorx
 
-from bench.contestants.job import Job
-from bench.contestants.target import aggregate_arrow, open_target, store_arrow
+from bench.contestants.job import Job, aggregate_arrow, open_target, store_arrow
 
 
 def load_aggregate(job: Job) -> None:

@@ -10,8 +10,7 @@ import django
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS
-from bench.contestants.job import Job
-from bench.contestants.target import open_target, store_arrow
+from bench.contestants.job import Job, open_target, store_arrow
 
 _CHUNK = 10_000
 _Numbers = Sequence[float | None]

@@ -11,8 +11,14 @@ os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
 import dlt
 from dlt.sources.sql_database import sql_table
 
-from bench.contestants.job import EVENTS_VIEW, MENTIONS_VIEW, SOURCE_VIEW, Job
-from bench.contestants.target import open_target, store_relation
+from bench.contestants.job import (
+    EVENTS_VIEW,
+    MENTIONS_VIEW,
+    SOURCE_VIEW,
+    Job,
+    open_target,
+    store_relation,
+)
 from bench.data import read_sql
 
 _RAW = "extracted"

@@ -3,8 +3,7 @@
 import duckdb
 import duckdb_extensions
 
-from bench.contestants.job import Job
-from bench.contestants.target import open_target, store_relation
+from bench.contestants.job import Job, open_target, store_relation
 from bench.data import read_sql
 
 
