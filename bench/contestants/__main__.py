@@ -38,9 +38,10 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
         target=Path(request["target"]),
         aggregate=request["aggregate"],
     )
-    load = CONTESTANTS[request["contestant"]].load()
+    contestant = CONTESTANTS[request["contestant"]]
+    contestant.prepare()
     began = time.perf_counter()
-    load(job)
+    contestant.fill(job)
     taken = time.perf_counter() - began
     return {"seconds": taken, "peak_bytes": peak_of_process(), "digest": digest(job.target)}
 

@@ -6,48 +6,59 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 
+from bench.contestants import libraries, with_django
 from bench.contestants.job import Job
 
 OURS = "copy"
 
+Fill = Callable[[Job], None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """One way; `module` and `function` are imported in the process that runs it only."""
+    """One way to fill a job's target: the packages that it needs, the modules that it imports."""
 
     key: str
     title: str
     aggregates_first: bool
-    module: str
-    function: str
+    fill: Fill
     needs: tuple[str, ...]
-    backend: str = ""
+    imports: tuple[str, ...] = ()
 
     def missing(self) -> str:
         """Which package that it needs is not installed; empty where all are."""
         return next((name for name in self.needs if find_spec(name) is None), "")
 
-    def load(self) -> Callable[[Job], None]:
-        """What fills a job's target."""
-        module = importlib.import_module(f"bench.contestants.{self.module}")
-        function: Callable[..., None] = getattr(module, self.function)
-        return partial(function, backend=self.backend) if self.backend else function
+    def prepare(self) -> None:
+        """Imports those modules, so that the time it takes to fill is without that."""
+        for name in self.imports:
+            importlib.import_module(name)
 
 
-def _pair(key: str, title: str, module: str, *needs: str, backend: str = "") -> list[Contestant]:
+def _pair(
+    key: str, title: str, fill: tuple[Fill, Fill], *needs: str, imports: tuple[str, ...]
+) -> list[Contestant]:
     """Both ways of one library: extracting our aggregate, and extracting the mentions."""
     return [
         Contestant(
             key=f"{key}-{way}",
             title=title,
             aggregates_first=way == "aggregate",
-            module=module,
-            function=f"load_{way}",
+            fill=each,
             needs=needs,
-            backend=backend,
+            imports=imports,
         )
-        for way in ("aggregate", "mentions")
+        for way, each in zip(("aggregate", "mentions"), fill, strict=True)
     ]
+
+
+def _dlt(key: str, backend: str, *needs: str) -> list[Contestant]:
+    ways = (
+        partial(libraries.dlt_aggregate, backend=backend),
+        partial(libraries.dlt_mentions, backend=backend),
+    )
+    imports = ("dlt", "dlt.sources.sql_database")
+    return _pair(key, f"dlt, backend {backend}", ways, "dlt", *needs, imports=imports)
 
 
 _ALL = (
@@ -55,17 +66,38 @@ _ALL = (
         key=OURS,
         title="this project's query, COPY",
         aggregates_first=True,
-        module="plain_copy",
-        function="load_aggregate",
+        fill=libraries.copy_aggregate,
         needs=("duckdb",),
     ),
-    *_pair("adbc", "ADBC", "with_adbc", "adbc_driver_postgresql", "pyarrow"),
-    *_pair("duckdb", "DuckDB postgres scanner", "with_duckdb", "duckdb_extension_postgres_scanner"),
-    *_pair("connectorx", "ConnectorX", "with_connectorx", "connectorx"),
     *_pair(
-        "dlt-cx", "dlt, backend connectorx", "with_dlt", "dlt", "connectorx", backend="connectorx"
+        "adbc",
+        "ADBC",
+        (libraries.adbc_aggregate, libraries.adbc_mentions),
+        *("adbc_driver_postgresql", "pyarrow"),
+        imports=("adbc_driver_postgresql.dbapi",),
     ),
-    *_pair("dlt-pa", "dlt, backend pyarrow", "with_dlt", "dlt", "sqlalchemy", backend="pyarrow"),
-    *_pair("django", "Django", "with_django", "django"),
+    *_pair(
+        "duckdb",
+        "DuckDB postgres scanner",
+        (libraries.duckdb_aggregate, libraries.duckdb_mentions),
+        "duckdb_extension_postgres_scanner",
+        imports=("duckdb_extensions",),
+    ),
+    *_pair(
+        "connectorx",
+        "ConnectorX",
+        (libraries.connectorx_aggregate, libraries.connectorx_mentions),
+        "connectorx",
+        imports=("connectorx",),
+    ),
+    *_dlt("dlt-cx", "connectorx", "connectorx"),
+    *_dlt("dlt-pa", "pyarrow", "sqlalchemy"),
+    *_pair(
+        "django",
+        "Django",
+        (with_django.load_aggregate, with_django.load_mentions),
+        "django",
+        imports=("pyarrow",),
+    ),
 )
 CONTESTANTS = {contestant.key: contestant for contestant in _ALL}

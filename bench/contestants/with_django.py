@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 import django
-import pyarrow as pa  # type: ignore[import-untyped]
 
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS
 from bench.contestants.job import Job, open_target, store_arrow
@@ -93,6 +92,8 @@ def _number(value: Any) -> float | None:
 
 
 def _store(job: Job, rows: Sequence[Sequence[Any]]) -> None:
+    import pyarrow as pa  # type: ignore[import-untyped]
+
     columns = zip(*rows, strict=True)
     names = [column.name for column in COLUMNS]
     with open_target(job.target) as connection:

@@ -54,8 +54,7 @@ def test_race__names_what_is_not_installed(
         key="absent",
         title="Absent",
         aggregates_first=True,
-        module="absent",
-        function="load",
+        fill=lambda job: None,
         needs=("no_such_package",),
     )
     monkeypatch.setattr(
