@@ -6,6 +6,7 @@ import pytest
 
 from backend.forecasting.conf import Config
 from backend.forecasting.loading.day_sums import BothSides
+from backend.forecasting.tests.support.factories import make_run
 from backend.forecasting.tests.support.snapshots import (
     DATA,
     SAME,
@@ -21,6 +22,18 @@ def test_checks__of_an_empty_table_fail(config: Config, check: str) -> None:
     finding = findings_of(make_snapshot(config, data={**DATA, "row_count": 0}))[check]
     assert (finding.status, finding.message) == ("fail", "the table is empty")
     assert finding.hint == "run `python manage.py bq_setup_etl --run-now`"
+
+
+@pytest.mark.parametrize("check", ["data.rows", "data.grain", "data.nulls", "data.finite"])
+def test_checks__of_a_table_that_no_run_filled_have_the_cure_of_that_run(
+    config: Config, check: str
+) -> None:
+    message = "The source query returned no rows, so the training table was left as it was"
+    runs = [make_run("FAILED", error_status={"code": 3, "message": message})]
+    empty = {**DATA, "row_count": 0, "rows_in_window": 0}
+    finding = findings_of(make_snapshot(config, runs=runs, data=empty))[check]
+    assert finding.status == "fail"
+    assert finding.hint.startswith("PostgreSQL has no mention of the days that are read")
 
 
 def test_failure__names_what_failed_and_what_was_skipped(config: Config) -> None:

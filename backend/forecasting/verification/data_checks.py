@@ -63,7 +63,7 @@ def check_data(snapshot: Snapshot) -> Iterator[Finding]:
         if data["row_count"]:
             yield none_of(check, data[number], fine, what, again)
         else:
-            yield failed(check, "the table is empty", _RUN_NOW, "at least 1 row", "0")
+            yield failed(check, "the table is empty", _fill(snapshot), "at least 1 row", "0")
     yield none_of(
         "data.range",
         data["rows_out_of_range"],
@@ -128,8 +128,7 @@ def _check_last_run(snapshot: Snapshot) -> Finding:
 def _check_freshness(snapshot: Snapshot) -> Finding:
     allowed, age = snapshot.config.max_age_hours, snapshot.hours_since_good_run
     if age is None:
-        hint = _why_not_since(snapshot) or _RUN_NOW
-        return failed("run.fresh", "no run has succeeded yet", hint)
+        return failed("run.fresh", "no run has succeeded yet", _fill(snapshot))
     message = f"the last good run ended {age:.1f} hours ago"
     if age <= allowed:
         return passed("run.fresh", message, f"{age:.1f} hours")
@@ -146,6 +145,11 @@ def _why_not_since(snapshot: Snapshot) -> str:
     return likely_cause(message_of(last)) if last is not None else ""
 
 
+def _fill(snapshot: Snapshot) -> str:
+    """What brings rows where there are none: a run, or the cure of the one that failed."""
+    return _why_not_since(snapshot) or _RUN_NOW
+
+
 def _check_rows(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     window, rows = snapshot.window, data["rows_in_window"]
     days = f"{window.start} to {window.end - timedelta(days=1)}"
@@ -155,7 +159,7 @@ def _check_rows(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
         cost = count_bytes(snapshot.bytes_processed)
         message = f"{rows:,} rows of {series:,} entities, {days}{of}{cost}"
         return passed("data.rows", message, str(rows))
-    return failed("data.rows", f"no rows, {days}", _RUN_NOW, "at least 1", "0")
+    return failed("data.rows", f"no rows, {days}", _fill(snapshot), "at least 1", "0")
 
 
 def _check_window(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
