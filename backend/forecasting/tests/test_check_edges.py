@@ -151,6 +151,17 @@ def hint_for(config: Config, *ages: int, lost: int = 0) -> tuple[str, str]:
     return str(finding.status), finding.hint
 
 
+def test_hint__waits_for_no_run_where_none_is_to_come(config: Config) -> None:
+    off = {"schedules": [make_transfer(config, disabled=True)]}
+    sides = BothSides(source={ago(1): replace(SAME, rows=SAME.rows + 1)}, table={ago(1): SAME})
+    found = findings_of(make_snapshot(config, sides=sides))["source.reconciled"]
+    assert found.status == "warn"
+    found = findings_of(make_snapshot(config, sides=sides, **off))["source.reconciled"]
+    assert found.status == "fail"
+    assert "the next run" not in found.hint
+    assert "`python manage.py bq_setup_etl --run-now`" in found.hint
+
+
 @pytest.mark.parametrize("ages", [(20,), (9, 12, 20), (20, 9, 12)])
 def test_hint__tells_the_days_back_to_the_oldest_that_differs(
     config: Config, ages: tuple[int, ...]

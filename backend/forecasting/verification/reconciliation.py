@@ -83,7 +83,8 @@ def _may_be_late(snapshot: Snapshot, sides: BothSides, day: date) -> bool:
     source, table = sides.source_of(day), sides.table_of(day)
     foreign = table.rows > source.rows or (table.rows == source.rows and table.keys != source.keys)
     explained = _left(snapshot, day) is not None or not foreign
-    has_run = bool(succeeded_runs(snapshot.runs))
+    is_off = snapshot.scheduled is not None and snapshot.scheduled.disabled
+    has_run = bool(succeeded_runs(snapshot.runs)) and not is_off
     return has_run and day >= reread_from(snapshot) and explained
 
 
