@@ -97,6 +97,13 @@ def test_keyword__of_no_days_is_refused_as_its_flag_is(
     assert result.error.startswith(f'--backfill-days is "{days}": expected a whole number of days')
 
 
+def test_report__that_cannot_be_written_is_refused_before_anything_is_asked(
+    run: Run, no_clients: Mock
+) -> None:
+    assert "there is no directory" in run("bq_verify", report="/nowhere/at/all").error
+    assert not no_clients.called
+
+
 def test_keyword__of_no_file_is_refused_as_its_flag_is(run: Run, provisioned: Google) -> None:
     assert run("bq_verify", report="").error.startswith("--report is ., a directory")
 

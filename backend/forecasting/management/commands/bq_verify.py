@@ -58,7 +58,7 @@ class Command(PipelineCommand):
         from ...verification.verify import verify
 
         _require_horizon(config, options)
-        clients, files = self.clients(config), {}
+        files: dict[str, Path] = {}
         for flag in ("--report", "--training-spec"):
             given = options[flag[2:].replace("-", "_")]
             if given is not None:
@@ -66,6 +66,7 @@ class Command(PipelineCommand):
                 self.claim_stdout(flag, files[flag])
                 refuse_unwritable(flag, files[flag])
         _refuse_one_file(files)
+        clients = self.clients(config)
         result = verify(
             config,
             clients,
