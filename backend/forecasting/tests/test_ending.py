@@ -105,6 +105,44 @@ def test_signal__is_told_as_a_document_too(leave: Callable[..., Any], provisione
     assert json.loads(out)["error"] == "Interrupted: nothing was changed."
 
 
+INTERRUPTED = """
+import signal, sys
+from django.core.management import execute_from_command_line
+from backend.forecasting.management.commands.bq_setup import Command
+
+def work(command, config, options):
+    command.say("Looking")
+    signal.raise_signal(signal.SIGINT)
+
+Command.work = work
+execute_from_command_line(sys.argv)
+"""
+
+
+BUFFERED = {"PYTHONUNBUFFERED": "", "DJANGO_SETTINGS_MODULE": "backend.config.settings"}
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_signal__that_has_ended_the_reader_too(form: str) -> None:
+    """Ctrl-C ends all of a pipeline, as `bq_setup | tee log`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = ["bq_setup", "--project=demo-project", f"--format={form}"]
+    with open(writing, "w") as pipe:  # noqa: PTH123
+        ended = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED, *words],
+            cwd=settings.BASE_DIR,
+            env={**os.environ, **BUFFERED},
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    said = ended.stderr.splitlines()
+    assert (ended.returncode, said[-1]) == (130, "Interrupted: nothing was changed.")
+    assert said[:-1] == (["Looking"] if form == "json" else [])
+
+
 def process(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **options.pop("env", {})}
     return subprocess.run(

@@ -65,14 +65,18 @@ def flush_output() -> None:
 
 def leave_for(error: OutputError) -> NoReturn:
     """End the process over its output: in silence where the reader has gone, else in a sentence."""
-    # What is left in the buffer would be tried once more at the end, with a traceback.
-    with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), 1)
+    forget_output()
     if isinstance(error.__cause__, BrokenPipeError):
         sys.exit(_READER_GONE)
     why = getattr(error.__cause__, "strerror", None) or "it is closed"
     print_error(f"Standard output cannot be written: {why}.")
     sys.exit(FAILED)
+
+
+def forget_output() -> None:
+    """Let go what is not written: it would be tried once more at the end, with a traceback."""
+    with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 1)
 
 
 def print_error(sentence: str) -> None:

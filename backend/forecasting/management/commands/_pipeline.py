@@ -33,6 +33,7 @@ from ._ending import (
     EndedFromOutside,
     OutputError,
     flush_output,
+    forget_output,
     leave_for,
     print_error,
     show_what_can_be_shown,
@@ -131,8 +132,12 @@ class PipelineCommand(BaseCommand):
 
     def _tell_ending(self) -> None:
         sentence = f"Interrupted: {self.left_behind}."
-        if self.as_json and not self.answered:
-            self._write_error(ForecastingError(sentence))
+        try:
+            if self.as_json and not self.answered:
+                self._write_error(ForecastingError(sentence))
+            flush_output()
+        except OutputError:  # The same Ctrl-C has ended whoever reads.
+            forget_output()
         self._print_error(sentence)
 
     def _print_error(self, sentence: str) -> None:
