@@ -102,7 +102,7 @@ def text_of(error: Exception) -> str:
 # What a role is called in PostgreSQL's languages, and the quotes that they, or JSON, put around it.
 _LOGIN = re.compile(
     r"\b(user|role|utilisateur|rôle|Benutzer|Rolle|usuario|rol|utente|ruolo) "
-    r"""(?:\\?"[^"]*"|«[^»]*»|»[^«]*«|“[^”]*”|„[^“”]*[“”]|'[^']*')"""
+    r"""(?:\\?"[^"]*"|«[^»]*»|»[^«]*«|“[^”]*”|„[^“”]*[“”])"""
 )
 
 

@@ -258,6 +258,11 @@ def test_login__is_no_part_of_what_is_told_in_any_language(text: str) -> None:
     assert "reader" not in without_login(text)
 
 
+def test_login__leaves_the_roles_that_google_names() -> None:
+    text = "Access Denied: grant the role 'roles/bigquery.jobUser' to user@example.com"
+    assert without_login(text) == text
+
+
 @pytest.mark.parametrize(("text", "named"), FAILURES, ids=lambda text: text[:30])
 def test_cause__of_each_text_as_a_request_is_answered(
     google: Google, text: str, named: str
