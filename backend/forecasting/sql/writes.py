@@ -33,11 +33,17 @@ _WRITE = re.compile(
 def writes_to(query: str, table_id: str, default_dataset: str = "") -> bool:
     """`table_id` is project.dataset.table; a name without dataset is of the default one."""
     _, dataset, table = table_id.rsplit(".", 2)
-    names = {table_id, f"{dataset}.{table}"}
+    names = {_plain(table_id), f"{dataset}.{table}"}
     if default_dataset == dataset:
         names.add(table)
-    text = _SKIPPED.sub(lambda found: found["name"] or " '' ", query)
+    text = _SKIPPED.sub(_without_contents, query)
     return any(_plain(found["table"]) in names for found in _WRITE.finditer(text))
+
+
+def _without_contents(found: re.Match[str]) -> str:
+    """A name as it is; of a comment a space is left, and of a string its quotes."""
+    is_comment = found[0].startswith(("--", "#", "/*"))
+    return found["name"] or (" " if is_comment else " '' ")
 
 
 def _plain(name: str) -> str:

@@ -29,6 +29,8 @@ NAMED = f"`{TABLE}`"
         f"CREATE OR REPLACE TABLE {NAMED} AS SELECT 1 AS a",
         f"SELECT 'it''s'; DROP TABLE IF EXISTS {NAMED}",
         f"LOAD DATA OVERWRITE {NAMED} FROM FILES (uris = ['gs://b/x'])",
+        f"DELETE FROM -- all of it\n{NAMED} WHERE TRUE",
+        f"INSERT /* anew */ INTO # here\n  {NAMED} SELECT 1",
     ],
 )
 def test_text__that_writes_is_seen(text: str) -> None:
@@ -55,6 +57,10 @@ def test_text__that_writes_is_seen(text: str) -> None:
 )
 def test_text__that_only_mentions_it_is_no_writer(text: str) -> None:
     assert not writes_to(text, TABLE)
+
+
+def test_text__that_writes_is_seen_in_a_project_of_a_domain() -> None:
+    assert writes_to("DELETE FROM `example.com:p.d.t` WHERE TRUE", "example.com:p.d.t")
 
 
 def test_text__without_a_dataset_writes_to_the_destinations() -> None:
