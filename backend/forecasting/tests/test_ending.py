@@ -105,13 +105,16 @@ def test_signal__is_told_as_a_document_too(leave: Callable[..., Any], provisione
     assert json.loads(out)["error"] == "Interrupted: nothing was changed."
 
 
-INTERRUPTED = """
+WORKING = """
 import signal, sys
 from django.core.management import execute_from_command_line
+from backend.forecasting.errors import DriftFound
 from backend.forecasting.management.commands.bq_setup import Command
 
 def work(command, config, options):
     command.say("Looking")
+    if options["check"]:
+        raise DriftFound("There is something to do.")
     signal.raise_signal(signal.SIGINT)
 
 Command.work = work
@@ -122,6 +125,31 @@ execute_from_command_line(sys.argv)
 BUFFERED = {"PYTHONUNBUFFERED": "", "DJANGO_SETTINGS_MODULE": "backend.config.settings"}
 
 
+def working(*words: str, **outputs: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WORKING, *words],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, **BUFFERED},
+        text=True,
+        check=False,
+        **outputs,
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "status"), [(["--check"], 2), (["--check", "--format=json"], 2), ([], 130)]
+)
+def test_standard_error__that_nobody_reads_changes_nothing(flags: list[str], status: int) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as pipe:  # noqa: PTH123
+        ended = working(
+            "bq_setup", "--project=demo-project", *flags, stdout=subprocess.PIPE, stderr=pipe
+        )
+    assert ended.returncode == status
+    assert ("There is something to do." if "json" in str(flags) else "Looking") in ended.stdout
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_signal__that_has_ended_the_reader_too(form: str) -> None:
     """Ctrl-C ends all of a pipeline, as `bq_setup | tee log`."""
@@ -129,15 +157,7 @@ def test_signal__that_has_ended_the_reader_too(form: str) -> None:
     os.close(reading)
     words = ["bq_setup", "--project=demo-project", f"--format={form}"]
     with open(writing, "w") as pipe:  # noqa: PTH123
-        ended = subprocess.run(
-            [sys.executable, "-c", INTERRUPTED, *words],
-            cwd=settings.BASE_DIR,
-            env={**os.environ, **BUFFERED},
-            stdout=pipe,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        ended = working(*words, stdout=pipe, stderr=subprocess.PIPE)
     said = ended.stderr.splitlines()
     assert (ended.returncode, said[-1]) == (130, "Interrupted: nothing was changed.")
     assert said[:-1] == (["Looking"] if form == "json" else [])

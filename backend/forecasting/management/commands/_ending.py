@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
+from django.core.management.base import OutputWrapper
+
 FAILED = 1
 _READER_GONE = 128 + 13
 """As a shell tells of a process that SIGPIPE ended: nobody is there to read a word about it."""
@@ -73,17 +75,27 @@ def leave_for(error: OutputError) -> NoReturn:
     sys.exit(FAILED)
 
 
-def forget_output() -> None:
+def forget_output(number: int = 1) -> None:
     """Let go what is not written: it would be tried once more at the end, with a traceback."""
     with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), number)
+
+
+class StandardError(OutputWrapper):
+    """Takes what nobody reads any more too: what a command does does not depend on it."""
+
+    def write(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        try:
+            super().write(*args, **kwargs)
+            self.flush()
+        except OSError:
+            forget_output(2)
 
 
 def print_error(sentence: str) -> None:
     """A sentence on standard error, where there is one."""
-    with suppress(OSError):
-        if sys.stderr is not None:
-            sys.stderr.write(f"{sentence}\n")
+    if sys.stderr is not None:
+        StandardError(sys.stderr).write(sentence)
 
 
 def _raise(number: int, _frame: FrameType | None) -> Any:

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
@@ -32,6 +32,7 @@ from ._ending import (
     FAILED,
     EndedFromOutside,
     OutputError,
+    StandardError,
     flush_output,
     forget_output,
     leave_for,
@@ -100,8 +101,7 @@ class PipelineCommand(BaseCommand):
         self.as_json = "--format=json" in argv or ("--format", "json") in pairwise(argv)
         self.ends_process = True
         show_what_can_be_shown()
-        if sys.stderr is None:  # It is closed: nobody reads it, and the command goes on.
-            self.stderr = OutputWrapper(io.StringIO())
+        self._keep_standard_error()
         try:
             if sys.stdout is None:
                 raise OutputError
@@ -112,6 +112,13 @@ class PipelineCommand(BaseCommand):
             sys.exit(ended.status)
         except OutputError as error:
             leave_for(error)
+
+    def _keep_standard_error(self) -> None:
+        """Where it is closed nobody reads it, and the command goes on."""
+        coloured = self.stderr.style_func
+        stream: TextIO | None = vars(self.stderr)["_out"]
+        self.stderr = StandardError(stream or io.StringIO())
+        self.stderr.style_func = coloured
 
     def _run_and_flush(self, argv: list[str]) -> None:
         try:
