@@ -287,6 +287,19 @@ def test_events__failure_of_a_process_is_no_line_of_text(
     assert (warning["severity"], error["severity"]) == ("WARNING", "ERROR")
 
 
+@pytest.mark.parametrize("words", [["--nonsense"], ["--check", "--dry-run"], ["-v", "9"]])
+def test_events__wrong_usage_is_one_too(
+    no_clients: Mock, settings: Settings, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    settings.FORECASTING_LOG_FORMAT = "json"
+    with pytest.raises(SystemExit) as left:
+        ManagementUtility(["manage.py", "bq_setup", *words]).execute()
+    assert left.value.code == 1
+    (error,) = events(capsys.readouterr().err)
+    assert (error["severity"], error["command"]) == ("ERROR", "bq_setup")
+    assert "manage.py bq_setup: error: " in error["message"]
+
+
 @pytest.mark.parametrize("words", [[], ["--format", "json"]])
 def test_events__closed_standard_error_ends_nothing(
     run: Run,

@@ -13,7 +13,7 @@ import sys
 import time
 from argparse import ArgumentParser, BooleanOptionalAction
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -86,15 +86,30 @@ class PipelineCommand(BaseCommand):
         kwargs.setdefault("epilog", epilog_of(subcommand, self.examples))
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         self.name = subcommand
+        with suppress(SettingError):  # It is told when the command begins.
+            self.events = self._make_events()
+        if self.events:
+            parser.print_usage = lambda file=None: None  # type: ignore[method-assign]
         leave = parser.exit
 
         def leave_with_own_status(status: int = 0, message: str | None = None) -> NoReturn:
-            if status and self.as_json:
-                self._write_error(ForecastingError((message or "").strip()))
+            if status:
+                message = self._tell_misuse((message or "").strip())
             leave(FAILED if status else 0, message)
 
         parser.exit = leave_with_own_status  # type: ignore[method-assign]
         return parser
+
+    def _make_events(self) -> Tell | None:
+        return make_events(self.name, partial(self.stderr.write, style_func=str))
+
+    def _tell_misuse(self, sentence: str) -> str:
+        """What is left for argparse to write of it."""
+        if self.as_json:
+            self._write_error(ForecastingError(sentence))
+        if self.events:
+            self.events(ERROR, sentence)
+        return "" if self.events else f"{sentence}\n"
 
     def run_from_argv(self, argv: list[str]) -> None:
         # Known before the arguments are parsed: how wrong usage is told depends on it.
@@ -181,7 +196,7 @@ class PipelineCommand(BaseCommand):
         self.answered = self.stdout_claimed = False
         self.verbosity, self.seconds = int(options["verbosity"]), dict[str, float]()
         try:
-            self.events = make_events(self.name, partial(self.stderr.write, style_func=str))
+            self.events = self._make_events()
             self._do(options)
         except ForecastingError as error:
             if self.as_json and not self.answered:
