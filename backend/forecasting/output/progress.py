@@ -13,10 +13,16 @@ from .text import short_name
 
 
 class RunProgress:
-    """Shows a run's state: a spinner on a terminal, one line for each new state elsewhere."""
+    """Shows a run's state: a spinner on a terminal, one line for each new state elsewhere.
 
-    def __init__(self, out: OutputWrapper, *, shown: bool = True, plain: bool = False) -> None:
+    Lines on a terminal too where it does not `spin`, as others are written meanwhile.
+    """
+
+    def __init__(
+        self, out: OutputWrapper, *, shown: bool = True, plain: bool = False, spin: bool = True
+    ) -> None:
         self._out, self._shown, self._plain = out, shown, plain
+        self._spins = spin and out.isatty()
         self._state = ""
         self._started = time.monotonic()
         self._status: Status | None = None
@@ -38,7 +44,7 @@ class RunProgress:
         state = state_of(run)
         if not self._shown:
             return
-        if self._out.isatty():
+        if self._spins:
             self._spin(state, over=run.state in ENDED)
         elif state != self._state:
             self._out.write(f"Run {short_name(run.name)}: {state}", style_func=str)

@@ -47,6 +47,18 @@ def test_progress__stays_on_one_line_of_a_terminal(monkeypatch: pytest.MonkeyPat
     assert screen.getvalue().count("\n") == 1
 
 
+def test_progress__is_lines_among_lines(
+    run: Run, provisioned: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With -v 2 each look is a line, which would go on behind the spinner's text."""
+    monkeypatch.setenv("TERM", "xterm")
+    start_answers(provisioned, "SUCCEEDED")
+    screen = Terminal()
+    call_command("bq_setup_etl", run_now=True, verbosity=2, stdout=screen, no_color=True)
+    assert "Run 1a2b: SUCCEEDED\n" in screen.getvalue()
+    assert "\x1b" not in screen.getvalue()
+
+
 # How much ----------------------------------------------------------------------------------------
 
 

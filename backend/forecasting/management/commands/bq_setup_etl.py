@@ -105,7 +105,8 @@ class Command(PipelineCommand):
             timeout=self.timeout,
         )
         plain = "no_color" in options and options["no_color"]
-        with RunProgress(self.talk, shown=self.verbosity > 0, plain=plain) as progress:
+        spins, shown = self.verbosity == 1, self.verbosity > 0
+        with RunProgress(self.talk, shown=shown, plain=plain, spin=spins) as progress:
             tell = self.listeners(mode, on_run=progress.show)
             outcome = set_up_etl(
                 config,
