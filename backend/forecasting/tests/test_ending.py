@@ -184,6 +184,15 @@ def test_output__full_disk_is_one_sentence() -> None:
     assert ended.stderr == "Standard output cannot be written: No space left on device.\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_output__full_disk_is_an_event_where_those_are_asked_for() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = process(*PRINTS, stdout=full, env={"FORECASTING_LOG_FORMAT": "json"})
+    said = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert (ended.returncode, said[-1]["severity"]) == (1, "ERROR")
+    assert said[-1]["message"] == "Standard output cannot be written: No space left on device."
+
+
 def test_output__closed_is_one_sentence() -> None:
     ended = process(*PRINTS, preexec_fn=lambda: os.close(1))
     assert ended.returncode == 1

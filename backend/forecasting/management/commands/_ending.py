@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -65,13 +65,13 @@ def flush_output() -> None:
             sys.stdout.flush()
 
 
-def leave_for(error: OutputError) -> NoReturn:
+def leave_for(error: OutputError, tell: Callable[[str], None]) -> NoReturn:
     """End the process over its output: in silence where the reader has gone, else in a sentence."""
     forget_output()
     if isinstance(error.__cause__, BrokenPipeError):
         sys.exit(_READER_GONE)
     why = getattr(error.__cause__, "strerror", None) or "it is closed"
-    print_error(f"Standard output cannot be written: {why}.")
+    tell(f"Standard output cannot be written: {why}.")
     sys.exit(FAILED)
 
 

@@ -126,7 +126,7 @@ class PipelineCommand(BaseCommand):
             self._tell_ending()
             sys.exit(ended.status)
         except OutputError as error:
-            leave_for(error)
+            leave_for(error, self._print_error)
 
     def _keep_standard_error(self) -> None:
         """Where it is closed nobody reads it, and the command goes on."""
