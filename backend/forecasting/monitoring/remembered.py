@@ -4,6 +4,7 @@ A look runs in a thread of its own. Whoever asked waits a little for it and then
 what it finds is in Django's cache for the next one who asks. Who asks meanwhile waits for the same.
 """
 
+import logging
 import threading
 import time
 import uuid
@@ -27,6 +28,9 @@ LOOK_SECONDS = 120
 """After so long a look counts as lost, and another one may begin."""
 
 _PAUSE = 0.05
+
+_FAULT = "The look failed by a fault of its own, which is in the log."
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +127,9 @@ class Remembered(Generic[T]):
                 seen = Seen(value=value, looked_at=began)
             except ForecastingError as error:
                 seen = replace(self.recall(), problem=str(error))
+            except Exception:  # noqa: BLE001 - It is in the log.
+                _LOG.exception(_FAULT)
+                seen = replace(self.recall(), problem=_FAULT)
             seen = replace(seen, tried_at=datetime.now(UTC), generation=generation)
             cache.set(self.key, seen, KEPT_SECONDS)
         finally:

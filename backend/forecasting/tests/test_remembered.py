@@ -99,6 +99,22 @@ def test_see__failure_is_not_repeated_at_once() -> None:
     assert remembered.see(WAIT).value is None
 
 
+def test_see__fault_of_the_look_is_logged_and_is_no_reason_to_ask_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    looks: list[str] = []
+
+    def look() -> str:
+        looks.append("")
+        raise KeyError("odd")
+
+    remembered = remember(look)
+    for _ in range(2):
+        assert remembered.see(WAIT).problem.startswith("The look failed by a fault of its own")
+    assert len(looks) == 1
+    assert "KeyError: 'odd'" in caplog.text
+
+
 def test_see__success_clears_the_failure() -> None:
     remembered = remember(Look("", "one"), fresh_seconds=0)
     assert [remembered.see(WAIT).problem for _ in range(2)] == ["nobody answers", ""]
