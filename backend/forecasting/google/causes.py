@@ -78,9 +78,20 @@ _POSTGRESQL = (
         "the connection's PostgreSQL user may not log in: let it, with ALTER ROLE ... LOGIN",
     ),
     (
-        "no pg_hba.conf entry",
+        "requires a valid client certificate",
+        "PostgreSQL, or Cloud SQL's SSL mode, asks for a client certificate that the connection "
+        "does not show: let this user in without one, in pg_hba.conf or with the SSL mode "
+        "ENCRYPTED_ONLY",
+    ),
+    (
+        "pg_hba.conf",
         "PostgreSQL lets this user in neither from there nor without encryption: allow it in "
         "pg_hba.conf, or on Cloud SQL in the instance's network and SSL settings",
+    ),
+    (
+        "too many connections for database",
+        "all sessions that the database may have are taken: let other loads end and run it again, "
+        "or raise the CONNECTION LIMIT of the database (ALTER DATABASE), not the role's",
     ),
     (
         "too many connections for",
@@ -106,6 +117,12 @@ _POSTGRESQL = (
         "temporary file size exceeds",
         "the source query sorts more on disk than temp_file_limit allows: raise it for the "
         "connection's role, or read fewer days at once (FORECASTING_REFRESH_DAYS)",
+    ),
+    (
+        "resize shared memory segment",
+        "PostgreSQL's shared memory (/dev/shm), not its disk, is too small for a parallel query: "
+        "ALTER ROLE ... SET max_parallel_workers_per_gather = 0 for the connection's role, or "
+        "enlarge it (a container's shm_size), then run it again",
     ),
     (
         "No space left on device",
@@ -135,6 +152,10 @@ _POSTGRESQL = (
         "statement timeout",
         "the source query took longer than the connection's PostgreSQL user may: see "
         "docs/scaling.md, or raise the limit that --print-role-sql sets",
+    ),
+    (
+        "canceling statement due to user request",
+        "somebody cancelled the source query in PostgreSQL: run it again",
     ),
     (
         "terminating connection",
@@ -284,6 +305,10 @@ CAUSES = (*_ROWS, *_CIRCUMSTANCES, *_POSTGRESQL, *_GOOGLE, *_REFUSALS)
 # What PostgreSQL says in English with an SQLSTATE, as far as it has one cure: of several texts the
 # last is for whatever is none of the others (Appendix A of PostgreSQL's documentation).
 _BY_STATE = {
+    "28000": (
+        *("pg_hba.conf", "requires a valid client certificate", "is not permitted to log in"),
+        'role "" does not exist',
+    ),
     "28P01": ("password authentication failed",),
     "3D000": ('database "" does not exist',),
     "3F000": ("schema does not exist",),
@@ -293,11 +318,18 @@ _BY_STATE = {
     ),
     "42703": ("column does not exist",),
     "42P01": ("relation does not exist",),
-    "53100": ("No space left on device",),
+    "53100": (
+        "resize shared memory segment",
+        "No space left on device",
+    ),
     "53200": ("out of memory",),
-    "53300": ("too many connections for", "too many clients already"),
+    "53300": (
+        *("too many connections for database", "too many connections for"),
+        "too many clients already",
+    ),
     "53400": ("temporary file size exceeds",),
     "55P03": ("lock timeout",),
+    "57014": ("canceling statement due to user request", "statement timeout"),
     "57P01": ("terminating connection",),
     "57P02": ("terminating connection",),
     "57P03": ("the database system is",),

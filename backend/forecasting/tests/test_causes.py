@@ -129,6 +129,19 @@ FAILURES = (
         "CONNECTION LIMIT",
     ),
     (
+        CONNECT + 'Error: FATAL: too many connections for database "venezuela"',
+        "ALTER DATABASE",
+    ),
+    (
+        CONNECT + "Error: FATAL: connection requires a valid client certificate",
+        "ENCRYPTED_ONLY",
+    ),
+    (
+        PREPARE + 'could not resize shared memory segment "/PostgreSQL.17" to 8388608 bytes: No '
+        "space left on device",
+        "max_parallel_workers_per_gather",
+    ),
+    (
         CONNECT + "Error: could not connect to server: Connection timed out",
         "takes minutes to act",
     ),
@@ -319,6 +332,33 @@ def test_cause__is_known_in_any_case_and_any_quotes(text: str) -> None:
         ("42501", "keine Berechtigung für Tabelle x", "the connection's PostgreSQL user may not r"),
         ("42501", "permission denied for schema x", "the connection's PostgreSQL user may not use"),
         ("42501", "query would be affected by row-level security policy", "a row level security"),
+        ("28000", "kein pg_hba.conf-Eintrag für Host", "PostgreSQL lets this user in neither"),
+        (
+            "28000",
+            "pg_hba.conf rejects connection for host",
+            "PostgreSQL lets this user in neither",
+        ),
+        (
+            "28000",
+            'role "x" is not permitted to log in',
+            "the connection's PostgreSQL user may not l",
+        ),
+        (
+            "28000",
+            "connection requires a valid client certificate",
+            "PostgreSQL, or Cloud SQL's SSL",
+        ),
+        ("28000", 'role "x" does not exist', "the instance has no such PostgreSQL user"),
+        (
+            "53100",
+            "could not resize shared memory segment: No space left on device",
+            "PostgreSQL's s",
+        ),
+        ("53100", "kein Platz", "the disk"),
+        ("53300", 'too many connections for database "x"', "all sessions that the database may"),
+        ("53300", 'too many connections for role "x"', "all sessions that the connection's"),
+        ("57014", "canceling statement due to user request", "somebody cancelled"),
+        ("57014", "storniere Anfrage wegen Zeitüberschreitung", "the source query took longer"),
         ("53200", "memoria agotada", "PostgreSQL had too little memory"),
         ("XX000", "out of memory", "PostgreSQL had too little memory"),
         ("", "etwas anderes", ""),
