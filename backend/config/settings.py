@@ -35,6 +35,14 @@ def _read(parse: Callable[..., Any], name: str, default: Any, expected: str) -> 
         raise SystemExit(f"{name} cannot be read: expected {expected}.") from None
 
 
+def _whole(name: str) -> int:
+    """A variable's number, which is not below 0."""
+    number: int = env.int(name)
+    if number < 0:
+        raise EnvError(name)
+    return number
+
+
 def _list(name: str) -> list[str]:
     """What is between the commas, without the spaces around it."""
     return [item for item in map(str.strip, env.str(name, "").split(",")) if item]
@@ -53,13 +61,13 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT: bool = _read(env.bool, "DJANGO_SSL_REDIRECT", HTTPS, "true or false")
 SECURE_REDIRECT_EXEMPT = [r"^health/$"]
 SECURE_HSTS_SECONDS: int = _read(
-    env.int, "DJANGO_HSTS_SECONDS", 365 * 24 * 3600 if HTTPS else 0, "a number of seconds"
+    _whole, "DJANGO_HSTS_SECONDS", 365 * 24 * 3600 if HTTPS else 0, "a number of seconds from 0 on"
 )
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 
 # Behind a proxy that ends TLS: where forms may come from, and the header that says it was TLS.
 CSRF_TRUSTED_ORIGINS: list[str] = _list("DJANGO_CSRF_TRUSTED_ORIGINS")
-_proxy_header = env.str("DJANGO_SECURE_PROXY_SSL_HEADER", "").upper().replace("-", "_")
+_proxy_header = env.str("DJANGO_SECURE_PROXY_SSL_HEADER", "").strip().upper().replace("-", "_")
 if _proxy_header:
     SECURE_PROXY_SSL_HEADER = (f"HTTP_{_proxy_header.removeprefix('HTTP_')}", "https")
 

@@ -91,7 +91,13 @@ def test_settings__are_secure_without_a_word_and_plain_for_development(settings_
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("DJANGO_HTTPS", "maybe"), ("CACHE_URL", "memory"), ("CACHE_URL", "x://y")]
+    ("name", "value"),
+    [
+        ("DJANGO_HTTPS", "maybe"),
+        ("DJANGO_HSTS_SECONDS", "-1"),
+        ("CACHE_URL", "memory"),
+        ("CACHE_URL", "x://y"),
+    ],
 )
 def test_settings__that_cannot_be_read_are_one_sentence(
     settings_of: Any, name: str, value: str
@@ -111,7 +117,9 @@ def test_settings__bound_the_connection_of_a_database_that_can_be(
     assert made["DATABASES"]["default"].get("OPTIONS", {}) == patient
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-Proto", "HTTP_X_FORWARDED_PROTO"])
+@pytest.mark.parametrize(
+    "header", ["X-Forwarded-Proto", "HTTP_X_FORWARDED_PROTO", " X-Forwarded-Proto "]
+)
 def test_settings__know_a_header_by_either_of_its_names(settings_of: Any, header: str) -> None:
     made = settings_of(DJANGO_SECURE_PROXY_SSL_HEADER=header)
     assert made["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")
