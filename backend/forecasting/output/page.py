@@ -171,7 +171,11 @@ def _lines(snapshot: Snapshot) -> Iterator[RunLine]:
         return
     latest = next(iter(succeeded_runs(snapshot.runs)), None)
     table = snapshot.table
-    rows = f"{table.num_rows:,}" if isinstance(table, bigquery.Table) and table.num_rows else None
+    rows = (
+        f"{table.num_rows:,}"
+        if isinstance(table, bigquery.Table) and table.num_rows is not None
+        else None
+    )
     for run in snapshot.runs[:SHOWN_RUNS]:
         yield _line(run, rows if run is latest else None)
 

@@ -15,10 +15,14 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
+from backend.forecasting.conf import Config
 from backend.forecasting.monitoring import status
 from backend.forecasting.monitoring.remembered import Patience
 from backend.forecasting.output import svg
+from backend.forecasting.output.page import _lines
+from backend.forecasting.tests.support.factories import make_table
 from backend.forecasting.tests.support.healthy import Healthy
+from backend.forecasting.tests.support.snapshots import make_snapshot
 from backend.forecasting.tests.support.tampering import no_table, old_runs
 from backend.forecasting.verification.baseline import EXAMPLES
 
@@ -312,3 +316,11 @@ def test_style__has_every_colour_of_the_charts() -> None:
         ours: Any = re.search(rf"{name}: light-dark\((#\w+), (#\w+)\)", style)
         if ours:
             assert list(ours.groups()) == re.findall(rf"{name}: (#\w+)", report)
+
+
+@pytest.mark.parametrize(("held", "shown"), [("0", "0"), ("1234", "1,234"), (None, None)])
+def test_runs__empty_table_has_no_rows_and_an_unknown_one_no_number(
+    config: Config, held: str | None, shown: str | None
+) -> None:
+    snapshot = make_snapshot(config, table=make_table(numRows=held))
+    assert [line.rows for line in _lines(snapshot)] == [shown]
