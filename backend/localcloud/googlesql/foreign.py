@@ -79,7 +79,7 @@ def refuse_foreign_calls(sql: str, engine: frozenset[str]) -> None:
             raise InvalidQuery(f"Function not found: {name} at {place}", location="query")
 
 
-def _calls(tokens: list[Token]) -> Iterator[tuple[str, int]]:
+def _calls(tokens: tuple[Token, ...]) -> Iterator[tuple[str, int]]:
     """Each name that stands before a parenthesis, with its path and where it begins."""
     from sqlglot.tokenizer_core import TokenType
 

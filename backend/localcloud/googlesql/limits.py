@@ -39,14 +39,14 @@ def refuse_beyond_limits(sql: str) -> None:
             _refuse_long_array(tokens[index + 1 :])
 
 
-def _refuse_long_array(tokens: list[Token]) -> None:
+def _refuse_long_array(tokens: tuple[Token, ...]) -> None:
     ends = list(_literals(tokens))
     step = ends[2] if len(ends) == 3 else 1
     if len(ends) in (2, 3) and step and (ends[1] - ends[0]) / step >= ARRAY_ELEMENTS:
         raise InvalidQuery(f"Cannot generate arrays with more than {ARRAY_ELEMENTS} elements.")
 
 
-def _literals(tokens: list[Token]) -> Iterator[float]:
+def _literals(tokens: tuple[Token, ...]) -> Iterator[float]:
     """The numbers up to the closing parenthesis; none where anything else stands there."""
     words: list[str] = []
     for token in tokens:

@@ -18,14 +18,26 @@ if TYPE_CHECKING:
     from sqlglot.tokens import Tokenizer
 
 
-def tokenize(sql: str) -> list[Token]:
+_SHORT = 20_000
+"""Characters: of such texts the tokens are remembered, a few megabytes in all."""
+
+
+def tokenize(sql: str) -> tuple[Token, ...]:
     """The tokens of GoogleSQL text, with their positions; comments are left out."""
+    return _remembered_tokens(sql) if len(sql) < _SHORT else _tokens(sql)
+
+
+def _tokens(sql: str) -> tuple[Token, ...]:
     from sqlglot.errors import TokenError
 
     try:
-        return _tokenizer_class()(dialect="bigquery").tokenize(sql)
+        return tuple(_tokenizer_class()(dialect="bigquery").tokenize(sql))
     except TokenError as error:
         raise InvalidQuery(f"Syntax error: {error}", location="query") from error
+
+
+# Each rule that a statement is held to reads its tokens anew.
+_remembered_tokens = functools.lru_cache(maxsize=16)(_tokens)
 
 
 @functools.cache
@@ -101,7 +113,7 @@ def replace_system_variables(sql: str, values: Mapping[str, str]) -> str:
     return "".join([*pieces, sql[end:]])
 
 
-def _dotted_name(tokens: list[Token], index: int) -> tuple[str, Token]:
+def _dotted_name(tokens: tuple[Token, ...], index: int) -> tuple[str, Token]:
     name, last = tokens[index].text.lower(), tokens[index]
     while index + 2 < len(tokens) and tokens[index + 1].text == ".":
         index += 2
@@ -134,7 +146,7 @@ def external_queries(sql: str) -> list[TableCall]:
     ]
 
 
-def _call_at(sql: str, tokens: list[Token], index: int) -> TableCall:
+def _call_at(sql: str, tokens: tuple[Token, ...], index: int) -> TableCall:
     """The call whose name is token `index`, its arguments split at the top-level commas."""
     arguments: list[str] = []
     depth, begin = 0, tokens[index + 1].end + 1

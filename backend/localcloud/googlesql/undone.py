@@ -26,7 +26,7 @@ def refuse_undone(sql: str) -> None:
         raise NotDone(name)
 
 
-def _undone(tokens: list[Token]) -> Iterator[str]:
+def _undone(tokens: tuple[Token, ...]) -> Iterator[str]:
     from sqlglot.tokenizer_core import TokenType
 
     texts = [
