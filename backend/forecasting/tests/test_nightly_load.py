@@ -136,21 +136,16 @@ def test_load__infinite_scores_never_arrive(loaded: "LocalCloud", entity: Entity
     assert score_of(loaded, 2) == 2
 
 
+DAY, SCORE = "    day::timestamp", "AS mentioned_at,\n    risk_score,"
 FAULTS = {
     "duplicate": (
-        (
-            "FROM counted\n",
-            "FROM (SELECT * FROM counted UNION ALL SELECT * FROM counted) counted\n",
-        ),
-        (
-            "GROUP BY counted.entity_id, counted.day",
-            "GROUP BY counted.entity_id, counted.day, random()",
-        ),
+        "FROM daily\n",
+        "FROM (SELECT * FROM daily UNION ALL SELECT * FROM daily) daily\n",
     ),
-    "null": (("avg(counted.risk_score) AS", "NULL::float8 AS"),),
-    "nan": (("avg(counted.risk_score) AS", "'NaN'::float8 AS"),),
-    "outside": (("counted.day::timestamp", "(counted.day + 1)::timestamp"),),
-    "off midnight": (("counted.day::timestamp", "(counted.day::timestamp + '1 s')"),),
+    "null": (SCORE, SCORE.replace("risk_score", "NULL::float8 AS risk_score")),
+    "nan": (SCORE, SCORE.replace("risk_score", "'NaN'::float8 AS risk_score")),
+    "outside": (DAY, "    (day + 1)::timestamp"),
+    "off midnight": (DAY, "    (day::timestamp + '1 s')"),
 }
 MESSAGES = {
     "duplicate": "an entity and day twice",
@@ -166,7 +161,7 @@ MESSAGES = {
 def test_load__bad_rows_fail_the_run_and_leave_the_table(loaded: "LocalCloud", fault: str) -> None:
     before = table_rows(loaded)
     with pytest.raises(BadRequest, match=MESSAGES[fault]) as caught:
-        run_script(TODAY, *FAULTS[fault])
+        run_script(TODAY, FAULTS[fault])
     assert "left as it was" in str(caught.value)
     assert table_rows(loaded) == before
 
