@@ -1,5 +1,6 @@
 """What the reliability tests counted, and the tables that show it."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -81,7 +82,10 @@ class Tally:
                     self.add(name, outcome, count, row=row)
 
     def counted(self) -> Counted:
-        return {name: (suite.notes, suite.rows) for name, suite in self.suites.items()}
+        """What was counted, in JSON's own types: a row may be named by a member of an enum."""
+        counted = {name: (suite.notes, suite.rows) for name, suite in self.suites.items()}
+        plain: Counted = json.loads(json.dumps(counted))
+        return plain
 
     def lines(self) -> Iterator[str]:
         """A line for each suite, for a terminal."""

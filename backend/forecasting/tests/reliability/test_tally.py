@@ -1,10 +1,12 @@
 """The counts and the document: nothing is shown that was not counted."""
 
 import pytest
+from execnet import dumps, loads
 
 from backend.forecasting.tests.reliability.document import Ran, write_document
 from backend.forecasting.tests.reliability.extent import chosen
 from backend.forecasting.tests.reliability.tally import Tally, markdown_table
+from backend.localcloud.http.faults import Kind
 
 
 def _ran(*failed: str) -> Ran:
@@ -33,6 +35,13 @@ def test_tally__takes_in_what_another_process_counted() -> None:
     mine.take_in(theirs.counted())
     assert list(mine.lines()) == ["Kills: 3 points, 0 hangs"]
     assert mine.suites["Kills"].notes == ["as they say"]
+
+
+def test_tally__goes_from_process_to_process_as_plain_values() -> None:
+    mine, theirs = Tally(), Tally()
+    theirs.add("Matrix", "cells", row=Kind.HANG)
+    mine.take_in(loads(dumps(theirs.counted())))
+    assert mine.suites["Matrix"].rows == {"hang": {"cells": 1}}
 
 
 def test_table__adds_its_rows_up() -> None:
