@@ -6,6 +6,7 @@ Both servers start once, and only when a test asks for them.
 import ipaddress
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +74,14 @@ def _is_local(host: object) -> bool:
         return False
 
 
+def _listen_to_interrupts() -> None:
+    """A shell has what it starts with `&` ignore Ctrl-C, and so does whatever that starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 _forget_developers_settings()
+_listen_to_interrupts()
 # A hook and no fixture: it holds in every thread, and while the tests are collected.
 sys.addaudithook(_refuse_remote_connections)
 
