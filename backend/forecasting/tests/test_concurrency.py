@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
 PROCESSES = 8
-ROUNDS = 5
+ROUNDS = 2
 SET_UP = (("bq_setup",), ("bq_setup_etl",))
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -45,10 +45,11 @@ def test_verify__baseline_costs_one_query_more_with_a_limit_on_bytes(healthy: He
 def test_verify__baseline_is_a_table_in_text(healthy: Healthy) -> None:
     out = StringIO()
     call_command("bq_verify", baseline=True, stdout=out)
-    *_, title, head, last, mean, weekday = out.getvalue().splitlines()
+    title, head, last, mean, weekday, *checks = out.getvalue().splitlines()
     assert title.startswith("Baseline: 9 days from ")
     assert head.split() == ["MAE", "WAPE", "MASE"]
     assert [line[2:].split()[0] for line in (last, mean, weekday)] == ["last", "mean", "weekday"]
+    assert checks[-1].endswith(" passed.")
 
 
 def test_verify__too_little_data_is_said_and_the_figures_are_null(healthy: Healthy) -> None:

@@ -429,7 +429,11 @@ def test_query__whole_window_is_shared_by_several_processes(entity: Entity) -> N
 
 
 def make_history_with_statistics_of(rows: int, entity: Entity) -> None:
-    """3,000 events that are mentioned once each, in tables last looked at with a few old rows."""
+    """3,000 events that are mentioned once each, in tables last looked at with a few old rows.
+
+    New ones: how large the tables of the tests before were is known to PostgreSQL, too.
+    """
+    execute("TRUNCATE events_event, entities_entitymention")
     for _ in range(rows):
         mention(entity, make_event(), "2025-01-01T12:00Z")
     if rows:
