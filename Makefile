@@ -36,7 +36,7 @@ localcloud: setup ## the same, and leave it running with the status page to look
 # All of them on every core, a file's tests on one, with what of the product they reach; those that
 # ARGS choose as they are.
 WHOLE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
-  --cov --cov-fail-under 85
+  --cov --cov-fail-under 97
 
 test: setup $(TIMESCALE_STAMP) ## run the tests; ARGS='-k name' are for pytest
 	$(RUN)/python -m pytest $(or $(ARGS),$(WHOLE))
@@ -93,5 +93,5 @@ lint: setup ## check style, types, migrations and what bandit knows of unsafe co
 	$(RUN)/python manage.py check
 
 clean: ## remove .venv and all caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
