@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 from django.template.loader import render_to_string
 
 from backend.forecasting.conf import Config
@@ -26,7 +25,6 @@ from backend.forecasting.tests.support.snapshots import (
 from backend.forecasting.verification.verify import Verification, check_snapshot
 
 TABLE = "demo-project.intelligence.entity_risk_training_data"
-DOCUMENT = django_settings.BASE_DIR / "docs" / "training.md"
 
 
 def verification(**changes: Any) -> Verification:

@@ -202,9 +202,10 @@ _LATER_ROWS = (
     f"load the days again: {_RUN_NOW}; rows of a day that is not over are replaced by the run "
     "after it"
 )
+FIND_WRITERS = "find out who writes to the table besides the load (bq ls -j -a)"
 _DAYS_TO_COME = (
     "the last of these days are still to come, and no run replaces them before their day is over: "
-    "find out who writes to the table besides the load (bq ls -j -a), and have them taken out there"
+    f"{FIND_WRITERS}, and have them taken out there"
 )
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from ..loading.day_sums import NO_ROWS, BothSides, DaySums
+from .data_checks import FIND_WRITERS
 from .findings import Finding, count_bytes, count_things, failed, passed, skipped, warned
 from .snapshot import Snapshot, Unseen, succeeded_runs
 
@@ -169,7 +170,6 @@ def _wait(snapshot: Snapshot) -> str:
     )
 
 
-_WHO = "find out who writes to the table besides the load (bq ls -j -a)"
 MANY_MORE = 1.25
 """The table's rows by PostgreSQL's, above which a load would cost more than it mends."""
 
@@ -194,9 +194,7 @@ def _cure(snapshot: Snapshot, sides: BothSides, lasting: Sequence[date], tampere
     if lost := _find_out(snapshot, sides, lasting):
         return lost
     today = snapshot.now.date()
-    who = (
-        "find out who writes to the table besides the load (bq ls -j -a), then " if tampered else ""
-    )
+    who = f"{FIND_WRITERS}, then " if tampered else ""
     if lasting[0] >= today - timedelta(days=snapshot.config.refresh_days):
         return f"{who}load the days again: run `python manage.py bq_setup_etl --run-now`"
     days = (today - lasting[0]).days
