@@ -4,12 +4,13 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from backend.forecasting.tests.reliability import soak
-from backend.forecasting.tests.reliability.footprint import judge_footprint, look_at_footprint
+from backend.forecasting.tests.reliability.footprint import judge_growth, look_at_footprint
 from backend.forecasting.tests.reliability.processes import PATIENCE_SECONDS
 from backend.forecasting.tests.reliability.scene import Fault, Scene, build_scene, judge_rows
 from backend.forecasting.tests.reliability.soak import Night, World, changed
@@ -109,8 +110,8 @@ def test_soak__table_is_right_after_each_night(
     before = look_at_footprint(world.scene)
     for kind in nights[warm:]:
         spend_night(world, kind, tally)
-    after = look_at_footprint(world.scene)
-    faults = judge_footprint(before, after, len(nights) - warm)
+    look = partial(look_at_footprint, world.scene)
+    after, faults = judge_growth(before, look, len(nights) - warm)
     tally.add(SUITE, "leaks", len(faults), row="in the process of the stand-in")
     tally.note(
         SUITE,
