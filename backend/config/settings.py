@@ -6,6 +6,7 @@ needs it and not a traceback of every command.
 """
 
 import os
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,11 +16,22 @@ from django.core.management.utils import get_random_secret_key
 from environs import Env, EnvError
 
 from backend.forecasting.conf import SETTINGS
+from backend.forecasting.errors import SettingError
+from backend.forecasting.management.usage import refuse_environment
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
 env = Env()
-env.read_env(str(BASE_DIR / ".env"), recurse=False)
+
+
+def _unreadable(name: str, expected: str) -> SystemExit:
+    return refuse_environment(SettingError(f"{name} cannot be read", f"expected {expected}"))
+
+
+try:
+    env.read_env(str(BASE_DIR / ".env"), recurse=False)
+except (OSError, UnicodeDecodeError):
+    raise _unreadable(".env", "a file of UTF-8 text that this user may read") from None
 
 
 def _read(parse: Callable[..., Any], name: str, default: Any, expected: str) -> Any:
@@ -32,7 +44,7 @@ def _read(parse: Callable[..., Any], name: str, default: Any, expected: str) -> 
     try:
         return parse(name)
     except EnvError:
-        raise SystemExit(f"{name} cannot be read: expected {expected}.") from None
+        raise _unreadable(name, expected) from None
 
 
 def _whole(name: str) -> int:
@@ -41,6 +53,16 @@ def _whole(name: str) -> int:
     if number < 0:
         raise EnvError(name)
     return number
+
+
+def _proxy_header(name: str) -> tuple[str, str]:
+    """The header that says `https`, as Django wants it; `NAME` or `NAME, https`."""
+    found = re.fullmatch(
+        r"\s*(?:HTTP_)?([A-Z][A-Z0-9_-]*)\s*(?:,\s*https\s*)?", env.str(name), re.I
+    )
+    if not found:
+        raise EnvError(name)
+    return f"HTTP_{found[1].upper().replace('-', '_')}", "https"
 
 
 def _list(name: str) -> list[str]:
@@ -67,9 +89,12 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 
 # Behind a proxy that ends TLS: where forms may come from, and the header that says it was TLS.
 CSRF_TRUSTED_ORIGINS: list[str] = _list("DJANGO_CSRF_TRUSTED_ORIGINS")
-_proxy_header = env.str("DJANGO_SECURE_PROXY_SSL_HEADER", "").strip().upper().replace("-", "_")
-if _proxy_header:
-    SECURE_PROXY_SSL_HEADER = (f"HTTP_{_proxy_header.removeprefix('HTTP_')}", "https")
+SECURE_PROXY_SSL_HEADER: tuple[str, str] | None = _read(
+    _proxy_header,
+    "DJANGO_SECURE_PROXY_SSL_HEADER",
+    None,
+    "the name of a header such as X-Forwarded-Proto, alone or followed by `, https`",
+)
 
 # What the status page and the health check remember; without an address each process by itself.
 CACHES = {

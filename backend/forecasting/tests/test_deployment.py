@@ -97,6 +97,9 @@ def test_settings__are_secure_without_a_word_and_plain_for_development(settings_
         ("DJANGO_HSTS_SECONDS", "-1"),
         ("CACHE_URL", "memory"),
         ("CACHE_URL", "x://y"),
+        ("DJANGO_SECURE_PROXY_SSL_HEADER", "X-Forwarded-Proto, http"),
+        ("DJANGO_SECURE_PROXY_SSL_HEADER", "X-Forwarded-Proto: https"),
+        ("DJANGO_SECURE_PROXY_SSL_HEADER", "A, https, B"),
     ],
 )
 def test_settings__that_cannot_be_read_are_one_sentence(
@@ -118,7 +121,14 @@ def test_settings__bound_the_connection_of_a_database_that_can_be(
 
 
 @pytest.mark.parametrize(
-    "header", ["X-Forwarded-Proto", "HTTP_X_FORWARDED_PROTO", " X-Forwarded-Proto "]
+    "header",
+    [
+        "X-Forwarded-Proto",
+        "HTTP_X_FORWARDED_PROTO",
+        " X-Forwarded-Proto ",
+        "HTTP_X_FORWARDED_PROTO,https",
+        "x-forwarded-proto, https",
+    ],
 )
 def test_settings__know_a_header_by_either_of_its_names(settings_of: Any, header: str) -> None:
     made = settings_of(DJANGO_SECURE_PROXY_SSL_HEADER=header)

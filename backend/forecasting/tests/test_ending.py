@@ -74,6 +74,30 @@ def test_signal__before_anything_is_written_says_so(
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.django_db
+def test_signal__that_is_ignored_stays_so(
+    run: Run, provisioned: Google, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """As `nohup` and a shell's `&` ask for."""
+    monkeypatch.setattr("django.db.connections.close_all", lambda: None)
+    look = provisioned.bigquery.get_dataset
+    answer = look.side_effect
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        signal.raise_signal(number)
+        return answer(*args, **kwargs) if answer else look.return_value
+
+    look.side_effect = interrupted
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        ManagementUtility(["manage.py", "bq_setup"]).execute()
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+    assert look.called
+
+
 @pytest.mark.django_db
 def test_signal__while_it_writes_says_what_stays(
     leave: Callable[..., Any], provisioned: Google

@@ -1,17 +1,19 @@
 """The document of `--format json`, on any error too, and options that are given by keyword."""
 
 import json
+import runpy
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from django.conf import settings as django_settings
-from django.core.management import ManagementUtility, load_command_class
+from django.core.management import ManagementUtility, call_command, load_command_class
 from jsonschema import Draft202012Validator
 
 from backend.forecasting.conf import Config
+from backend.forecasting.management.usage import asks_for_json
 from backend.forecasting.tests.support.commands import Run, start_answers, without_table
-from backend.forecasting.tests.support.factories import Google, google_error
+from backend.forecasting.tests.support.factories import PASSWORD, Google, google_error
 
 pytestmark = pytest.mark.django_db
 
@@ -73,17 +75,87 @@ def test_json__of_googles_refusal_is_one_document(
     assert "sly [2Jword" in result.error
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--format json --nonsense", "unrecognized arguments: --nonsense"),
+        ("--nonsense --form=json", "unrecognized arguments: --nonsense"),
+        ("--dataset --form json", "argument --dataset: expected one argument"),
+        ("--fo json", "ambiguous option: --fo could match --force-color, --format"),
+        ("--format json --format", "argument --format: expected one argument"),
+        ("--format json --no-color --force-color", "--force-color do not go together"),
+    ],
+)
 def test_json__of_wrong_usage_is_a_document_too(
-    no_clients: Mock, capsys: pytest.CaptureFixture[str]
+    run: Run, no_clients: Mock, capsys: pytest.CaptureFixture[str], words: str, said: str
 ) -> None:
     with pytest.raises(SystemExit) as left:
-        ManagementUtility(["manage.py", "bq_setup", "--format", "json", "--nonsense"]).execute()
-    printed = capsys.readouterr()
-    document = json.loads(printed.out)
+        ManagementUtility(["manage.py", "bq_setup", *words.split()]).execute()
+    document = json.loads(capsys.readouterr().out)
     validate(document)
-    assert document["error"].endswith("unrecognized arguments: --nonsense")
+    assert document["error"].endswith(said)
     assert left.value.code == 1
-    assert "usage: manage.py bq_setup" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["--format", "json"], True),
+        (["--check", "--form=json", "x"], True),
+        (["--format=json", "--format", "text"], False),
+        (["--format=text", "--f", "json"], True),
+        (["--format=json", "--format", "xml"], True),
+        (["--formats", "json"], False),
+        (["--", "--format", "json"], False),
+        (["--force-color", "json"], False),
+        (["--report=--format", "json"], False),
+        (["--format"], False),
+        ([], False),
+    ],
+)
+def test_json__is_asked_for_as_argparse_takes_it(words: list[str], asked: bool) -> None:
+    assert asks_for_json(words) is asked
+
+
+def test_json__of_a_fault_of_our_own_tells_it_without_its_text(
+    run: Run, no_clients: Mock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    no_clients.side_effect = ZeroDivisionError(PASSWORD)
+    with pytest.raises(ZeroDivisionError):
+        call_command("bq_setup", format="json")
+    document = json.loads(capsys.readouterr().out)
+    validate(document)
+    assert "ended by a fault of its own, ZeroDivisionError" in document["error"]
+    assert PASSWORD not in str(document)
+
+
+@pytest.mark.parametrize(
+    "line", ["bq_setup --fo=json --nonsense", "bq_verify", "check --format=json"]
+)
+@pytest.mark.parametrize(
+    ("name", "value"), [("DATABASE_URL", f"x://ana:{PASSWORD}@h/name"), ("DJANGO_DEBUG", "perhaps")]
+)
+def test_json__of_an_environment_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    name: str,
+    value: str,
+) -> None:
+    """The settings are read before there is a command."""
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["manage.py", *line.split()])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(f"{django_settings.BASE_DIR}/backend/config/settings.py")
+    printed = capsys.readouterr().out
+    assert str(left.value).startswith(f"{name} cannot be read: expected ")
+    assert PASSWORD not in f"{left.value}{printed}"
+    if "bq_setup" not in line:
+        assert printed == ""
+        return
+    document = json.loads(printed)
+    validate(document)
+    assert (document["command"], document["error"]) == ("bq_setup", f"{name} cannot be read")
 
 
 # Options by keyword

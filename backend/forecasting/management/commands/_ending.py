@@ -30,11 +30,19 @@ class OutputError(Exception):
 
 @contextmanager
 def signals_raised() -> Iterator[None]:
-    """Let SIGINT and SIGTERM raise EndedFromOutside in the block, where signals arrive at all."""
+    """Let SIGINT and SIGTERM raise EndedFromOutside in the block, where signals arrive at all.
+
+    One that whoever started the process has it ignore (`nohup`, a shell's `&`) stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _raise) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: handler for number, handler in before.items() if handler is not signal.SIG_IGN
+    }
+    for number in before:
+        signal.signal(number, _raise)
     try:
         yield
     finally:

@@ -15,7 +15,6 @@ from argparse import ArgumentParser, BooleanOptionalAction
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -28,6 +27,7 @@ from ...database.mapping import load_mapping
 from ...errors import ForecastingError, SettingError, printable, shown
 from ...output.terminal import columns, wants_no_colour, wrap
 from ...setting import SECONDS, SWITCH, Setting
+from ..usage import asks_for_json, document_of
 from ._ending import (
     FAILED,
     EndedFromOutside,
@@ -105,15 +105,13 @@ class PipelineCommand(BaseCommand):
 
     def _tell_misuse(self, sentence: str) -> str:
         """What is left for argparse to write of it."""
-        if self.as_json:
-            self._write_error(ForecastingError(sentence))
+        self._write_error(ForecastingError(sentence))
         if self.events:
             self.events(ERROR, sentence)
         return "" if self.events else f"{sentence}\n"
 
     def run_from_argv(self, argv: list[str]) -> None:
-        # Known before the arguments are parsed: how wrong usage is told depends on it.
-        self.as_json = "--format=json" in argv or ("--format", "json") in pairwise(argv)
+        self.as_json = asks_for_json(argv[2:])
         self.ends_process = True
         show_what_can_be_shown()
         self._keep_standard_error()
@@ -145,7 +143,7 @@ class PipelineCommand(BaseCommand):
 
     def _leave_late(self, sentence: str) -> NoReturn:
         try:
-            if self.as_json and not self.answered:
+            if self.as_json:
                 self._write_error(ForecastingError(sentence))
                 flush_output()
             self._print_error(sentence)
@@ -155,8 +153,7 @@ class PipelineCommand(BaseCommand):
     def _tell_ending(self) -> None:
         sentence = f"Interrupted: {self.left_behind}."
         try:
-            if self.as_json and not self.answered:
-                self._write_error(ForecastingError(sentence))
+            self._write_error(ForecastingError(sentence))
             flush_output()
         except OutputError:  # The same Ctrl-C has ended whoever reads.
             forget_output()
@@ -188,6 +185,9 @@ class PipelineCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> Any:
         if wants_no_colour(os.environ) and not options.get("force_color"):
             options["no_color"] = True
+        self.colours = {name: options.get(name) for name in ("no_color", "force_color")}
+        if all(self.colours.values()):  # It is refused when the command begins, as all else is.
+            options["force_color"] = False
         return super().execute(*args, **options)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -199,14 +199,17 @@ class PipelineCommand(BaseCommand):
             self.events = self._make_events()
             self._do(options)
         except ForecastingError as error:
-            if self.as_json and not self.answered:
-                self._write_error(error)
+            self._write_error(error)
             raise self._failure_of(error, time.monotonic() - began) from error
+        except Exception as error:
+            self._tell_fault(error)
+            raise
         if self.events:
             self.say("Ended as it should.", duration=round(time.monotonic() - began, 3))
 
     def _do(self, options: dict[str, Any]) -> None:
         _refuse_other_format(options["format"])
+        refuse_together(self.colours, *self.colours)
         self.timeout = SECONDS.read("--timeout", options["timeout"])
         for unknown in unknown_settings():
             self._warn(str(unknown))
@@ -229,6 +232,14 @@ class PipelineCommand(BaseCommand):
         if self.ends_process:
             message = self._fit_failure(message)
         return CommandError(message, returncode=error.returncode)
+
+    def _tell_fault(self, error: Exception) -> None:
+        """Tell those who read no traceback that there is one."""
+        kind = type(error).__name__
+        sentence = f"{self.name} ended by a fault of its own, {kind}: see its standard error."
+        self._write_error(ForecastingError(sentence))
+        if self.events:
+            self.events(ERROR, sentence)
 
     def _fit_failure(self, message: str) -> str:
         """What Django is to write on standard error: as wide as that is, or nothing."""
@@ -319,12 +330,15 @@ class PipelineCommand(BaseCommand):
 
     def answer(self, document: dict[str, Any]) -> None:
         """Write the one document of `--format json`; nothing for text."""
-        if self.as_json:
-            self.print(json.dumps(document, indent=2) + "\n")
+        self._answer(json.dumps(document, indent=2) + "\n")
+
+    def _answer(self, document: str) -> None:
+        if self.as_json and not self.answered:
+            self.print(document)
         self.answered = True
 
     def _write_error(self, error: ForecastingError) -> None:
-        self.answer({"command": self.name, "status": "error", **error.as_json()})
+        self._answer(document_of(self.name, error))
 
     def listeners(
         self, mode: Mode, on_run: Callable[[TransferRun], None] = lambda _: None
