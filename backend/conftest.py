@@ -17,6 +17,7 @@ from django.conf import settings
 
 from backend.demo.environment import forget_settings, unset_settings
 from backend.localcloud.postgres.server import PORT, RunningPostgres, create_role, start_postgres
+from backend.tests.tracing import leave_stand_in_untraced
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
@@ -84,6 +85,12 @@ _forget_developers_settings()
 _listen_to_interrupts()
 # A hook and no fixture: it holds in every thread, and while the tests are collected.
 sys.addaudithook(_refuse_remote_connections)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _coverage_of_the_product() -> None:
+    """Once coverage has begun, and before a server does."""
+    leave_stand_in_untraced()
 
 
 @pytest.fixture(scope="session")

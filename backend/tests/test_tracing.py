@@ -1,0 +1,35 @@
+"""Which threads coverage sees."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from backend.tests.tracing import leave_stand_in_untraced
+
+
+@pytest.fixture
+def traced() -> Iterator[set[str]]:
+    """The names of threads that were traced, by what stands in for coverage."""
+    before: Any = threading.gettrace()
+    names: set[str] = set()
+
+    def trace(frame: FrameType, event: str, argument: Any) -> None:
+        names.add(threading.current_thread().name)
+        sys.settrace(None)
+
+    threading.settrace(trace)
+    leave_stand_in_untraced()
+    yield names
+    threading.settrace(before)
+
+
+def test_tracing__is_of_every_thread_but_the_stand_ins(traced: set[str]) -> None:
+    for name in ("localcloud-http_0", "localcloud-scheduler", "forecasting", "Thread-1"):
+        thread = threading.Thread(target=len, args=("",), name=name)
+        thread.start()
+        thread.join()
+    assert traced == {"forecasting", "Thread-1"}
