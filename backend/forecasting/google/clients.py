@@ -12,19 +12,18 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import requests
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.api_core.retry import Retry
-from google.auth import exceptions as auth_exceptions
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
 from ..conf import Config
-from .login import is_lost_login, log_in
+from .login import log_in
 from .logs import keep_messages_unlogged
-from .replies import GOOGLE_ERRORS, UnreadableReplyError, is_unreachable, named, readable
+from .replies import GOOGLE_ERRORS, UnreadableReplyError, named, readable
+from .retrying import is_transient
 from .waiting import (
     BoundedAdapter,
     BoundedRetry,
@@ -44,66 +43,7 @@ if TYPE_CHECKING:
         "Client", ConnectionServiceClient, DataTransferServiceClient, SecretManagerServiceClient
     )
 
-_TRANSIENT = (
-    exceptions.TooManyRequests,
-    exceptions.InternalServerError,
-    exceptions.BadGateway,
-    exceptions.ServiceUnavailable,
-    exceptions.GatewayTimeout,
-    exceptions.Unknown,
-    exceptions.Aborted,
-    exceptions.Cancelled,
-    exceptions.DataLoss,
-    requests.exceptions.ConnectionError,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.Timeout,
-    auth_exceptions.TransportError,
-)
 T = TypeVar("T")
-
-_LOST_RACES = (exceptions.Conflict, exceptions.PreconditionFailed, exceptions.NotFound)
-_TRANSIENT_REASONS = {"rateLimitExceeded", "backendError", "jobRateLimitExceeded"}
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether the same request may well succeed in a moment.
-
-    Over REST a 429, 500 or 504 is no subclass of what the clients retry by default, hence a
-    predicate of our own. gRPC says UNKNOWN for a stream that broke, and for a 500 that somebody on
-    the way sent; ABORTED, CANCELLED (not by us) and DATA_LOSS are over as soon. A host that cannot
-    be connected to at all is not waited for.
-    """
-    if is_unreachable(error) or is_lost_login(error):
-        return False
-    if isinstance(error, exceptions.Forbidden):
-        return any(_reason(item) in _TRANSIENT_REASONS for item in error.errors)
-    return isinstance(error, _TRANSIENT)
-
-
-WRITE_TRIES = 4
-"""How often a write is sent in all; what it did is looked for before each but the first."""
-
-
-LIST_LOOKS = 3
-"""How many lists have to leave out what may just have been made: one may be older than that."""
-
-
-def tries_after(error: Exception) -> int:
-    """How often more a write may be tried after this error, when what it did was looked for.
-
-    A race that was lost and a reply that was lost are the same case: what is there now decides
-    whether anything is left to do. A reply that cannot be read is that case once: it may well be
-    like that each time. After a refusal there is nothing to look for.
-    """
-    if isinstance(error, exceptions.RetryError) and isinstance(error.cause, Exception):
-        return tries_after(error.cause)
-    if isinstance(error, UnreadableReplyError):
-        return 1
-    return WRITE_TRIES - 1 if isinstance(error, _LOST_RACES) or is_transient(error) else 0
-
-
-def _reason(item: Any) -> str:
-    return str(item.get("reason")) if isinstance(item, dict) else ""
 
 
 @dataclass(frozen=True)

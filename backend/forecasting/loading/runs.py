@@ -13,9 +13,10 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 )
 
 from ..conf import Config
-from ..google.clients import LIST_LOOKS, WRITE_TRIES, Clients, tries_after
+from ..google.clients import Clients
 from ..google.errors import google_errors, reading
 from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, named, readable, without_login
+from ..google.retrying import LIST_LOOKS, WRITE_TRIES, tries_after
 from ..google.waiting import rounds
 from .adoption import loads_the_latest_days
 from .row_counts import count_rows

@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ..errors import ConflictError
-from ..google.clients import WRITE_TRIES, Clients, tries_after
+from ..google.clients import Clients
 from ..google.errors import explain, gather, reading
 from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError
+from ..google.retrying import WRITE_TRIES, tries_after
 from .plan import Action, Plan, Resource
 
 Observed = TypeVar("Observed")

@@ -15,8 +15,9 @@ from google.cloud.bigquery_datatransfer_v1.types import (
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from ..conf import Config
-from ..google.clients import LIST_LOOKS, Clients
+from ..google.clients import Clients
 from ..google.replies import named, readable
+from ..google.retrying import LIST_LOOKS
 from ..google.waiting import rounds
 from ..sql.queries import load_name, render_nightly_load
 from ..sql.script_head import UNKNOWN_SCRIPT, read_script

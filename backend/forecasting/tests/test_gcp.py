@@ -12,8 +12,9 @@ from google.oauth2 import service_account
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from backend.forecasting.google.clients import Clients, is_transient, make_clients
+from backend.forecasting.google.clients import Clients, make_clients
 from backend.forecasting.google.replies import UnreadableReplyError
+from backend.forecasting.google.retrying import is_transient
 from backend.forecasting.google.waiting import TIMEOUT, BoundedAdapter
 from backend.forecasting.tests.support.factories import (
     NUMBER,

@@ -17,9 +17,10 @@ from pytest_django import Settings
 
 from backend.forecasting.errors import UnreachableError
 from backend.forecasting.google import login
-from backend.forecasting.google.clients import is_transient, make_clients
+from backend.forecasting.google.clients import make_clients
 from backend.forecasting.google.errors import explain
 from backend.forecasting.google.login import SCOPE
+from backend.forecasting.google.retrying import is_transient
 from backend.forecasting.tests.support.clock import FastClock
 from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.factories import (
