@@ -13,12 +13,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = "backend/forecasting"
 
-SUITE = (
-    "--ignore=backend/forecasting/tests/reliability",
-    "--ignore=backend/forecasting/tests/timescale",
-    "--ignore=backend/forecasting/tests/test_status_browser.py",
+_LEFT_OUT = (
+    "backend/forecasting/tests/reliability/",
+    "backend/forecasting/tests/timescale/",
+    "backend/forecasting/tests/test_status_browser.py",
 )
-"""The suite without the tests of the browser, of reliability and on TimescaleDB."""
+"""What no mutant is tried on: the tests of the browser, of reliability and on TimescaleDB."""
 _PLUGINS = ("-p", "mutants.plugin", "-p", "no:cacheprovider")
 
 
@@ -47,6 +47,23 @@ def product_files() -> list[str]:
         and file.endswith((".py", ".sql"))
         and not {"tests", "migrations"} & set(Path(file).parts)
     ]
+
+
+def test_files() -> list[str]:
+    """The files of the suite that mutants are tried on."""
+    return [
+        file
+        for file in _files()
+        if file.startswith(("backend/", "bench/"))
+        and Path(file).name.startswith("test_")
+        and file.endswith(".py")
+        and not file.startswith(_LEFT_OUT)
+    ]
+
+
+def backend_files() -> list[str]:
+    """All that a test's end may depend on."""
+    return [file for file in _files() if file.startswith("backend/")]
 
 
 def _files() -> Iterator[str]:
@@ -79,15 +96,16 @@ def running(
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End a process and all that it started."""
+    """End a process and all that it started, also where only that is left."""
     _running.discard(process)
-    if process.poll() is None:
+    try:
         os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.wait(10)
+    except ProcessLookupError:
+        process.wait()
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def end_all() -> None:

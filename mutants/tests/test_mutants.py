@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 
 from mutants.equivalents import FILE, load_equivalents
+from mutants.imports import importers
 from mutants.instrument import instrument
 from mutants.mutant import Mutant
 from mutants.places import place_of, spans
+from mutants.record import load_record
+from mutants.results import Results
 from mutants.sections import kept_sections, put_section
 from mutants.sql_mutants import sql_sites
 from mutants.suite import Suite, load_suite
 from mutants.tree import ROOT, product_files
-from mutants.trial import Verdict, try_mutant
+from mutants.trial import Trial, Verdict, failing_by_themselves, try_mutant
 
 QUERY = "-- Comment with < in it.\nSELECT 1 AS x\nWHERE day >= @start AND day < @end\n"
 SOURCE = (
@@ -77,17 +80,58 @@ def test_suite__tries_what_sees_a_mutant_and_leaves_out_what_comes_elsewhere() -
     )
     seen = mutant(file="p.py", place="p.py:f")
     assert suite.first_for(seen) == ["a.py::quick", "a.py::slow"]
-    assert suite.rest_for(seen, suite.first_for(seen)) == ["a.py::docs"]
+    assert suite.rest_for(seen, suite.first_for(seen), 60) == ["a.py::docs"]
+    assert suite.rest_for(seen, ["a.py::quick"], 1.5) == ["a.py::docs"]
     assert suite.first_for(mutant(file="p.py")) == ["a.py::quick", "a.py::slow"]
+    assert suite.without({"a.py::quick"}).first_for(seen) == ["a.py::slow"]
+
+
+def test_suite__tries_those_of_importers_on_what_is_in_no_function() -> None:
+    places = {"a.py::x": frozenset({"q.py:h"}), "a.py::y": frozenset({"r.py:h"})}
+    suite = Suite(dict.fromkeys(places, 1.0), places, {"p.py": frozenset({"q.py"})})
+    assert suite.seeing(mutant(file="p.py")) == {"a.py::x"}
+
+
+def test_importers__are_told_by_relative_imports() -> None:
+    found = importers(["backend/forecasting/sql/queries.py", "backend/forecasting/sql/template.py"])
+    assert found["backend/forecasting/sql/template.py"] == {"backend/forecasting/sql/queries.py"}
+
+
+def recorded(folder: Path) -> Path:
+    lines = [["a.py::good", 0.5, True], ["a.py::bad", 0.5, True], ["a.py::bad", 0.1, False]]
+    through = {"file": "a.py", "digest": "1"}
+    folder.mkdir()
+    (folder / "1.tests").write_text("\n".join(map(json.dumps, [*lines, through])))
+    (folder / "1").write_text("p.py:f\ta.py::good (call)\np.py:shared\ta.py\n")
+    (folder / "2.tests").write_text('["b.py::cut", 0.5, true]\n["b.py::sho')
+    return folder
 
 
 def test_suite__leaves_out_what_fails_by_itself(tmp_path: Path) -> None:
-    lines = [["a.py::good", 0.5, True], ["a.py::bad", 0.5, True], ["a.py::bad", 0.1, False]]
-    (tmp_path / "s.1.tests").write_text("\n".join(map(json.dumps, lines)))
-    (tmp_path / "s.1").write_text("p.py:f\ta.py::good (call)\np.py:shared\ta.py\n")
-    suite = load_suite(tmp_path / "s")
-    assert suite.seconds == {"a.py::good": 0.5}
-    assert suite.places == {"a.py::good": {"p.py:f", "p.py:shared"}}
+    suite = load_suite(recorded(tmp_path / "s"))
+    assert suite.seconds == {"a.py::good": 0.5, "b.py::cut": 0.5}
+    assert suite.places["a.py::good"] == {"p.py:f", "p.py:shared"}
+
+
+def test_record__keeps_what_is_as_it_was_and_forgets_the_rest(tmp_path: Path) -> None:
+    record = load_record(recorded(tmp_path / "s"))
+    assert record.digests == {"a.py": "1"}
+    record.keep({"a.py"})
+    assert load_record(tmp_path / "s") == record
+    assert set(load_suite(tmp_path / "s").seconds) == {"a.py::good"}
+
+
+def test_results__go_on_where_they_were_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = mutant(file="p.py"), mutant(file="q.py")
+    trial = Trial(mutant=first, verdict=Verdict.TIMEOUT, test="a.py::x", tried=3, seconds=1.5)
+    results = Results(tmp_path / "results")
+    results.store([])
+    results.append(trial)
+    assert Results(tmp_path / "results").load([second, first]) == [trial]
+    monkeypatch.setattr("mutants.results.backend_files", lambda: ["manage.py"])
+    assert Results(tmp_path / "results").load([second, first]) == []
 
 
 @pytest.mark.parametrize(
@@ -104,9 +148,22 @@ def test_trial__ends_with_the_original_in_its_place(
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     test = "test_it.py::test_x"
     suite = Suite(seconds={test: 0.1}, places={test: frozenset({"product.py:f"})})
-    trial = try_mutant(mutant(text), suite, tmp_path, rest=False)
+    trial = try_mutant(mutant(text), suite, tmp_path, rest=0)
     assert trial.verdict is verdict
+    assert trial.test == (test if verdict is Verdict.NOTICED else "")
     assert (tmp_path / "product.py").read_text() == "x = 1\n"
+
+
+def test_test__that_fails_by_itself_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    (tmp_path / "test_it.py").write_text("def test_a(): assert 0\ndef test_b(): pass\n")
+    (tmp_path / "mutants").symlink_to(ROOT / "mutants")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    tests = ["test_it.py::test_a", "test_it.py::test_b"]
+    suite = Suite(dict.fromkeys(tests, 0.1), dict.fromkeys(tests, frozenset()))
+    assert failing_by_themselves(tests, suite, tmp_path) == {"test_it.py::test_a"}
 
 
 def test_section__is_replaced_and_the_rest_kept(tmp_path: Path) -> None:
