@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from .config import SCORE_FIELD, SETTINGS, Config
+from .config import MULTI_REGIONS, SCORE_FIELD, SETTINGS, Config
 from .errors import SettingError, shown
 from .setting import MAX_TABLE_LENGTH, PREFIX
 from .training_table import FORECAST_SUFFIX, TRAINING_SUFFIX
@@ -96,5 +96,5 @@ def _refuse_at_odds(config: Config) -> None:
 
 def _reaches(location: str, region: str) -> bool:
     """Whether a BigQuery location can query an instance of a region (federated-queries-intro)."""
-    prefix = {"us": "us-", "eu": "europe-"}.get(location)
+    prefix = MULTI_REGIONS.get(location)
     return region == location or (prefix is not None and region.startswith(prefix))

@@ -38,6 +38,8 @@ from .setting import (
 from .training_table import DIMENSIONS
 
 SCORE_FIELD = "event__risk_score"
+MULTI_REGIONS = {"us": "us-", "eu": "europe-"}
+"""How the regions begin that lie in each of BigQuery's multi-regions."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any
 from google.cloud.bigquery import Table
 
 from ..conf import Config
+from ..config import MULTI_REGIONS
 from ..errors import VerificationFailed
 from ..provisioning.plan import refusals
 from ..provisioning.views import view_specs
@@ -27,8 +28,16 @@ BUDGET = 6000
 def render_training_spec(result: Verification) -> str:
     """The specification. Raises VerificationFailed where there is nothing to train on.
 
-    A view that is not there yet, or not of this version, is the matter of a check.
+    A view that is not there yet, or not of this version, is the matter of a check. Vertex AI reads
+    the views of a region only (vertex-ai/docs/general/locations).
     """
+    if result.config.location in MULTI_REGIONS:
+        raise VerificationFailed(
+            f"No specification was written: the dataset is in {result.config.location}, a "
+            "multi-region, and Vertex AI reads views from a region only: set FORECASTING_LOCATION "
+            "to one such as us-central1, with another FORECASTING_DATASET (a dataset does not "
+            "move), and run bq_setup, bq_setup_etl and this again."
+        )
     data = result.snapshot.data
     if not isinstance(data, dict):
         why = f"No specification was written: {result.snapshot.why_no_data}."

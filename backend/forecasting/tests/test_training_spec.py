@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,13 @@ def test_spec__columns_have_their_roles() -> None:
     ]
     assert run["available_at_forecast_columns"] == ["mentioned_at"]
     assert run["window_column"] == "observed"
+
+
+def test_spec__of_a_multi_region_is_none() -> None:
+    result = verification()
+    result = replace(result, config=replace(result.config, location="eu"))
+    with pytest.raises(VerificationFailed, match="the dataset is in eu, a multi-region"):
+        render_training_spec(result)
 
 
 @pytest.mark.parametrize(
