@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import psycopg2.extensions
 
-from backend.localcloud.http.errors import InvalidQuery, NotDone
+from backend.localcloud.http.errors import InvalidQuery, NotDone, ResourcesExceeded
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
 PREFIX = "Invalid table-valued function EXTERNAL_QUERY "
 BATCH_BYTES = 8_000_000
+READ_BYTES = 4 * 2**30
+"""What one query may read."""
+
 COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}\Z")
 # Type OIDs of PostgreSQL's catalog pg_type, and what BigQuery makes of them.
 TYPES = {16: "BOOL", 17: "BYTES", 20: "INT64", 21: "INT64", 23: "INT64", 25: "STRING"}
@@ -142,8 +145,12 @@ class _Batches:
         self.columns = columns
         self.tables: list[pa.Table] = []
         self.buffer = bytearray()
+        self.read = 0
 
     def write(self, row: bytes) -> None:
+        self.read += len(row)
+        if self.read > READ_BYTES:
+            raise ResourcesExceeded(self.read / READ_BYTES)
         self.buffer += row
         if len(self.buffer) > BATCH_BYTES:
             self._flush()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.resources
+import os
 import re
 import threading
 import uuid
@@ -20,16 +21,24 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 from bqemulator.config import Settings
-from bqemulator.storage.engine import DuckDBEngine
+from bqemulator.storage.engine import DuckDBEngine, _annotate_with_duckdb_types
 
 from backend.localcloud.bqemulator.changes import Change
-from backend.localcloud.bqemulator.errors import domain_errors
+from backend.localcloud.bqemulator.errors import domain_errors, memory_errors
 from backend.localcloud.bqemulator.guard import Guard
+from backend.localcloud.http.errors import ResourcesExceeded
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
 SPATIAL = "spatial.duckdb_extension"
+MEMORY_BYTES = min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2, 8 * 2**30)
+"""What all tables and queries have together: one query must not take all that a laptop has."""
+
+RESULT_BYTES = 2**30
+"""What one query may return."""
+
+_BATCH_ROWS = 100_000
 # In this order: the last two make the others final, for every cursor.
 LOCKED = (
     "TimeZone = 'UTC'",
@@ -97,7 +106,7 @@ class Engine(DuckDBEngine):
         self._ensure_catalog_schema()
         self._register_builtin_udfs()
         self.guard = Guard(self._connection)
-        for setting in LOCKED:
+        for setting in (*bounds(), *LOCKED):
             self._connection.execute(f"SET GLOBAL {setting}")
         self._started = True
 
@@ -112,15 +121,40 @@ class Engine(DuckDBEngine):
         return self._connection.cursor()
 
     def execute(self, sql: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
-        with self.turn, domain_errors():
+        with self.turn, domain_errors(), memory_errors():
             self.guard.check(self.connection, sql)
             return super().execute(without_nested_loop(sql), parameters)
+
+    def fetch_arrow(self, sql: str, parameters: list[Any] | None = None) -> pa.Table:
+        """What a query returns, as long as that is not more than fits."""
+        with self.turn, domain_errors(), memory_errors():
+            result = self.execute(sql, parameters)
+            return _annotate_with_duckdb_types(_read(result), result.description)
 
     @contextlib.asynccontextmanager
     async def write_lock(self) -> AsyncIterator[None]:
         """The same turn: each request has an event loop of its own, so a thread may block."""
         with self.turn:
             yield
+
+
+def bounds() -> tuple[str, ...]:
+    """The settings that leave something of the machine to everybody else."""
+    threads = max((os.cpu_count() or 1) // 2, 1)
+    return f"memory_limit = '{MEMORY_BYTES}B'", f"threads = {threads}"
+
+
+def _read(result: duckdb.DuckDBPyConnection) -> pa.Table:
+    import pyarrow as pa
+
+    reader = result.to_arrow_reader(_BATCH_ROWS)
+    batches, size = [], 0
+    for batch in reader:
+        size += batch.nbytes
+        if size > RESULT_BYTES:
+            raise ResourcesExceeded(size / RESULT_BYTES)
+        batches.append(batch)
+    return pa.Table.from_batches(batches, reader.schema)
 
 
 def without_nested_loop(sql: str) -> str:

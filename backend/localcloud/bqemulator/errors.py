@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 
+import duckdb
 from bqemulator.domain.errors import (
     AlreadyExistsError,
     DomainError,
@@ -24,18 +25,28 @@ from backend.localcloud.http.errors import (
     NotDone,
     NotFound,
     QueryTooComplex,
+    ResourcesExceeded,
     error_for,
 )
+
+
+class OutOfResources(InvalidQueryError):
+    """bqemulator has no such error: a query that needs more than there is."""
+
+    bq_reason = ResourcesExceeded.reason
+
 
 DOMAIN_ERRORS: dict[type[CloudError], type[DomainError]] = {
     NotFound: NotFoundError,
     AlreadyExists: AlreadyExistsError,
     NotDone: UnsupportedFeatureError,
     AccessDenied: PermissionDeniedError,
+    ResourcesExceeded: OutOfResources,
 }
 NULL_IN_REQUIRED = re.compile(r"NOT NULL constraint failed: \S+\.(\S+)")
 UNKNOWN_COLUMN = re.compile(r'Referenced column "(\w+)" (?:was )?not found')
 TOO_DEEP = re.compile("Max expression depth limit|maximum recursion depth")
+OUT_OF_MEMORY = "Resources exceeded during query execution: The query could not be executed"
 RAISED = re.compile(r"^Query execution failed: Invalid Input Error: ")
 
 
@@ -65,11 +76,23 @@ def domain_errors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def memory_errors() -> Iterator[None]:
+    """Say as BigQuery does that DuckDB has reached its memory_limit."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise OutOfResources(ResourcesExceeded(1.0).message) from error
+
+
+@contextlib.contextmanager
 def bigquery_errors(sql: str) -> Iterator[None]:
     """Say as BigQuery does what DuckDB says its own way about `sql`."""
     try:
         yield
     except InvalidQueryError as error:
+        if OUT_OF_MEMORY in error.message:
+            _, found, rest = error.message.partition(OUT_OF_MEMORY)
+            raise OutOfResources(f"{found}{rest}") from error
         message = _bigquery_message(error.message, sql)
         if message == error.message:
             raise

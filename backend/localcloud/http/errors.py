@@ -83,6 +83,18 @@ class QueryTooComplex(InvalidQuery):
         )
 
 
+class ResourcesExceeded(InvalidArgument):
+    """The query needs more memory than it is given, by so many times."""
+
+    reason = "resourcesExceeded"
+
+    def __init__(self, used: float) -> None:
+        super().__init__(
+            "Resources exceeded during query execution: The query could not be executed in the "
+            f"allotted memory. Peak usage: {used:.0%} of limit."
+        )
+
+
 class FailedPrecondition(CloudError):
     """The request is right, the resource's state is not."""
 

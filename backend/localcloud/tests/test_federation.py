@@ -352,3 +352,13 @@ def test_dry_run__looks_at_the_columns_only(google: GoogleClients, connection: C
     assert [column.name for column in job.schema or []] == ["a"]
     with pytest.raises(BadRequest, match="OID = 2950"):
         google.bigquery.query(external("SELECT gen_random_uuid() AS a"), job_config=config)
+
+
+def test_external_query__that_reads_too_much_is_refused(
+    query: Query, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.localcloud.bigquery.postgres_rows.READ_BYTES", 1_000)
+    assert len(query(external("SELECT n FROM generate_series(1, 100) n"))) == 100
+    with pytest.raises(BadRequest, match="could not be executed in the allotted memory") as refused:
+        query(external("SELECT n FROM generate_series(1, 1000) n"))
+    assert refused.value.errors[0]["reason"] == "resourcesExceeded"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
+import duckdb
 import pytest
 from bqemulator.jobs import executor
 from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Table
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from backend.localcloud.http.errors import CloudError
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import LOCATION, ConfigFactory, GoogleClients, Query, Send
 
@@ -129,3 +134,65 @@ def copies(cloud: LocalCloud) -> int:
     sql = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = '_bqemulator_snapshots'"
     ((count,),) = cloud.bigquery.emulator.rows(sql)
     return int(count)
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[LocalCloud]:
+    """A stand-in that has 60 MB for all that its queries need."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backend.localcloud.bqemulator.engine.MEMORY_BYTES", 60_000_000)
+        with LocalCloud() as cloud:
+            yield cloud
+
+
+FEW = "UNNEST(GENERATE_ARRAY(1, 10000))"
+SORTED = f"SELECT a, b, ROW_NUMBER() OVER (ORDER BY a * b) AS r FROM {FEW} a, {FEW} b"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT COUNT(*) AS n FROM ({SORTED})",
+        f"SELECT 1; CREATE TEMP TABLE t AS {SORTED}",
+        f"EXECUTE IMMEDIATE 'SELECT MAX(r) AS r FROM ({SORTED})'",
+    ],
+)
+def test_query__that_needs_too_much_memory_is_refused_in_googles_words(
+    small: LocalCloud, sql: str
+) -> None:
+    with pytest.raises(CloudError) as refused:
+        small.query(sql)
+    assert (refused.value.code, refused.value.reason) == (400, "resourcesExceeded")
+    assert refused.value.message.startswith(
+        "Resources exceeded during query execution: The query could not be executed in the "
+        "allotted memory. Peak usage: 1"
+    )
+    assert small.query("SELECT 1 AS a") == [{"a": 1}]
+
+
+def test_query__that_returns_too_much_is_refused(
+    small: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.localcloud.bqemulator.engine.RESULT_BYTES", 1_000_000)
+    assert len(small.query("SELECT n FROM UNNEST(GENERATE_ARRAY(1, 1000)) AS n")) == 1000
+    for sql in (f"SELECT a, b FROM {FEW} a, {FEW} b", "SELECT 1; SELECT REPEAT('x', 2000000) AS x"):
+        with pytest.raises(CloudError, match="could not be executed in the allotted memory") as far:
+            small.query(sql)
+        assert far.value.reason == "resourcesExceeded"
+
+
+@pytest.mark.parametrize("setting", ["memory_limit", "threads", "max_memory", "worker_threads"])
+def test_query__cannot_lift_its_bounds(small: LocalCloud, setting: str) -> None:
+    connection = small.bigquery.emulator.engine._connection
+    assert connection is not None
+    seen = "SELECT current_setting('memory_limit'), current_setting('threads')"
+    before = connection.cursor().execute(seen).fetchall()
+    assert before[0][0] == "57.2 MiB"
+    assert before[0][1] <= max((os.cpu_count() or 1) // 2, 1)
+    for sql in (f"SET {setting} = 9", f"PRAGMA {setting}=9", f"RESET {setting}"):
+        for wrapped in (sql, f"SELECT 1; {sql}", f'EXECUTE IMMEDIATE "{sql}"'):
+            with pytest.raises(CloudError):
+                small.query(wrapped)
+        with pytest.raises(duckdb.Error):
+            connection.cursor().execute(sql)
+    assert connection.cursor().execute(seen).fetchall() == before
