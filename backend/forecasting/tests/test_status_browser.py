@@ -16,6 +16,7 @@ from backend.forecasting.monitoring import status
 from backend.forecasting.monitoring.remembered import Patience
 from backend.forecasting.tests.oracles.browser import Browser, start_browser, why_no_browser
 from backend.forecasting.tests.support.healthy import Healthy, provision_healthy
+from backend.forecasting.verification.verify import verify
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
@@ -104,14 +105,14 @@ GOOD_RUNS = "document.querySelectorAll('.runs .pass').length"
 @pytest.fixture
 def held(log_in: Open, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """No look at the pipeline ends before this is set, and nobody waits for it until then."""
-    answers, verify, patient = threading.Event(), status.verify, status.PATIENCE
+    answers, patient = threading.Event(), status.PATIENCE
 
     def verify_late(*args: Any, **options: Any) -> Any:
         answers.wait()
         monkeypatch.setattr(status, "PATIENCE", patient)
         return verify(*args, **options)
 
-    monkeypatch.setattr(status, "verify", verify_late)
+    monkeypatch.setattr("backend.forecasting.monitoring.status.verify", verify_late)
     monkeypatch.setattr(status, "PATIENCE", Patience(recent=0, recent_seconds=0, without=0))
     yield answers
     answers.set()
