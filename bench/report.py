@@ -10,7 +10,7 @@ from bench.measuring import seconds
 from bench.night_cost import night_cost
 from bench.results import Results
 from bench.sections import write_sections
-from bench.tables import as_ratio, table
+from bench.tables import as_ratio, table, wrapped
 
 _BEGIN, _END = "<!-- measured -->\n", "<!-- end of measured -->"
 _BLOCK = re.compile(r"(<!-- plan: (\w+) -->\n).*?(<!-- end of plan -->)", re.DOTALL)
@@ -27,7 +27,7 @@ def write_report(results: Results) -> str:
         night_cost(),
         _how(results),
     )
-    return "\n\n".join(parts)
+    return wrapped("\n\n".join(parts))
 
 
 def _claims(results: Results) -> str:

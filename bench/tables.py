@@ -1,8 +1,23 @@
-"""Numbers as a reader takes them in, and tables of them in Markdown."""
+"""Numbers as a reader takes them in, and tables and paragraphs of them in Markdown."""
 
+import textwrap
 from collections.abc import Sequence
 
 from bench.measuring import Spread
+
+COLUMNS = 110
+_NO_PARAGRAPHS = ("|", "#", "-", "<", "```")
+
+
+def wrapped(text: str) -> str:
+    """The text, its paragraphs in lines; tables, headings, lists, marks and code as they are."""
+    return "\n\n".join(map(_in_lines, text.split("\n\n")))
+
+
+def _in_lines(part: str) -> str:
+    if "\n" in part or part.startswith(_NO_PARAGRAPHS):
+        return part
+    return textwrap.fill(part, COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.tables import table
+from bench.tables import table, wrapped
 from mutants.sections import put_section
 from mutants.trial import Trial, Verdict
 
@@ -66,7 +66,7 @@ def _section(trials: Sequence[Trial], seed: int, head: str) -> str:
     return "\n\n".join(
         [
             f"## Mutants, seed {seed}",
-            head,
+            wrapped(head),
             table(["", "mutants", "noticed", "of them by a time-out", "survived"], rows),
             "\n".join(["Survivors, each with the line before and after:", *survivors])
             if survivors

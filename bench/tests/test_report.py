@@ -28,6 +28,7 @@ from bench.night_cost import MIB, night
 from bench.report import draw_history, put_measured, put_plans, write_report
 from bench.results import Results, check_claims
 from bench.sections import start_up
+from bench.tables import COLUMNS
 
 _MACHINE = Machine(
     day=date(2026, 3, 10),
@@ -141,6 +142,14 @@ def test_report__has_ratios_of_the_given_numbers(results: Results) -> None:
     text = write_report(results)
     assert "| first shape | 2.50 (2.50-2.50) | 1.25 (1.25-1.25) |" in text
     assert "5.0 mentions for each entity and day" in text
+
+
+def test_report__has_its_paragraphs_in_lines(results: Results) -> None:
+    text = write_report(results)
+    prose = [line for line in text.splitlines() if not line.startswith(("|", "!"))]
+    assert len(prose) > 20
+    assert max(map(len, prose)) <= COLUMNS
+    assert "\nmake bench\nmake bench ARGS" in text
 
 
 def test_report__says_who_was_quicker_and_who_was_skipped(results: Results) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backend.forecasting.tests.reliability.tally import FAULTS, Tally, markdown_table
-from bench.tables import table
+from bench.tables import table, wrapped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Ran:
 def write_document(tally: Tally, ran: Sequence[Ran]) -> str:
     """The whole document."""
     sections = (_introduction(), _verdict(tally, ran), _machine(ran), *_suites(tally), _how())
-    return "\n\n".join(sections) + "\n"
+    return wrapped("\n\n".join(sections)) + "\n"
 
 
 def _introduction() -> str:
