@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--reliability",
         type=Path,
         metavar="PATH",
-        help="run all of the reliability tests, not a tenth, and write what they counted to PATH",
+        help="run all of the reliability tests, not a sample, and write what they counted to PATH",
     )
 
 

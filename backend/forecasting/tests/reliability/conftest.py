@@ -30,7 +30,7 @@ def tally(request: pytest.FixtureRequest) -> Tally:
 
 @pytest.fixture(scope="session")
 def everything(request: pytest.FixtureRequest) -> bool:
-    """Whether all is to be run (`--reliability`), or a representative tenth."""
+    """Whether all is to be run (`--reliability`), or a representative sample."""
     return request.config.getoption("reliability") is not None
 
 

@@ -31,7 +31,7 @@ def _introduction() -> str:
         "# Reliability\n\n"
         "What the three commands and the nightly load do when something goes wrong, counted. "
         "`make reliability` wrote this page and every number in it; run it again and it writes "
-        "the page again. `make test` runs a tenth of the same and prints its counts.\n\n"
+        "the page again. `make test` runs a sample of the same and prints its counts.\n\n"
         "A **hang** is something that did not end in its time; a **duplicate** a second dataset, "
         "table, connection, scheduled query, or row of an entity and day; a **loss** a row that "
         "should be there and is not, a wrong value, or a resource that is missing or differs; a "

@@ -3,11 +3,12 @@
 import pytest
 
 
-def chosen(config: pytest.Config, count: int) -> list[int]:
-    """The numbers below `count`: all with `--reliability`, else a tenth, spread out."""
+def chosen(config: pytest.Config, count: int, turn: int = 0) -> list[int]:
+    """The numbers below `count`: all with `--reliability`, else one.
+
+    It is that in the middle, or as many after it as `turn`: what alternates from number to number
+    is there in both ways for two turns.
+    """
     if config.getoption("reliability") is not None:
         return list(range(count))
-    tenth = max(count // 10, 1)
-    # An odd step, so that what alternates from one number to the next is there in both ways.
-    step = count // tenth // 2 * 2 + 1
-    return [(step // 2 + step * number) % count for number in range(tenth)]
+    return [(count // 2 + turn) % count]

@@ -108,15 +108,16 @@ def cells_of(requests: Iterable[Request]) -> list[Cell]:
     ]
 
 
-def tenth_of(cells: Iterable[Cell]) -> list[Cell]:
-    """Every tenth cell on the diagonals: every request, and every fault on both of its sides."""
-    rows: Counter[str] = Counter()
-    found: list[Cell] = []
+def sample_of(cells: Iterable[Cell]) -> list[Cell]:
+    """As few as there can be of every request, and of every fault on both of its sides."""
+    rows: dict[str, list[list[Cell]]] = {}
     for request, row in groupby(cells, key=lambda cell: cell.request):
-        shift = 3 * rows[request.transport]
-        found += [cell for column, cell in enumerate(row) if (column + shift) % 10 == 0]
-        rows[request.transport] += 1
-    return found
+        rows.setdefault(request.transport, []).append(list(row))
+    return [
+        there[number % len(there)][number % len(there[0])]
+        for there in rows.values()
+        for number in range(max(len(there), len(there[0])))
+    ]
 
 
 @dataclass

@@ -66,7 +66,12 @@ class Start:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "number" in metafunc.fixturenames:
-        metafunc.parametrize("number", chosen(metafunc.config, POINTS))
+        points = [
+            pytest.param(command, number, id=f"{command[0]}-{number}")
+            for turn, command in enumerate(UNDISTURBED)
+            for number in chosen(metafunc.config, POINTS, turn)
+        ]
+        metafunc.parametrize(("command", "number"), points)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +88,6 @@ def requests_of(scene: Scene) -> Callable[[Start], int]:
     return measure
 
 
-@pytest.mark.parametrize("command", UNDISTURBED, ids=lambda command: command[0])
 def test_kill__what_it_leaves_is_put_right(
     scene: Scene,
     tally: Tally,

@@ -52,7 +52,11 @@ NOTE = (
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "number" in metafunc.fixturenames:
-        points = [(b, n) for b in BLOWS for n in chosen(metafunc.config, BLOWS[b][1])]
+        points = [
+            (blow, number)
+            for turn, blow in enumerate(BLOWS)
+            for number in chosen(metafunc.config, BLOWS[blow][1], turn)
+        ]
         metafunc.parametrize(("blow", "number"), points)
 
 

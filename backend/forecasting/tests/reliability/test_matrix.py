@@ -12,7 +12,7 @@ from backend.forecasting.tests.reliability.matrix import (
     Cell,
     Matrix,
     build_matrix,
-    tenth_of,
+    sample_of,
 )
 from backend.forecasting.tests.reliability.scene import Fault as Trouble
 from backend.forecasting.tests.reliability.scene import Scene
@@ -58,8 +58,8 @@ def matrix(
 
 @pytest.fixture
 def cells(matrix: Matrix, everything: bool) -> list[Cell]:
-    """Those that are tried: all, or a tenth."""
-    return matrix.cells if everything else tenth_of(matrix.cells)
+    """Those that are tried: all, or a sample."""
+    return matrix.cells if everything else sample_of(matrix.cells)
 
 
 def test_requests__are_those_of_all_three_commands(matrix: Matrix) -> None:

@@ -1,5 +1,7 @@
 """The counts and the document: nothing is shown that was not counted."""
 
+from pathlib import Path
+
 import pytest
 from execnet import dumps, loads
 
@@ -97,12 +99,19 @@ def test_judge__counts_every_fault_and_no_outcome_beside_one() -> None:
     }
 
 
-@pytest.mark.parametrize("count", [10, 20, 200])
-def test_chosen__is_a_tenth_both_even_and_odd_and_nothing_twice(
+@pytest.mark.parametrize("count", [1, 2, 10, 20])
+def test_chosen__is_one_even_and_one_odd_in_two_turns(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     monkeypatch.setattr(request.config.option, "reliability", None)
-    numbers = chosen(request.config, count)
-    assert len(set(numbers)) == count // 10
+    numbers = [*chosen(request.config, count), *chosen(request.config, count, 1)]
+    assert len(numbers) == 2
     assert set(numbers) <= set(range(count))
-    assert {number % 2 for number in numbers} == ({1} if count == 10 else {0, 1})
+    assert {number % 2 for number in numbers} == ({0} if count == 1 else {0, 1})
+
+
+def test_chosen__is_everything_for_the_document(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request.config.option, "reliability", Path("counts.md"))
+    assert chosen(request.config, 20, 1) == list(range(20))
