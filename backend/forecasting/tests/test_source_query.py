@@ -480,24 +480,22 @@ def test_refresh__joins_nothing_row_by_row_whatever_the_statistics_say(
 
 @pytest.mark.parametrize("changes", [{}, {"score_source": "entity"}, {"event_lookback_days": "30"}])
 @pytest.mark.parametrize("rows", [0, 1])
-def test_window__joins_no_events_row_by_row_whatever_the_statistics_say(
+def test_window__looks_up_no_row_for_each_other_whatever_the_statistics_say(
     entity: Entity, rows: int, changes: dict[str, str]
 ) -> None:
-    """Which events are mentioned at all may be found so; with a look-back it is not asked."""
     make_history_with_statistics_of(rows, entity)
-    plan = explain_nodes(7, refresh=False, **changes)
-    assert '"Join Type": "Full"' in json.dumps(plan)
-    assert "Subquery Scan" not in read_per_row(plan)
-    if changes.get("event_lookback_days"):
-        assert read_per_row(plan) == []
+    plan = explain(7, refresh=False, **changes)
+    assert re.search("(Hash|Merge) Full Join", plan)
+    assert "Nested Loop" not in plan
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_refresh__reads_no_index_from_end_to_end_for_each_event(entity: Entity, rows: int) -> None:
+def test_query__reads_no_index_from_end_to_end_for_each_event(entity: Entity, rows: int) -> None:
     execute("ALTER TABLE events_event DROP CONSTRAINT events_event_pkey")
     execute("ALTER TABLE events_event ADD PRIMARY KEY (occurred_at, id)")
     make_history_with_statistics_of(rows, entity)
     assert read_per_row(explain_nodes(7, refresh=True)) == []
+    assert "Nested Loop" not in explain(7, refresh=False)
 
 
 # Any database, against a computation in Python -------------------------------------------------
@@ -581,8 +579,6 @@ def test_query__agrees_with_a_computation_in_python(
 def test_query__agrees_with_a_computation_in_python_on_real_records(score_source: str) -> None:
     database = _read_records(FIRST_DAY + timedelta(days=89))
     ids = _insert(database)
-    # As autovacuum does: by old ones the events of a window may be sought one by one.
-    execute("ANALYZE entities_entity, events_event, entities_entitymention")
     assert _assert_agreement(database, ids, 90, score_source) > 1000
 
 
