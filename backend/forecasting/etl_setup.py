@@ -14,7 +14,12 @@ from .database.hypertables import missing_lookback
 from .database.lock import provisioning_lock
 from .database.source import LOCK_SECONDS, prepare_source_query
 from .errors import MissingPrerequisiteError, SourceDatabaseError
-from .google.causes import cause_line, is_credential_refused, is_out_of_reach
+from .google.causes import (
+    cause_line,
+    is_credential_refused,
+    is_login_refused,
+    is_out_of_reach,
+)
 from .google.clients import Clients
 from .google.errors import gather, reading
 from .loading.backfill import backfill, refuse_unkept_backfill
@@ -75,7 +80,13 @@ def set_up_etl(
         note = prepare_source_query(config, render_trial_query(config), _lock_seconds(clients))
         for each in filter(None, (note, missing_lookback(config))):
             tell.note(each)
-        steps = _plan_etl(config, clients, allow_deleting=allow_deleting)
+        spec = ScheduledQuerySpec.from_config(
+            config,
+            clients.service_account_email,
+            allow_deleting=allow_deleting,
+            runs_now=run.start,
+        )
+        steps = _plan_etl(config, clients, spec)
         refusal = _refusal_of(config, clients, steps.connection)
         if is_credential_refused(refusal):
             steps = steps.with_credential()
@@ -137,10 +148,7 @@ class _EtlSteps:
         return replace(self, connection=connection, schedule=apply_step(self.schedule, clients))
 
 
-def _plan_etl(config: Config, clients: Clients, *, allow_deleting: bool) -> _EtlSteps:
-    schedule_spec = ScheduledQuerySpec.from_config(
-        config, clients.service_account_email, allow_deleting=allow_deleting
-    )
+def _plan_etl(config: Config, clients: Clients, schedule_spec: ScheduledQuerySpec) -> _EtlSteps:
     reads: list[Callable[[], Any]] = [
         partial(plan_step, TableSpec.from_config(config), clients),
         partial(read_credential, clients, config),
@@ -214,15 +222,18 @@ def _tell_of_refusal(config: Config, step: Step[Connection], refusal: str, tell:
 def _prove(config: Config, clients: Clients, *, again: bool) -> str:
     """What came of trying a credential that has just been sent, in a sentence.
 
-    Raises SourceDatabaseError where PostgreSQL refuses the source query to its role, or the
-    credential that was sent `again` because it refused the one before.
+    Raises SourceDatabaseError where PostgreSQL lets nobody in with it, which no waiting cures, or
+    refuses the source query to its role. `again`: it refused the one before, too.
     """
     refusal = learn_answer(config, clients)
     raise_refusal_of_query(config, refusal or "")
-    if again and refusal and is_credential_refused(refusal):
+    if refusal and is_login_refused(refusal):
+        also = ", too" if again else ""
         raise SourceDatabaseError(
-            f"PostgreSQL refuses the credential that Secret Manager holds, too: {refusal}"
+            f"PostgreSQL refuses the credential that Secret Manager holds{also}: {refusal}"
             f"{cause_line(refusal)}"
+            if is_credential_refused(refusal)
+            else f"PostgreSQL lets the connection in to nothing: {refusal}{cause_line(refusal)}"
         )
     if refusal is None:
         return "The connection's credential was sent, and could not be tried: a run tells."

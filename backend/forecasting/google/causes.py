@@ -343,7 +343,10 @@ def likely_cause(message: str, state: str = "") -> str:
     """
     *finer, plain = _BY_STATE.get(state, (message,))
     said = next((text for text in finer if text.lower() in message.lower()), plain)
-    return _first_match(CAUSES, said)
+    found = _first_match(CAUSES, said)
+    if found == _REACH and _regex(_PASSWORD).search(message):
+        return _first_match(CAUSES, "password authentication failed")
+    return found
 
 
 def cause_line(message: str) -> str:
@@ -352,17 +355,44 @@ def cause_line(message: str) -> str:
     return f"\nLikely cause: {cause}." if cause else ""
 
 
+# Google does not pass on the SQLSTATE, and PostgreSQL says the rest in its own language: of what it
+# lets nobody in for, only the password has a word of its own in each.
+_FATAL = r"\b(FATAL\w*|FATÁLN\w*|PANIC)\b|ВАЖНО|ФАТАЛ|致命|치명|KATASTROFALNY|ÖLÜMCÜL"
+_PASSWORD = (
+    rf"connect to PostgreSQL.*(?:{_FATAL}).*"
+    r"(?:passwor|mot de passe|contraseña|senha|парол|パスワード|密码|密碼|암호|비밀번호"
+    r"|hasł|heslo|parola|şifre|lösen)"
+)
 _CREDENTIAL = r'password authentication failed|role "[^"]*" does not exist|Missing credentials'
+_LOGIN = (
+    r'database "[^"]*" does not exist|is not permitted to log in|pg_hba\.conf|'
+    "valid client certificate"
+)
 
 
 def is_credential_refused(message: str) -> bool:
     """Whether PostgreSQL does not take what the connection logs in with, or it has nothing."""
-    return bool(_regex(_CREDENTIAL).search(message))
+    if _regex(_CREDENTIAL).search(message):
+        return True
+    return likely_cause(message) == likely_cause("password authentication failed")
+
+
+def is_login_refused(message: str) -> bool:
+    """Whether PostgreSQL has answered and lets the connection in for no waiting."""
+    return is_credential_refused(message) or bool(_regex(_LOGIN).search(message))
 
 
 def is_out_of_reach(message: str) -> bool:
-    """Whether it says that the instance cannot be reached, as before a grant has begun to act."""
-    return likely_cause(message) == _REACH
+    """Whether it says that the instance cannot be reached, as before a grant has begun to act.
+
+    Who is refused by PostgreSQL has reached it, in whatever language it says so.
+    """
+    return likely_cause(message) == _REACH and not ends_session(message)
+
+
+def ends_session(message: str) -> bool:
+    """Whether PostgreSQL lets nobody in or ends a session, which is no word on a statement."""
+    return bool(_regex(_FATAL).search(message))
 
 
 def circumstance(message: str) -> str:

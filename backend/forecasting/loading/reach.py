@@ -9,14 +9,15 @@ from google.api_core.exceptions import BadRequest, NotFound
 
 from ..conf import Config
 from ..errors import ForecastingError, SourceDatabaseError
-from ..google.causes import cause_line, is_out_of_reach
+from ..google.causes import cause_line, ends_session, is_out_of_reach
 from ..google.clients import Clients
 from ..google.queries import run_query
 from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, readable, text_of
 from ..google.waiting import rounds
 from ..sql.queries import render_connection_probe
 
-_SAID_OF_A_STATEMENT = re.compile(r"\bERROR: ")
+_SAID_OF_A_STATEMENT = re.compile(r"\bERROR: |prepare statement failed\. Error: \w+: ")
+"""PostgreSQL's own word, or Google's before a word in the language of its `lc_messages`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ def raise_refusal_of_query(config: Config, refusal: str) -> None:
     The nightly load would fail likewise. What keeps the role from logging in is FATAL to
     PostgreSQL, and left to the run, as a new grant or password may take minutes to act.
     """
-    if _SAID_OF_A_STATEMENT.search(refusal):
+    if _SAID_OF_A_STATEMENT.search(refusal) and not ends_session(refusal):
         raise SourceDatabaseError(
             "PostgreSQL refuses the source query to the role of connection "
             f"{config.connection_name}: {refusal}{cause_line(refusal)}"

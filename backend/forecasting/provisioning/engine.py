@@ -49,7 +49,9 @@ def _with_deletes(
     resource: Resource[Observed], plan: Plan, observed: Observed | None, clients: Clients
 ) -> Plan:
     """The plan with the training data that it costs, and a conflict where nobody allowed that."""
-    if plan.action not in (Action.CREATE, Action.UPDATE):
+    if plan.action is Action.CONFLICT:
+        return plan
+    if observed and plan.action is Action.UNCHANGED and resource.is_kept(clients, observed):
         return plan
     deletes = resource.deletes(clients, observed)
     remedy = resource.keep(deletes) if deletes else ""

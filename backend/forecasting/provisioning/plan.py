@@ -29,11 +29,16 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Deletes:
-    """What training data a plan has the next run delete: all days before one."""
+    """What training data a plan has the next run delete: all days from the first before one.
+
+    `ordinary` is what leaves the window as the nights go by, for which nobody has to agree.
+    """
 
     rows: int
     days: int
+    first: date
     before: date
+    ordinary: bool = False
 
     def __str__(self) -> str:
         rows, days = _count(self.rows, "row"), _count(self.days, "day")
@@ -115,6 +120,10 @@ class Resource(ABC, Generic[Observed]):
     def deletes(self, clients: Clients, observed: Observed | None) -> Deletes | None:
         """What training data would go that stays as things are."""
         return None
+
+    def is_kept(self, clients: Clients, observed: Observed) -> bool:
+        """Whether no more goes than every night, where no owned field differs."""
+        return True
 
     def keep(self, deletes: Deletes) -> str:
         """The operator's ways out where data would go; empty where that is allowed."""

@@ -22,7 +22,7 @@ from ..google.waiting import rounds
 from ..sql.queries import load_name, render_nightly_load
 from ..sql.script_head import UNKNOWN_SCRIPT, read_script
 from ..sql.writes import writes_to
-from .deleting import day_of_next_run, deleted_days
+from .deleting import as_ordinary, day_of_next_run, deleted_days, is_behind, script_of
 from .plan import Change, Deletes, Plan, Resource, differences
 from .script_changes import script_changes
 
@@ -54,7 +54,8 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
     account or a topic that is not configured is not owned: the one that is set stays.
 
     `acting_as` is the e-mail address of the credentials in use, empty where they do not say.
-    `allow_deleting` is the operator's word that days may go which the stored script keeps.
+    `allow_deleting` is the operator's word that days may go which the table has; `runs_now` says
+    that a run follows at once.
     """
 
     parent: str
@@ -65,11 +66,17 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
     notification_topic: str
     acting_as: str
     allow_deleting: bool = False
+    runs_now: bool = False
     kind = "scheduled_query"
 
     @classmethod
     def from_config(
-        cls, config: Config, acting_as: str = "", *, allow_deleting: bool = False
+        cls,
+        config: Config,
+        acting_as: str = "",
+        *,
+        allow_deleting: bool = False,
+        runs_now: bool = False,
     ) -> "ScheduledQuerySpec":
         return cls(
             parent=config.parent,
@@ -80,6 +87,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
             notification_topic=config.notification_topic,
             acting_as=acting_as,
             allow_deleting=allow_deleting,
+            runs_now=runs_now,
         )
 
     @property
@@ -243,15 +251,25 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
     def deletes(
         self, clients: Clients, observed: Sequence[TransferConfig] | None
     ) -> Deletes | None:
-        """The days that the script keeps no longer; without a stored one, all that are too old."""
-        stored, next_run = UNKNOWN_SCRIPT, clients.now().date()
+        """What the next run deletes and the stored script, as it is run, does not.
+
+        Where a run follows at once or none has for long, that is all that has left the window.
+        """
+        wanted, stored, now = read_script(self.query), UNKNOWN_SCRIPT, clients.now()
+        next_run, at_once = now.date(), self.runs_now or not observed
         if observed:
-            stored = read_script(str(dict(observed[0].params or {}).get("query", "")))
-            next_run = day_of_next_run(observed[0], clients.now())
-        return deleted_days(clients, self.table_id, read_script(self.query), stored, next_run)
+            stored = read_script(script_of(observed[0]))
+            next_run = next_run if at_once else day_of_next_run(observed[0], now)
+            at_once = at_once or _is_stopped(observed[0], now) or is_behind(clients, observed[0])
+        kept = UNKNOWN_SCRIPT if at_once else stored
+        found = deleted_days(clients, self.table_id, wanted, kept, next_run)
+        return found if not found or wanted.keeps_less_than(stored) else as_ordinary(found)
+
+    def is_kept(self, clients: Clients, observed: Sequence[TransferConfig]) -> bool:
+        return not (self.runs_now or is_behind(clients, observed[0]))
 
     def keep(self, deletes: Deletes) -> str:
-        if self.allow_deleting:
+        if self.allow_deleting or deletes.ordinary:
             return ""
         return (
             "Keep them with FORECASTING_KEEP_HISTORY=on (--keep-history) or with the "
@@ -363,8 +381,7 @@ def schedule_of(config: TransferConfig) -> str:
 
 
 def _is_ours(config: TransferConfig, name: str) -> bool:
-    query = str(dict(config.params or {}).get("query", ""))
-    return config.display_name == name or query.startswith(f"-- {name}\n")
+    return config.display_name == name or script_of(config).startswith(f"-- {name}\n")
 
 
 def _age(config: TransferConfig) -> tuple[Any, str]:
@@ -421,6 +438,13 @@ def _is_automatic(config: TransferConfig) -> bool:
     """Whether the schedule starts it, which either form can forbid."""
     by_hand = "manual_schedule" in config.schedule_options_v2
     return not (by_hand or config.schedule_options.disable_auto_scheduling)
+
+
+def _is_stopped(config: TransferConfig, now: datetime) -> bool:
+    """Whether no run follows by itself: it is disabled, started by hand only, or has ended."""
+    options = _options_of(config)
+    over = "end_time" in options and options.end_time <= now
+    return config.disabled or not _is_automatic(config) or over
 
 
 def _options_of(config: TransferConfig) -> Any:

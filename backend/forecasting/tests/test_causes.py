@@ -1,10 +1,20 @@
 """Each of the texts that Google and PostgreSQL are known to fail with, and its cure."""
 
+from contextlib import nullcontext
+
 import pytest
 
-from backend.forecasting.google.causes import _BY_STATE, likely_cause
+from backend.forecasting.conf import Config
+from backend.forecasting.errors import SourceDatabaseError
+from backend.forecasting.google.causes import (
+    _BY_STATE,
+    is_credential_refused,
+    is_out_of_reach,
+    likely_cause,
+)
 from backend.forecasting.google.errors import explain
 from backend.forecasting.google.replies import without_login
+from backend.forecasting.loading.reach import raise_refusal_of_query
 from backend.forecasting.tests.support.factories import Google, google_error, grpc_error
 
 CONNECT = "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. "
@@ -374,3 +384,39 @@ def test_states__each_has_a_cause() -> None:
     assert _BY_STATE
     for state in _BY_STATE:
         assert likely_cause("", state), state
+
+
+@pytest.mark.parametrize(
+    ("said", "credential", "reached"),
+    [
+        ("FATAL: Passwort-Authentifizierung für Benutzer »x« fehlgeschlagen", True, True),
+        ('ВАЖНО: пользователь "x" не прошёл проверку подлинности (по паролю)', True, True),
+        ("FATAL: la autentificación password falló para el usuario «x»", True, True),
+        ('FATAL: database "passwords" does not exist', False, True),
+        ("FATAL: zu viele Verbindungen für Rolle »x«", False, True),
+        ("connection to server failed: Connection timed out", False, False),
+    ],
+)
+def test_login__that_is_refused_is_told_in_any_language(
+    said: str, credential: bool, reached: bool
+) -> None:
+    text = f"Failed to connect to PostgreSQL database. Error: {said}"
+    assert (is_credential_refused(text), not is_out_of_reach(text)) == (credential, reached)
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ("FEHLER: Berechtigung nicht gegeben für Tabelle events_event", True),
+        ("ОШИБКА: нет доступа к таблице events_event", True),
+        ("ERROR: permission denied for table events_event", True),
+        ("FATAL: Verbindung wird abgebrochen aufgrund von Anweisung des Administrators", False),
+        ("server closed the connection unexpectedly", False),
+    ],
+)
+def test_query__that_is_refused_is_told_in_any_language(
+    config: Config, said: str, refused: bool
+) -> None:
+    """What ends a session is no word on the query, and left to the run."""
+    with pytest.raises(SourceDatabaseError, match="source query") if refused else nullcontext():
+        raise_refusal_of_query(config, f"prepare statement failed. Error: {said}")

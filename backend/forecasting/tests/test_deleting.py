@@ -12,11 +12,17 @@ from django.core.management import call_command
 from backend.entities.models import Entity
 from backend.forecasting.conf import Config, load_config
 from backend.forecasting.google.clients import make_clients
+from backend.forecasting.provisioning import deleting
 from backend.forecasting.provisioning.deleting import day_of_next_run
-from backend.forecasting.provisioning.scheduled_queries import observe_scheduled_queries
+from backend.forecasting.provisioning.engine import plan_observed
+from backend.forecasting.provisioning.plan import Deletes
+from backend.forecasting.provisioning.scheduled_queries import (
+    ScheduledQuerySpec,
+    observe_scheduled_queries,
+)
 from backend.forecasting.sql.queries import load_name
 from backend.forecasting.tests.support.commands import call
-from backend.forecasting.tests.support.factories import make_config, make_transfer
+from backend.forecasting.tests.support.factories import Google, make_config, make_run, make_transfer
 from backend.forecasting.tests.support.loading import TABLE, day_before, loaded_days, mention
 
 if TYPE_CHECKING:
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ENTITIES = 3
+OLD = date(2025, 12, 20)
 
 
 @pytest.fixture
@@ -166,9 +173,103 @@ def test_hints__followed_to_the_letter_lose_nothing(history: "LocalCloud") -> No
     assert checks["data.window"]["status"] == "pass"
 
 
+def _change_scheduled(cloud: "LocalCloud", **resource: Any) -> None:
+    (scheduled,) = cloud.transfers.items.values()
+    scheduled.resource |= resource
+
+
+STOPS = (
+    {"disabled": True},
+    {"scheduleOptions": {"disableAutoScheduling": True}},
+    {"scheduleOptions": {"endTime": "2026-01-02T00:00:00Z"}},
+)
+
+
+def test_schedule__that_was_stopped_for_long_is_not_started_without_a_word(
+    history: "LocalCloud",
+) -> None:
+    """Its settings are the same, and what has left the window since is still there."""
+    assert set_up("--allow-deleting").status == 0
+    for stop in STOPS:
+        _change_scheduled(history, **stop)
+        result = set_up("--dry-run")
+        before = day_before(90) + timedelta(days=1)
+        gone = {"rows": 31 * ENTITIES, "days": 31, "before": f"{before}"}
+        assert (result.status, deletes(result)) == (1, gone), stop
+        assert f"would have the next run delete {31 * ENTITIES} rows of 31 days" in result.error
+    assert set_up().status == 1
+    result = set_up("--allow-deleting")
+    assert (result.status, deletes(result)) == (0, gone)
+
+
+def test_schedule__stopped_for_a_few_days_is_started_and_says_what_leaves(
+    pipeline: "LocalCloud",
+) -> None:
+    call_command("bq_setup", stdout=StringIO())
+    _insert(90)
+    assert set_up().status == 0
+    _insert_on(pipeline, day_before(95))
+    _change_scheduled(pipeline, disabled=True)
+    result = set_up()
+    assert (result.status, deletes(result)["days"]) == (0, 2)
+
+
+def _insert_on(cloud: "LocalCloud", day: date) -> None:
+    cloud.query(
+        f"INSERT INTO `{TABLE}` (entity_id, mentioned_at, risk_score) "
+        f"VALUES ('entity-1', TIMESTAMP('{day}', 'UTC'), 50.0)"
+    )
+
+
+def test_run_now__is_not_started_where_it_would_delete_what_was_kept(
+    history: "LocalCloud",
+) -> None:
+    """Somebody's own rows from before the window, under a schedule that runs as it should."""
+    assert set_up("--allow-deleting").status == 0
+    rows = count(history)
+    result = set_up("--run-now")
+    assert result.status == 1
+    gone = {"rows": 30 * ENTITIES, "days": 30, "before": f"{day_before(90)}"}
+    assert deletes(result) == gone
+    assert (result.document["run"], count(history)) == (None, rows)
+
+
 @pytest.mark.parametrize(("hours", "days"), [(1, 0), (25, 1), (-1, 1)])
 def test_next_run__is_the_scheduled_one_or_tomorrows(config: Config, hours: int, days: int) -> None:
     now = datetime(2026, 3, 4, 12, tzinfo=UTC)
     scheduled = make_transfer(config, next_run_time=now + timedelta(hours=hours))
     assert day_of_next_run(scheduled, now) == date(2026, 3, 4 + days)
     assert day_of_next_run(make_transfer(make_config()), now) == date(2026, 3, 5)
+
+
+LONG_AGO, LATELY = datetime(2026, 3, 1, 9, tzinfo=UTC), datetime(2026, 3, 28, 3, tzinfo=UTC)
+NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("edited", "ran", "expected"),
+    [
+        (LONG_AGO, LONG_AGO, Deletes(rows=3, days=1, first=OLD, before=date(2025, 12, 30))),
+        (LONG_AGO, None, Deletes(rows=3, days=1, first=OLD, before=date(2025, 12, 30))),
+        (LONG_AGO, LATELY, None),
+        (LATELY, None, None),
+    ],
+)
+def test_nights__that_failed_for_longer_than_a_week_are_asked_about(
+    google: Google,
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    edited: datetime,
+    ran: datetime | None,
+    expected: Deletes | None,
+) -> None:
+    """The next one that succeeds would delete all that has left the window meanwhile."""
+    monkeypatch.setattr(google, "now", lambda: NOW)
+    monkeypatch.setattr(google.clock, "now", lambda: NOW)
+    monkeypatch.setattr(deleting, "rows_by_day", lambda *_: iter([(OLD, 3)]))
+    runs = [make_run("SUCCEEDED", end_time=ran)] if ran else []
+    google.transfers.list_transfer_runs.side_effect = lambda *_, **__: runs
+    observed = [make_transfer(config, update_time=edited, state="FAILED")]
+    spec = ScheduledQuerySpec.from_config(config)
+    step = plan_observed(spec, lambda: observed, google)
+    assert (step.plan.deletes, bool(step.plan.refusal)) == (expected, expected is not None)

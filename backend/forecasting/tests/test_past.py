@@ -60,14 +60,23 @@ def test_past__is_that_of_the_last_good_runs_end(google: Google) -> None:
     assert asked.call_args.kwargs == {"as_of": ENDED}
 
 
+def _in_state(number: int, **fields: Any) -> TransferRun:
+    run = make_run("RUNNING", **fields)
+    TransferRun.pb(run).state = number
+    return run
+
+
+@pytest.mark.filterwarnings("ignore:Unrecognized TransferState")
 @pytest.mark.parametrize(
     ("known", "why"),
     [
         ({"runs": []}, "no good run says when it ended"),
         ({"runs": [without(GOOD, "end_time")]}, "no good run says when it ended"),
         ({"runs": [without(GOOD, "end_time"), GOOD]}, "a good run does not say when it ended"),
-        ({"runs": [make_run("RUNNING"), GOOD]}, "a run is under way"),
-        ({"runs": [make_run("CANCELLED", end_time=NOW), GOOD]}, "or was stopped"),
+        ({"runs": [make_run("RUNNING"), GOOD]}, "one is under way"),
+        ({"runs": [make_run("CANCELLED", end_time=NOW), GOOD]}, "was stopped"),
+        ({"runs": [_in_state(9), GOOD]}, "in a state unknown here"),
+        ({"runs": [_in_state(9, end_time=NOW), GOOD]}, "in a state unknown here"),
         ({"schedules": [make_transfer(make_config())] * 2}, "several scheduled queries"),
         ({"now": NOW + timedelta(days=8)}, "longer ago than BigQuery looks back, 168 hours"),
         (

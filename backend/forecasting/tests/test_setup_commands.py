@@ -38,6 +38,13 @@ REFUSED = google_error(
     "Invalid table-valued function EXTERNAL_QUERY Failed to connect to PostgreSQL database. Error: "
     'FATAL: password authentication failed for user "reader"',
 )
+NO_DATABASE, GERMAN = (
+    google_error(400, f"Failed to connect to PostgreSQL database. Error: FATAL: {said}")
+    for said in (
+        'database "news" does not exist',
+        "Passwort-Authentifizierung für Benutzer »reader« fehlgeschlagen",
+    )
+)
 OUT_OF_REACH = google_error(
     400, "Error while reading data, error message: Connect to PostgreSQL server failed: timed out"
 )
@@ -383,6 +390,20 @@ def test_etl__credential_that_postgresql_refuses_is_sent_again_and_tried(
     assert told in result.out + result.error
     assert result.status == (1 if second is REFUSED else 0)
     assert_no_secret(result.out + result.error)
+
+
+@pytest.mark.parametrize("refusal", [REFUSED, NO_DATABASE, GERMAN])
+def test_etl__credential_of_a_new_connection_that_is_refused_is_a_failure(
+    run: Run, provisioned: Google, refusal: Exception
+) -> None:
+    """Not so a grant that does not act yet, and nothing is scheduled that could not log in."""
+    lose_everything(provisioned)
+    partitions = provisioned.bigquery.query_and_wait.return_value
+    provisioned.bigquery.query_and_wait.side_effect = [partitions, refusal]
+    result = run("bq_setup_etl")
+    assert (result.status, provisioned.writes) == (1, ["create_connection"])
+    assert result.error.startswith("PostgreSQL ")
+    assert "Likely cause: the " in result.error
 
 
 def test_etl__check_finds_the_credential_that_postgresql_refuses(

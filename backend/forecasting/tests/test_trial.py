@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import connection
 
-from backend.conftest import READER
+from backend.conftest import PASSWORDS, READER
 from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.healthy import Healthy
 from backend.localcloud.postgres.server import RunningPostgres, admin_cursor, create_role
@@ -44,16 +44,20 @@ def test_setup_etl__role_that_may_not_read_is_refused_before_anything_is_schedul
 
 
 @pytest.mark.django_db(transaction=True)
-def test_setup_etl__connection_that_does_not_get_in_is_noted_and_left_to_the_run(
+def test_setup_etl__credential_of_a_new_connection_that_is_refused_fails_with_the_cure(
     pipeline: "LocalCloud",
 ) -> None:
+    """No waiting cures it, and nothing is scheduled that could not log in."""
     pipeline.add_secret_version("POSTGRES_PASSWORD", "wrong")
     assert call("bq_setup").status == 0
     result = call("bq_setup_etl")
-    assert result.status == 0
-    assert "The connection cannot be used: " in result.out
-    assert "put the right ones into Secret Manager" in result.out
-    assert "password authentication failed" in result.out
+    assert result.status == 1
+    assert result.error.startswith("PostgreSQL refuses the credential that Secret Manager holds: ")
+    assert "put the right ones into Secret Manager" in result.error
+    assert not pipeline.transfers.items
+    assert call("bq_setup_etl").status == 1
+    pipeline.add_secret_version("POSTGRES_PASSWORD", PASSWORDS[READER])
+    assert call("bq_setup_etl").status == 0
     assert len(pipeline.transfers.items) == 1
 
 

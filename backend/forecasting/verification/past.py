@@ -96,17 +96,24 @@ def _last_end(loads: Loads) -> tuple[datetime | None, str]:
     if len(known) < len(good):
         return None, "a good run does not say when it ended"
     if any(_may_have_loaded(run, last) for run in loads.runs):
-        return None, "a run is under way, or was stopped, since the last good one"
+        return (
+            None,
+            "since the last good run one is under way, was stopped, or is in a state unknown here",
+        )
     if loads.now - last > timedelta(hours=hours):
         return None, f"the last good run is longer ago than BigQuery looks back, {hours} hours"
     return last, ""
 
 
+_LOADED_NOTHING = (TransferState.PENDING, TransferState.FAILED)
+
+
 def _may_have_loaded(run: TransferRun, since: datetime) -> bool:
-    if run.state == TransferState.RUNNING:
-        return True
+    """A state that this client does not know may be any."""
+    if run.state == TransferState.SUCCEEDED or run.state in _LOADED_NOTHING:
+        return False
     ended = _end(run)
-    return run.state == TransferState.CANCELLED and (ended is None or ended > since)
+    return run.state == TransferState.RUNNING or ended is None or ended > since
 
 
 def _end(run: TransferRun) -> datetime | None:
