@@ -37,8 +37,10 @@ class Form:
 
     def read(self, source: str, text: object) -> Any:
         """The value of a text that came from `source`, a setting or a flag. Raises SettingError."""
-        text = str(text).strip()
+        is_switch, text = isinstance(text, bool), str(text).strip()
         try:
+            if is_switch and self.parse is not _boolean:
+                raise ValueError(text)
             return self.parse(text)
         except ValueError:
             raise SettingError(

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -197,6 +198,13 @@ def test_keyword__check_and_dry_run_do_what_their_flags_do(run: Run, provisioned
         ("bq_setup_etl", {"no_wait": True}, "--no-wait goes with --run-now"),
         ("bq_setup", {"format": "xml"}, '--format is "xml": expected text or json'),
         ("bq_setup_etl", {"timeout": 0}, '--timeout is "0": expected a number of seconds'),
+        ("bq_setup_etl", {"allow_deleting": "never"}, '--allow-deleting is "never": expected on'),
+        ("bq_setup_etl", {"run_now": [1]}, '--run-now is "[1]": expected on or off'),
+        ("bq_setup", {"verbosity": "loud"}, '--verbosity is "loud": expected 0, 1, 2 or 3'),
+        ("bq_setup", {"verbosity": None}, '--verbosity is "None": expected 0'),
+        ("bq_setup", {"dataset": True}, '--dataset is "True": expected a dataset id'),
+        ("bq_verify", {"report": 5}, '--report is "5": expected the name of a file'),
+        ("bq_verify", {"report": ["a"]}, "--report is \"['a']\": expected the name of a file"),
     ],
 )
 def test_keyword__that_no_flag_could_be_is_refused(
@@ -206,6 +214,24 @@ def test_keyword__that_no_flag_could_be_is_refused(
     assert result.status == 1
     assert result.error.startswith(named)
     assert not no_clients.called
+
+
+@pytest.mark.parametrize(
+    ("given", "status"), [(True, 2), ("on", 2), (1, 2), ("false", 0), (0, 0), (None, 0), ("", 0)]
+)
+def test_keyword__of_a_flag_means_what_its_word_says(
+    run: Run, provisioned: Google, given: object, status: int
+) -> None:
+    without_table(provisioned)
+    assert run("bq_setup", check=given).status == status
+    assert provisioned.bigquery.create_dataset.called == (status == 0)
+
+
+def test_keyword__of_a_file_may_be_a_path_or_a_text(
+    run: Run, no_clients: Mock, tmp_path: Path
+) -> None:
+    for folder in (tmp_path, str(tmp_path)):
+        assert run("bq_verify", report=folder).error.startswith(f"--report is {tmp_path}, a dir")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -207,6 +207,17 @@ def test_pairs__do_what_both_say_or_are_refused(
         assert not provisioned.transfers.start_manual_transfer_runs.called
 
 
+@pytest.mark.parametrize("flags", [["--window-days", "30"], ["--no-keep-history"]])
+def test_flags__that_do_nothing_without_views_say_so(
+    run: Run, provisioned: Google, flags: list[str]
+) -> None:
+    assert run("bq_setup").err == ""
+    result = run("bq_setup", *flags)
+    assert result.status == 0
+    assert "without --horizon-days there are none" in result.err
+    assert run("bq_setup", *flags, "--horizon-days", "9", "--dry-run").err == ""
+
+
 def test_pairs__two_files_of_one_name_are_refused(
     run: Run, no_clients: Mock, tmp_path: Any, settings: Settings
 ) -> None:

@@ -44,6 +44,7 @@ from ._ending import (
 from ._events import DEBUG, ERROR, INFO, WARNING, Tell, make_events
 from ._help import HelpFormatter, epilog_of
 from ._imports import without_arrow
+from ._options import read_switches, read_verbosity, switches_of
 from ._watchdog import watching
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class PipelineCommand(BaseCommand):
     optional_fields: Iterable[str] = ()
     examples: tuple[tuple[str, str], ...] = ()
     name = ""
+    switches: tuple[str, ...] = ()
     as_json = False
     verbosity = 1
     events: Tell | None = None
@@ -85,7 +87,7 @@ class PipelineCommand(BaseCommand):
         kwargs.setdefault("formatter_class", HelpFormatter)
         kwargs.setdefault("epilog", epilog_of(subcommand, self.examples))
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        self.name = subcommand
+        self.name, self.switches = subcommand, switches_of(parser)
         with suppress(SettingError):  # It is told when the command begins.
             self.events = self._make_events()
         if self.events:
@@ -194,9 +196,11 @@ class PipelineCommand(BaseCommand):
         began = time.monotonic()
         self.as_json = options["format"] == "json"
         self.answered = self.stdout_claimed = False
-        self.verbosity, self.seconds = int(options["verbosity"]), dict[str, float]()
+        self.seconds = dict[str, float]()
         try:
             self.events = self._make_events()
+            self.verbosity = read_verbosity(options["verbosity"])
+            read_switches(options, self.switches)
             self._do(options)
         except ForecastingError as error:
             self._write_error(error)
@@ -212,7 +216,7 @@ class PipelineCommand(BaseCommand):
         refuse_together(self.colours, *self.colours)
         self.timeout = SECONDS.read("--timeout", options["timeout"])
         for unknown in unknown_settings():
-            self._warn(str(unknown))
+            self.warn(str(unknown))
         leave = self._leave_late if self.ends_process else None
         with watching(self.timeout, leave) as self.dog, ExitStack() as self.block:
             if self.verbosity > 1:
@@ -250,7 +254,8 @@ class PipelineCommand(BaseCommand):
             return wrap(f"{before}{message}", columns()).removeprefix(before)
         return message
 
-    def _warn(self, sentence: str) -> None:
+    def warn(self, sentence: str) -> None:
+        """Tell of what may not be meant; nothing under -v 0."""
         if not self.verbosity:
             return
         if self.events:

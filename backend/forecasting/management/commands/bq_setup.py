@@ -29,4 +29,14 @@ class Command(PipelineCommand):
         from ...setup import set_up_table
 
         mode = mode_of(options)
+        self._tell_idle_flags(config, options)
         self.finish(set_up_table(config, self.clients(config), mode, self.listeners(mode)))
+
+    def _tell_idle_flags(self, config: Config, options: dict[str, Any]) -> None:
+        given = [name for name in ("window_days", "keep_history") if options[name] is not None]
+        if given and not config.horizon_days:
+            flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+            self.warn(
+                f"no effect of {flags}: it is for the views, and without --horizon-days there are "
+                "none; the nightly load has it from `bq_setup_etl`"
+            )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...conf import SETTINGS, Config
 from ...errors import SettingError
 from ._events import ERROR, INFO, WARNING
+from ._options import read_path
 from ._pipeline import PipelineCommand
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Command(PipelineCommand):
         for flag in ("--report", "--training-spec"):
             given = options[flag[2:].replace("-", "_")]
             if given is not None:
-                files[flag] = Path(given)  # By keyword it may be a text.
+                files[flag] = read_path(flag, given)
                 self.claim_stdout(flag, files[flag])
                 refuse_unwritable(flag, files[flag])
         _refuse_one_file(files)
