@@ -7,6 +7,7 @@ Nothing here asks a database.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, TypeAlias
 
 from django.core.exceptions import FieldDoesNotExist
@@ -17,6 +18,8 @@ Field: TypeAlias = "models.Field[Any, Any]"
 Relation: TypeAlias = "models.ForeignKey[Any, Any]"
 
 SEPARATOR = "__"
+# PostgreSQL cuts off what is longer, in bytes (NAMEDATALEN).
+_LONGEST_NAME = 63
 _QUOTED = r'"((?:[^"]|"")+)"'
 _SEARCH_PATH = re.compile(r"(?:-c\s*|--)search_path=((?:\\.|[^\s\\])+)")
 
@@ -97,7 +100,7 @@ class Tables:
         related = field.related_model
         join = Join(
             table=self.of(related),
-            rows=f"{rows}_{field.name}",
+            rows=_rows_behind(rows, field.name),
             key=str(key_of(field).column),
             column=Column(rows, field.column),
         )
@@ -108,6 +111,19 @@ class Tables:
             joins=(join, *found.joins),
             keys=found.keys,
         )
+
+
+def _rows_behind(rows: str, field: str) -> str:
+    """What rows are called that a relation of `rows` leads to, different for each path.
+
+    No field's name has two underscores in it, or one at its end. One that is longer than PostgreSQL
+    lets a name be gets the path's digest in place of its end.
+    """
+    name = f"{rows}{SEPARATOR}{field}"
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    digest = sha256(name.encode()).hexdigest()[:16]
+    return f"{name.encode()[: _LONGEST_NAME - 17].decode(errors='ignore')}_{digest}"
 
 
 def key_of(relation: Relation) -> Field:
@@ -125,10 +141,10 @@ def value_field(field: Field) -> Field:
 def schema_of(options: str) -> str:
     """The schema where unqualified tables are, out of libpq's `options`; empty: not said there.
 
-    Of several the first, in which `migrate` makes tables too.
+    Of several the first, in which `migrate` makes tables too. Said twice, the last counts.
     """
-    found = _SEARCH_PATH.search(options)
-    text = re.sub(r"\\(.)", r"\1", found.group(1)) if found else ""
+    found = _SEARCH_PATH.findall(options)
+    text = re.sub(r"\\(.)", r"\1", found[-1]) if found else ""
     names = [_identifier(name.strip()) for name in text.split(",")]
     return next((name for name in names if name not in ("", "$user", "pg_catalog")), "")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from ..database.source_mapping import Kind, Owner, Related, SourceMapping, Value
 from ..training_table import COLUMNS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
+from .shadowing import keep_apart
 from .template import load, render
 from .values import Selection, column, named, number, select
 
@@ -54,7 +55,7 @@ _RANGES = {Kind.MOMENT: "tstzrange", Kind.WALL_CLOCK: "tsrange", Kind.DAY: "date
 def render_source(mapping: SourceMapping, *, refresh: bool = False) -> str:
     """The source query of a mapping: queries.render_source_query."""
     events = mapping.events
-    return render(
+    query = render(
         load("source_query.sql"),
         materialized="MATERIALIZED" if refresh else "NOT MATERIALIZED",
         counted_events=_counted_events(mapping, events, refresh=refresh) if events else "",
@@ -62,6 +63,7 @@ def render_source(mapping: SourceMapping, *, refresh: bool = False) -> str:
         **_mention_names(mapping),
         **_result_names(mapping),
     )
+    return keep_apart(query, mapping.columns_read())
 
 
 def render_orphans(mapping: SourceMapping) -> str:
@@ -72,7 +74,7 @@ def render_orphans(mapping: SourceMapping) -> str:
     if mapping.event is None or mapping.events is None or mapping.event_is_one_row:
         return ""
     read = {"entity_id": mapping.entity, "moment": mapping.time, "event_id": mapping.event}
-    return render(
+    query = render(
         load("source_orphans.sql"),
         event=column(mapping.event.column),
         mention_table=named(mapping.mentions, Owner.MENTION),
@@ -83,6 +85,7 @@ def render_orphans(mapping: SourceMapping) -> str:
             mapping.events, select({"event_id": mapping.events.key}), recent="", refresh=True
         ),
     )
+    return keep_apart(query, mapping.columns_read())
 
 
 def _mention_names(mapping: SourceMapping) -> dict[str, str]:

@@ -144,6 +144,84 @@ def test_names__may_be_any_that_postgresql_takes(registry: Apps, refresh: bool) 
     ) == [("-5", 7)]
 
 
+@pytest.mark.parametrize("refresh", [False, True])
+def test_tables__may_be_called_as_parts_of_the_query_are(registry: Apps, refresh: bool) -> None:
+    class Place(models.Model):
+        risk = models.FloatField()
+
+        class Meta:
+            db_table = "event"
+
+    class Entity(models.Model):
+        place = models.ForeignKey(Place, models.CASCADE)
+
+        class Meta:
+            db_table = "daily"
+
+    class Event(models.Model):
+        day = models.DateTimeField()
+
+        class Meta:
+            db_table = "mention"
+
+    class Mention(models.Model):
+        entity = models.ForeignKey(Entity, models.CASCADE)
+        mention = models.ForeignKey(Event, models.CASCADE, db_constraint=False)
+        moment = models.DateTimeField(db_column="event")
+
+        class Meta:
+            db_table = "counted"
+
+    with tables(Place, Entity, Event, Mention):
+        entity = make(Entity, place=make(Place, risk=30.0))
+        make(Mention, entity=entity, mention=make(Event, day=NOON), moment=NOON)
+        assert read_scores(
+            registry,
+            refresh=refresh,
+            mention_model="forecasting.Mention",
+            event_field="mention",
+            time_field="moment",
+            event_time_field="mention__day",
+            score_field="entity__place__risk",
+        ) == [(str(entity.pk), 30)]
+
+
+def test_paths__that_read_alike_lead_to_rows_of_their_own(registry: Apps) -> None:
+    """`a__b` and `a_b`, and two that are alike for longer than a name of PostgreSQL can be."""
+    long = "x" * 50
+
+    class Wire(models.Model):
+        level = models.FloatField()
+
+    class Source(models.Model):
+        b = models.ForeignKey(Wire, models.CASCADE, related_name="+")
+
+    class Mention(models.Model):
+        who = models.IntegerField()
+        at = models.DateTimeField()
+        a = models.ForeignKey(Source, models.CASCADE, related_name="+")
+        a_b = models.ForeignKey(Wire, models.CASCADE, related_name="+")
+        locals()[f"{long}_one"] = models.ForeignKey(Wire, models.CASCADE, "+", db_column="one")
+        locals()[f"{long}_two"] = models.ForeignKey(Wire, models.CASCADE, "+", db_column="two")
+
+    with tables(Wire, Source, Mention):
+        wires = [make(Wire, level=level) for level in (1.0, 2.0, 3.0, 4.0)]
+        own = {"a_b": wires[1], f"{long}_one": wires[2], f"{long}_two": wires[3]}
+        make(Mention, who=1, at=NOON, a=make(Source, b=wires[0]), **own)
+        paths = ("a__b__level", "a_b__level", f"{long}_one__level", f"{long}_two__level")
+        settings = {**MENTION, "entity_field": "who", "score_field": paths[0]}
+        names = ("sanctions", "political", "economic")
+        config = replace(
+            make_config(),
+            entity_name_field="",
+            **{**settings, "dimension_fields": tuple(zip(names, paths[1:], strict=True))},
+        )
+        query = render_source(load_mapping(config, registry))
+        with connection.connection.cursor() as cursor:
+            cursor.execute(with_days(query, DAY, DAY + timedelta(days=1)))
+            assert cursor.fetchall()[0][2:6] == (1, 2, 3, 4)
+
+
 def test_through_model__takes_its_time_from_the_event(registry: Apps) -> None:
     class Person(models.Model):
         pass

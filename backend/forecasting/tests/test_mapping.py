@@ -101,8 +101,8 @@ def test_score__beyond_a_further_relation_is_joined(news: SimpleNamespace) -> No
     source = Table("news", "source")
     on = Column("event", "source_id")
     assert (score.owner, score.kind) == (Owner.EVENT, Kind.DECIMAL)
-    assert score.joins == (Join(source, "event_source", "code", on),)
-    assert score.column == Column("event_source", "reliability")
+    assert score.joins == (Join(source, "event__source", "code", on),)
+    assert score.column == Column("event__source", "reliability")
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_inherited_column__is_read_from_the_table_of_the_parent() -> None:
             registry,
         ).score
     join = Join(
-        Table("", "forecasting_report"), "event_report_ptr", "id", Column("event", "report_ptr_id")
+        Table("", "forecasting_report"), "event__report_ptr", "id", Column("event", "report_ptr_id")
     )
-    assert (score.joins, score.column) == ((join,), Column("event_report_ptr", "score"))
+    assert (score.joins, score.column) == ((join,), Column("event__report_ptr", "score"))
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,7 @@ def test_inherited_column__is_read_from_the_table_of_the_parent() -> None:
         ("-c search_path=news", "news"),
         ("-csearch_path=news,public -c geqo=off", "news"),
         ("--search_path=News", "news"),
+        ("-c search_path=old -c search_path=news", "news"),
         ('-c search_path="$user",pg_catalog,"Old\\ News"', "Old News"),
     ],
 )
