@@ -2,16 +2,18 @@
 
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from django.core.cache import cache
 from django.test import Client, override_settings
-from health_check.exceptions import ServiceReturnedUnexpectedResult
+from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
 
 from backend.forecasting.monitoring import health
 from backend.forecasting.monitoring.health import CACHE_KEY, NightlyLoad
+from backend.forecasting.monitoring.remembered import Seen
 from backend.forecasting.tests.support.healthy import Healthy
 from backend.forecasting.tests.support.tampering import failed_run, no_table, old_runs
 
@@ -51,6 +53,10 @@ def test_health__second_probe_asks_nobody(healthy: Healthy) -> None:
     assert healthy.cloud.requests == []
 
 
+def test_health__is_looked_at_every_five_minutes_as_documented() -> None:
+    assert health._HEALTH.fresh_seconds == 300
+
+
 def test_health__probes_at_once_ask_google_once(monkeypatch: pytest.MonkeyPatch) -> None:
     may_end, looks, said = threading.Event(), list[int](), list[str]()
 
@@ -83,6 +89,32 @@ def test_health__as_openmetrics_is_a_number(
     reply = Client().get("/health/?format=openmetrics")
     metric = 'django_health_check_status{check="NightlyLoad"}'
     assert f"\n{metric} {value}\n" in reply.content.decode()
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        Seen(),
+        Seen(value=(False, [])),
+        Seen(value=(True, []), problem="nobody answers"),
+        Seen(value=(True, ["run.fresh"]), problem="nobody answers"),
+        Seen(value=(True, []), looking=True),
+    ],
+)
+def test_health__what_is_not_known_now_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, seen: Seen[tuple[bool, list[str]]]
+) -> None:
+    monkeypatch.setattr(health, "_HEALTH", Mock(see=Mock(return_value=seen)))
+    with pytest.raises(ServiceUnavailable, match="could not be asked"):
+        NightlyLoad().run()
+
+
+def test_health__ends_before_the_page_gives_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    see = Mock(return_value=Seen(value=(True, [])))
+    monkeypatch.setattr(health, "_HEALTH", Mock(see=see))
+    NightlyLoad(timeout=timedelta(seconds=10)).run()
+    (patience,) = see.call_args.args
+    assert (patience.recent, patience.without) == (9, 9)
 
 
 @pytest.mark.parametrize(

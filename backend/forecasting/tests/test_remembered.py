@@ -2,15 +2,19 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
 from django.core.cache import cache
+from django.core.cache.backends.locmem import LocMemCache
+from django.utils.timesince import timesince
 
 from backend.forecasting.errors import ForecastingError
-from backend.forecasting.monitoring.remembered import Patience, Remembered
+from backend.forecasting.monitoring.remembered import Patience, Remembered, Seen, run_within
 
+REMEMBERED = "backend.forecasting.monitoring.remembered"
 WAIT = Patience(recent=30, recent_seconds=600, without=30)
 NO_WAIT = Patience(recent=0, recent_seconds=600, without=0)
 
@@ -37,6 +41,14 @@ class Look:
         if not word:
             raise ForecastingError("nobody answers")
         return word
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, now: datetime | None = None) -> datetime:
+    """Have it be this moment for whoever remembers; the present one, where none is given."""
+    moment = now or datetime.now(UTC)
+    monkeypatch.setattr(f"{REMEMBERED}.datetime", Mock(now=lambda zone: moment))
+    monkeypatch.setattr(f"{REMEMBERED}.timesince", lambda then: timesince(then, moment))
+    return moment
 
 
 class SlowLook:
@@ -136,28 +148,117 @@ def test_see__makes_one_look_at_a_time(slow: SlowLook) -> None:
     assert slow.count == 1
 
 
-def test_see__waits_longer_for_figures_that_are_old() -> None:
-    remembered = remember(Look("one", "two"), fresh_seconds=0)
+@pytest.mark.parametrize(("minutes", "seconds"), [(9, 5), (11, 30)])
+def test_see__waits_longer_where_what_it_could_show_is_old(
+    monkeypatch: pytest.MonkeyPatch, minutes: int, seconds: float
+) -> None:
+    now, waited = set_clock(monkeypatch), Mock(return_value=True)
+    monkeypatch.setattr(f"{REMEMBERED}.time", Mock(monotonic=lambda: 7.0))
+    monkeypatch.setattr(f"{REMEMBERED}.run_within", waited)
+    looked_at, tried_at = now - timedelta(minutes=minutes), now - timedelta(minutes=2)
+    cache.set("test", Seen(value="old", looked_at=looked_at, tried_at=tried_at))
+    remember(Look()).see(Patience(recent=5, recent_seconds=600, without=30))
+    assert waited.call_args.args[0] == seconds
+
+
+def test_see__look_that_somebody_else_has_just_ended_is_not_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add, remembered = LocMemCache.add, remember(Look())  # A look would find no word.
+
+    def add_late(self: LocMemCache, key: str, *arguments: Any) -> bool:
+        cache.set("test", Seen(value="theirs", tried_at=datetime.now(UTC)))
+        return bool(add(self, key, *arguments))
+
+    monkeypatch.setattr(LocMemCache, "add", add_late)
     seen = remembered.see(WAIT)
-    assert seen.looked_at
-    cache.set("test", replace(seen, looked_at=seen.looked_at - timedelta(hours=9)))
-    patience = replace(WAIT, recent=0)
-    assert remembered.see(patience).value == "two"
+    assert (seen.value, seen.looking) == ("theirs", False)
+    assert cache.get(remembered._lock) is None
 
 
-def test_seen__age_in_words() -> None:
+def test_see__waits_no_longer_in_all_for_two_looks_than_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passed, waited, begun = [0.0], Mock(return_value=True), iter([False, False, True])
+    clock = Mock(monotonic=lambda: passed[0], sleep=lambda pause: passed.append(passed.pop() + 10))
+    monkeypatch.setattr(LocMemCache, "add", lambda *arguments: next(begun))
+    monkeypatch.setattr(f"{REMEMBERED}.time", clock)
+    monkeypatch.setattr(f"{REMEMBERED}.run_within", waited)
+    remember(Look()).see(WAIT)
+    assert waited.call_args.args[0] == 10
+
+
+def test_see__look_that_ends_a_moment_late_is_not_said_to_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def end_late(seconds: float, work: Callable[[], None]) -> bool:
+        work()
+        return False
+
+    monkeypatch.setattr(f"{REMEMBERED}.run_within", end_late)
     seen = remember(Look("one")).see(WAIT)
-    assert seen.looked_at
-    assert seen.age == "0 seconds"
-    hour = replace(seen, looked_at=seen.looked_at - timedelta(hours=1))
-    assert hour.age.replace("\xa0", " ") == "1 hour"
-    assert replace(seen, looked_at=None).age == ""
+    assert (seen.value, seen.looking) == ("one", False)
 
 
-def test_seen__age_is_not_negative() -> None:
-    seen = remember(Look("one")).see(WAIT)
-    assert seen.looked_at
-    assert replace(seen, looked_at=seen.looked_at + timedelta(minutes=5)).age == "0 seconds"
+def test_look__leaves_no_connection_to_the_database_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connections = Mock()
+    monkeypatch.setattr(f"{REMEMBERED}.connections", connections)
+    assert run_within(30, lambda: None)
+    connections.close_all.assert_called_once_with()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"),
+    [(-300, "0 seconds"), (0, "0 seconds"), (59, "59 seconds"), (60, "1 minute"), (3600, "1 hour")],
+)
+def test_seen__age_in_words(monkeypatch: pytest.MonkeyPatch, seconds: int, age: str) -> None:
+    now = set_clock(monkeypatch)
+    seen: Seen[str] = Seen(looked_at=now - timedelta(seconds=seconds))
+    assert seen.age.replace("\xa0", " ") == age
+
+
+def test_seen__age_of_nothing_is_empty() -> None:
+    assert Seen(looked_at=None).age == ""
+
+
+@pytest.mark.parametrize("moved", [3600, -3600])
+def test_see__of_a_clock_that_was_set_nothing_is_fresh(
+    monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    remembered = remember(Look("one", "two"))
+    now = set_clock(monkeypatch)
+    remembered.see(WAIT)
+    set_clock(monkeypatch, now + timedelta(seconds=moved))
+    assert remembered.see(WAIT).value == "two"
+
+
+def test_see__what_was_found_is_as_old_as_the_beginning_of_the_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began = set_clock(monkeypatch)
+    ended = began + timedelta(seconds=50)
+
+    def look() -> str:
+        set_clock(monkeypatch, ended)
+        return "one"
+
+    seen = remember(look).see(WAIT)
+    assert (seen.looked_at, seen.tried_at) == (began, ended)
+
+
+def test_see__fault_of_the_look_keeps_the_older_value() -> None:
+    remembered = remember(Look("one"), fresh_seconds=0)  # The second look finds no word left.
+    assert [remembered.see(WAIT).value for _ in range(2)] == ["one", "one"]
+    assert remembered.recall().problem
+
+
+def test_see__what_was_found_is_kept_for_a_day() -> None:
+    # Each thread has a cache of its own, all of them the same class.
+    with patch.object(LocMemCache, "set") as kept:
+        remember(Look("one"), fresh_seconds=5).see(WAIT)
+    assert [call.args[2] for call in kept.call_args_list] == [24 * 3600]
 
 
 def test_see__whoever_asks_meanwhile_waits_for_the_same_look(slow: SlowLook) -> None:
