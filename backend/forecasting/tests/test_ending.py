@@ -12,8 +12,9 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.core.management import ManagementUtility
+from pytest_django import Settings
 
 from backend.forecasting.tests.support.commands import Run, start_answers, without_table
 from backend.forecasting.tests.support.factories import Google
@@ -59,7 +60,7 @@ def test_signal__before_the_command_has_begun(
     begin = Mock(side_effect=KeyboardInterrupt)
     monkeypatch.setattr("django.core.management.execute_from_command_line", begin)
     with pytest.raises(SystemExit) as left:
-        runpy.run_path(f"{settings.BASE_DIR}/manage.py", run_name="__main__")
+        runpy.run_path(f"{django_settings.BASE_DIR}/manage.py", run_name="__main__")
     assert (left.value.code, capsys.readouterr().err) == (130, "Interrupted.\n")
 
 
@@ -129,6 +130,38 @@ def test_signal__is_told_as_a_document_too(leave: Callable[..., Any], provisione
     assert json.loads(out)["error"] == "Interrupted: nothing was changed."
 
 
+@SIGNALS
+@pytest.mark.django_db
+def test_signal__is_an_event_where_those_are_asked_for(
+    leave: Callable[..., Any],
+    provisioned: Google,
+    settings: Settings,
+    number: signal.Signals,
+    status: int,
+) -> None:
+    settings.FORECASTING_LOG_FORMAT = "json"
+    provisioned.bigquery.get_table.side_effect = interrupt(number)
+    ended, out, said = leave("bq_setup", "-v", "3")
+    events = [json.loads(line) for line in said.splitlines()]
+    assert (ended, out) == (status, "")
+    assert (events[-1]["severity"], events[-1]["message"]) == (
+        "ERROR",
+        "Interrupted: nothing was changed.",
+    )
+    assert [event["severity"] for event in events[:-1]] == ["DEBUG"] * (len(events) - 1)
+
+
+@SIGNALS
+@pytest.mark.django_db
+def test_signal__is_one_sentence_after_all_that_is_said_with_v_3(
+    leave: Callable[..., Any], provisioned: Google, number: signal.Signals, status: int
+) -> None:
+    provisioned.bigquery.get_table.side_effect = interrupt(number)
+    ended, out, said = leave("bq_setup", "-v", "3")
+    assert (ended, said) == (status, "Interrupted: nothing was changed.\n")
+    assert "Looking at dataset" in out
+
+
 WORKING = """
 import signal, sys
 from django.core.management import execute_from_command_line
@@ -152,7 +185,7 @@ BUFFERED = {"PYTHONUNBUFFERED": "", "DJANGO_SETTINGS_MODULE": "backend.config.se
 def working(*words: str, **outputs: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", WORKING, *words],
-        cwd=settings.BASE_DIR,
+        cwd=django_settings.BASE_DIR,
         env={**os.environ, **BUFFERED},
         text=True,
         check=False,
@@ -191,7 +224,7 @@ def process(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **options.pop("env", {})}
     return subprocess.run(
         [sys.executable, "manage.py", *words],
-        cwd=settings.BASE_DIR,
+        cwd=django_settings.BASE_DIR,
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
