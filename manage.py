@@ -17,6 +17,10 @@ def main() -> None:
 
 def _interrupted() -> int:
     """Says so; the exit status."""
+    from backend.forecasting.errors import ForecastingError
+    from backend.forecasting.management.usage import answer_early
+
+    answer_early(ForecastingError("Interrupted."))
     sys.stderr.write("Interrupted.\n")
     return 130
 

@@ -25,7 +25,9 @@ env = Env()
 
 
 def _unreadable(name: str, expected: str) -> SystemExit:
-    return refuse_environment(SettingError(f"{name} cannot be read", f"expected {expected}"))
+    as_event = env.str("FORECASTING_LOG_FORMAT", "") == "json"
+    error = SettingError(f"{name} cannot be read", f"expected {expected}")
+    return refuse_environment(error, as_event=as_event)
 
 
 try:

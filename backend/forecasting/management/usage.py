@@ -36,11 +36,24 @@ def document_of(command: str, error: ForecastingError) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def refuse_environment(error: SettingError) -> SystemExit:
+def refuse_environment(error: SettingError, *, as_event: bool) -> SystemExit:
     """What ends a process whose settings cannot be read; told as its command line asks for it."""
-    command, *words = [*sys.argv[1:], ""]
-    if command in COMMANDS and asks_for_json(words) and sys.stdout is not None:
-        with suppress(OSError):  # Nobody reads it: the sentence follows all the same.
-            sys.stdout.write(document_of(command, error))
-            sys.stdout.flush()
+    answer_early(error)
+    if as_event and _command():
+        from .commands._events import ERROR, event_of
+
+        return SystemExit(event_of(_command(), ERROR, str(error)))
     return SystemExit(str(error))
+
+
+def answer_early(error: ForecastingError) -> None:
+    """Write the document where one is asked for and no command is there yet to do so."""
+    if _command() and asks_for_json(sys.argv[2:]) and sys.stdout is not None:
+        with suppress(OSError):  # Nobody reads it: the sentence follows all the same.
+            sys.stdout.write(document_of(_command(), error))
+            sys.stdout.flush()
+
+
+def _command() -> str:
+    """Which of ours the process was started for; empty for another."""
+    return sys.argv[1] if sys.argv[1:] and sys.argv[1] in COMMANDS else ""

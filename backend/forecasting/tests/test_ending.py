@@ -62,6 +62,10 @@ def test_signal__before_the_command_has_begun(
     with pytest.raises(SystemExit) as left:
         runpy.run_path(f"{django_settings.BASE_DIR}/manage.py", run_name="__main__")
     assert (left.value.code, capsys.readouterr().err) == (130, "Interrupted.\n")
+    monkeypatch.setattr("sys.argv", ["manage.py", "bq_verify", "--format", "json"])
+    with pytest.raises(SystemExit):
+        runpy.run_path(f"{django_settings.BASE_DIR}/manage.py", run_name="__main__")
+    assert json.loads(capsys.readouterr().out)["error"] == "Interrupted."
 
 
 @SIGNALS

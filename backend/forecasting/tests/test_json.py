@@ -159,6 +159,20 @@ def test_json__of_an_environment_that_cannot_be_read(
     assert (document["command"], document["error"]) == ("bq_setup", f"{name} cannot be read")
 
 
+def test_events__of_an_environment_that_cannot_be_read_are_one_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DJANGO_DEBUG", "perhaps")
+    monkeypatch.setenv("FORECASTING_LOG_FORMAT", "json")
+    monkeypatch.setattr("sys.argv", ["manage.py", "bq_verify"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(f"{django_settings.BASE_DIR}/backend/config/settings.py")
+    event = json.loads(str(left.value))
+    assert (event["severity"], event["command"]) == ("ERROR", "bq_verify")
+    assert event["message"] == "DJANGO_DEBUG cannot be read: expected true or false."
+    assert capsys.readouterr().out == ""
+
+
 # Options by keyword
 
 
