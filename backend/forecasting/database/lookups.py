@@ -160,7 +160,7 @@ def _field(model: type[models.Model], name: str) -> Any:
         field = model._meta.pk if name == "pk" else model._meta.get_field(name)
     except FieldDoesNotExist:
         raise LookupFailed(f"{model._meta.label} has no field {name}") from None
-    if field is None or not getattr(field, "column", None):
+    if field is None or field.many_to_many or not getattr(field, "column", None):
         raise LookupFailed(f"{model._meta.label}.{name} is no column of one row")
     return field
 

@@ -8,6 +8,8 @@ from ..database.mapping import load_mapping
 from ..database.source_mapping import SourceMapping
 from .template import load, render
 
+_BLOCK = "$script$"
+
 
 def render_connection_role(config: Config) -> str:
     """The script for these settings. Raises SettingError where they fit no model."""
@@ -39,5 +41,8 @@ def _identifier(name: str) -> str:
 
 
 def _text(text: str) -> str:
+    """A literal in the script's block, in pieces where it holds what the block ends with."""
     escaped = text.replace("'", "''")
-    return f"'{escaped}'"
+    if _BLOCK not in escaped:
+        return f"'{escaped}'"
+    return "('" + escaped.replace("$", "' || '$") + "')"

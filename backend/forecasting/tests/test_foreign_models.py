@@ -375,6 +375,22 @@ def test_entity_two_relations_away__is_refused(registry: Apps) -> None:
     assert "it leads away from the mention" in only
 
 
+@pytest.mark.parametrize("setting", ["entity_field", "event_field", "time_field", "score_field"])
+def test_relation_to_many__is_refused(registry: Apps, setting: str) -> None:
+    class Topic(models.Model):
+        weight = models.FloatField()
+
+    class Mention(models.Model):
+        who = models.IntegerField()
+        at = models.DateTimeField()
+        level = models.FloatField()
+        topics = models.ManyToManyField(Topic)
+
+    value = "topics__weight" if setting == "score_field" else "topics"
+    (only,) = refusals(registry, **{**MENTION, "entity_field": "who", setting: value})
+    assert "Mention.topics is no column of one row" in only
+
+
 def test_orphans__entity_of_a_parent_is_joined(registry: Apps) -> None:
     class Event(models.Model):
         pass

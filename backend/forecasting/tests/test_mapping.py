@@ -352,10 +352,10 @@ def test_score__said_in_two_ways_is_refused(settings: Settings) -> None:
 
 def test_role__names_with_quotes_stay_names_and_texts() -> None:
     """Both inside of a text of the script: one is doubled there, the other in its identifier."""
-    read = {Table("it's", 'a "b"'): ["c's", 'd"'], Table("", "plain"): ["e"]}
+    read = {Table("it's", 'a "b"'): ["c's", 'd"'], Table("", "plain"): ["$script$script$"]}
     mapping = create_autospec(SourceMapping, instance=True)
     mapping.columns_read.return_value = read
     assert list(_sources(mapping)) == [
         """('"it''s"."a ""b"\""'::regclass, true, '"c''s", "d"\""')""",
-        """('"plain"'::regclass, false, '"e"')""",
+        """('"plain"'::regclass, false, ('"' || '$script' || '$script' || '$"'))""",
     ]
