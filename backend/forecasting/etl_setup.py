@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
-from google.cloud.bigquery import Table
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
@@ -30,6 +29,7 @@ from .outcome import Mode, Outcome, Status, grant_for
 from .provisioning.connections import ConnectionSpec, observe_connection
 from .provisioning.consent import require_consent
 from .provisioning.credentials import read_credential
+from .provisioning.datasets import DatasetSpec
 from .provisioning.engine import Step, apply_step, plan_observed, plan_step
 from .provisioning.plan import Action, Plan
 from .provisioning.scheduled_queries import ScheduledQuerySpec
@@ -112,9 +112,9 @@ def _lock_seconds(clients: Clients) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class _EtlSteps:
-    """What bq_setup_etl brings into its desired state, and a table that is in the way."""
+    """What bq_setup_etl brings into its desired state, and the table or dataset in the way."""
 
-    in_the_way: Sequence[Step[Table]]
+    in_the_way: Sequence[Step[Any]]
     connection: Step[Connection]
     schedule: Step[Sequence[TransferConfig]]
 
@@ -156,12 +156,13 @@ def _plan_etl(config: Config, clients: Clients, schedule_spec: ScheduledQuerySpe
         partial(plan_step, schedule_spec, clients),
     ]
     table, credential, connection, schedule = gather(reads)
-    _require_table(table.plan)
+    _require_table(config, table.plan)
+    holding = [*_dataset_to_load(config, clients, schedule), table]
     if schedule.plan.action is Action.CREATE:
         require_consent(config, clients)
     spec = ConnectionSpec.from_config(config, credential)
     return _EtlSteps(
-        in_the_way=[table] if table.plan.refusal else [],
+        in_the_way=[step for step in holding if step.plan.refusal],
         connection=plan_observed(spec, lambda: connection, clients),
         schedule=schedule,
     )
@@ -172,8 +173,17 @@ def _observe_connection(config: Config, clients: Clients) -> Connection | None:
         return observe_connection(clients, config.connection_name)
 
 
-def _require_table(plan: Plan) -> None:
-    what = _why_no_load(plan)
+def _dataset_to_load(
+    config: Config, clients: Clients, schedule: Step[Sequence[TransferConfig]]
+) -> Sequence[Step[Any]]:
+    """The dataset, where something is to be scheduled: a table of somebody else's may be in it."""
+    if schedule.plan.action is Action.UNCHANGED:
+        return ()
+    return [plan_step(DatasetSpec.from_config(config), clients)]
+
+
+def _require_table(config: Config, plan: Plan) -> None:
+    what = _why_no_load(plan) or _why_not_kept(config, plan)
     if what:
         raise MissingPrerequisiteError(
             f"Table {plan.name} {what}: run bq_setup first (python manage.py bq_setup)."
@@ -194,6 +204,24 @@ def _why_no_load(plan: Plan) -> str:
     if absent:
         return f"lacks {', '.join(absent)}"
     return f"takes no NULL in {', '.join(columns)}" if columns else ""
+
+
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+def _why_not_kept(config: Config, plan: Plan) -> str:
+    """How BigQuery would delete by itself what a load writes; empty where it keeps the window."""
+    before = {change.field: change.before for change in plan.changes}
+    if expires := before.get("expirationTime"):
+        return f"is deleted by BigQuery itself at {expires} (expirationTime)"
+    expiration = before.get("timePartitioning.expirationMs")
+    days = int(expiration.split()[0]) / _DAY_MS if expiration else 0
+    if expiration and (config.keep_history or days <= config.window_days):
+        return (
+            f"loses each day {days:g} days after it, by BigQuery itself "
+            "(timePartitioning.expirationMs)"
+        )
+    return ""
 
 
 REFUSED = "refused by PostgreSQL"

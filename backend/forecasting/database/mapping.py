@@ -47,6 +47,17 @@ def load_mapping(config: Config, registry: Apps = apps) -> SourceMapping:
     )
 
 
+def longest_key(config: Config, registry: Apps = apps) -> int | None:
+    """How many characters a series' key has as text at most; None where nothing limits them."""
+    try:
+        field = value_field(_Reader(config, registry).entity.field)
+    except SettingError:
+        return None
+    if isinstance(field, models.UUIDField):
+        return 36
+    return 20 if isinstance(field, models.IntegerField) else field.max_length
+
+
 def misfits(config: Config, registry: Apps = apps) -> Iterator[SettingError]:
     """All that fits no model, one error for each setting or dimension at most."""
     reader = _Reader(config, registry)

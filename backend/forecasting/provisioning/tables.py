@@ -7,6 +7,7 @@ from typing import Any
 from google.cloud import bigquery
 
 from ..conf import Config
+from ..database.mapping import longest_key
 from ..google.clients import Clients
 from ..google.replies import readable
 from ..training_table import (
@@ -33,18 +34,24 @@ class TableSpec(Resource[bigquery.Table]):
     """The training table with its columns, partitioned by day, its rows never expiring.
 
     Owned are the description, the declared columns (type, mode, description) and the expirations;
-    further columns, labels and access are left as they are.
+    further columns, labels and access are left as they are. `longest_key` is how many characters
+    the longest key of a series may have; None for any number.
     """
 
     table_id: str
     location: str
     description: str = DESCRIPTION
+    longest_key: int | None = None
     columns: tuple[Column, ...] = COLUMNS
     kind = "table"
 
     @classmethod
     def from_config(cls, config: Config) -> "TableSpec":
-        return cls(table_id=config.table_id, location=config.location)
+        return cls(
+            table_id=config.table_id,
+            location=config.location,
+            longest_key=longest_key(config),
+        )
 
     @property
     def name(self) -> str:
@@ -97,16 +104,27 @@ class TableSpec(Resource[bigquery.Table]):
                 obstacles.append(
                     Change(field=f"columns.{column.name}", before=before, after=_shape(column))
                 )
+            elif field and (found_as := self._unfit(field)):
+                obstacles += differences((f"columns.{column.name}", found_as, _shape(column)))
         return obstacles + self._required_by_others(observed.schema)
+
+    def _unfit(self, field: bigquery.SchemaField) -> str:
+        """What a column of the declared type is that takes no row, or not each key."""
+        if "generatedColumn" in field.to_api_repr():
+            return f"{_shape_of(field)} GENERATED"
+        limit = field.max_length
+        if limit is None or (self.longest_key is not None and self.longest_key <= limit):
+            return ""
+        return f"{canonical_type(field.field_type)}({limit}) {field.mode or 'NULLABLE'}"
 
     def _required_by_others(self, schema: Iterable[bigquery.SchemaField]) -> list[Change]:
         """Further columns that have to be given, and that no load gives: each would fail."""
         ours = {column.name for column in self.columns}
         others = (field for name, field in by_name(schema).items() if name not in ours)
         return [
-            Change(field=f"columns.{f.name}", before=_shape_of(f), after="NULLABLE, or a default")
+            Change(field=f"columns.{f.name}", before=_shape_of(f), after=_NEEDS_NOTHING)
             for f in others
-            if f.mode == "REQUIRED" and not f.default_value_expression
+            if f.mode == "REQUIRED" and not _fills_itself(f)
         ]
 
     def changes(self, observed: bigquery.Table) -> list[Change]:
@@ -143,11 +161,34 @@ class TableSpec(Resource[bigquery.Table]):
         return merged + [_field(column) for column in ours.values()]
 
     def remedy(self, observed: bigquery.Table) -> str:
+        statements = [self._statement(change) for change in self.obstacles(observed)]
+        if all(statements):
+            return (
+                "A query changes it and loses nothing: "
+                f"{'; '.join(statements)}. Then run bq_setup again."
+            )
         return (
             "BigQuery cannot change this in place: choose another table with FORECASTING_TABLE (or "
             f"another dataset), or move this one aside (bq cp {_bq(self.name)} "
             f"{_bq(self.name)}_old, then bq rm {_bq(self.name)}) and run bq_setup again."
         )
+
+    def _statement(self, obstacle: Change) -> str:
+        """What takes the obstacle out of the way without loss; empty where nothing does."""
+        name = obstacle.field.removeprefix("columns.")
+        alter = f"ALTER TABLE `{self.name}` ALTER COLUMN `{name}`"
+        if obstacle.after == _NEEDS_NOTHING:
+            return f"{alter} DROP NOT NULL"
+        return f"{alter} SET DATA TYPE STRING" if "STRING(" in (obstacle.before or "") else ""
+
+
+_NEEDS_NOTHING = "NULLABLE, or a default"
+
+
+def _fills_itself(field: bigquery.SchemaField) -> bool:
+    """Whether a REQUIRED column needs no value from who inserts a row."""
+    default = (field.default_value_expression or "NULL").strip().upper()
+    return default != "NULL" or "generatedColumn" in field.to_api_repr()
 
 
 def by_name(schema: Iterable[bigquery.SchemaField]) -> dict[str, bigquery.SchemaField]:

@@ -1,9 +1,13 @@
 """Whether a GoogleSQL text writes to a table, as far as its own statements say.
 
-What a comment or a string mentions is no write; what a script builds at run time is not seen.
+What a comment or a string mentions is no write, but for the strings of a text with EXECUTE
+IMMEDIATE: those that are statements are read as such, and one that leaves open what it writes to
+counts where the table's name stands in the strings. What a procedure does, or a statement whose
+parts come out of a table or a parameter, is not seen.
 """
 
 import re
+from collections.abc import Iterator
 
 _SKIPPED = re.compile(
     r"""
@@ -17,17 +21,20 @@ _SKIPPED = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _PART = r"(?:`[^`]+`|[\w-]+)"
-_WRITE = re.compile(
-    rf"""
+_VERB = r"""
     \b(?:
         INSERT\s+(?:INTO\s+)? | MERGE\s+(?:INTO\s+)? | UPDATE\s+ | DELETE\s+(?:FROM\s+)?
         | TRUNCATE\s+TABLE\s+ | CREATE\s+OR\s+REPLACE\s+TABLE\s+
-        | DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)? | LOAD\s+DATA\s+(?:INTO|OVERWRITE)\s+
+        | (?:ALTER|DROP)\s+TABLE\s+(?:IF\s+EXISTS\s+)? | LOAD\s+DATA\s+(?:INTO|OVERWRITE)\s+
     )
-    (?P<table>{_PART}(?:\s*\.\s*{_PART})*)
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+"""
+_FLAGS = re.IGNORECASE | re.VERBOSE
+_WRITE = re.compile(rf"{_VERB}(?P<table>{_PART}(?:\s*\.\s*{_PART})*)", _FLAGS)
+_DYNAMIC = re.compile(r"\bEXECUTE\s+IMMEDIATE\b", _FLAGS)
+_OPEN = r"[`\w.:-]* (?: [%{{@?\[] {} )"
+_OPEN_WRITE = re.compile(_VERB + _OPEN.format(""), _FLAGS)
+_BEGUN_WRITE = re.compile(_VERB + _OPEN.format(r"| \s* \Z"), _FLAGS)
+"""Writes whose table is not all there: it is put in, or comes after the string."""
 
 
 def writes_to(query: str, table_id: str, default_dataset: str = "") -> bool:
@@ -37,7 +44,27 @@ def writes_to(query: str, table_id: str, default_dataset: str = "") -> bool:
     if default_dataset == dataset:
         names.add(table)
     text = _SKIPPED.sub(_without_contents, query)
-    return any(_plain(found["table"]) in names for found in _WRITE.finditer(text))
+    if any(_plain(found["table"]) in names for found in _WRITE.finditer(text)):
+        return True
+    if not _DYNAMIC.search(text):
+        return False
+    strings = list(_strings(query))
+    if any(writes_to(string, table_id, default_dataset) for string, _ in strings):
+        return True
+    named = table in "".join(string for string, _ in strings)
+    return named and any(
+        (_BEGUN_WRITE if goes_on else _OPEN_WRITE).search(string) for string, goes_on in strings
+    )
+
+
+def _strings(query: str) -> Iterator[tuple[str, bool]]:
+    """What stands in the string literals, and whether something is put behind it."""
+    for found in _SKIPPED.finditer(query):
+        literal = found[0].lstrip("rRbB")
+        if literal.startswith(("'", '"')):
+            quotes = 3 if literal.startswith(("'''", '"""')) else 1
+            goes_on = query[found.end() :].lstrip().startswith(("||", ","))
+            yield re.sub(r"\\[nrt]", " ", literal[quotes:-quotes]), goes_on
 
 
 def _without_contents(found: re.Match[str]) -> str:

@@ -59,6 +59,32 @@ def test_text__that_only_mentions_it_is_no_writer(text: str) -> None:
     assert not writes_to(text, TABLE)
 
 
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        (f"EXECUTE IMMEDIATE 'DELETE FROM {NAMED} WHERE TRUE'", True),
+        (f'execute immediate """\nTRUNCATE TABLE\n{NAMED}"""', True),
+        (f"EXECUTE IMMEDIATE FORMAT('DELETE FROM %s WHERE TRUE', '{TABLE}')", True),
+        (
+            "DECLARE t STRING DEFAULT 'entity_risk_training_data';\n"
+            "EXECUTE IMMEDIATE 'DELETE FROM `intelligence.' || t || '` WHERE TRUE'",
+            True,
+        ),
+        ("EXECUTE IMMEDIATE CONCAT('MERGE ', 'entity_risk', '_training_data')", True),
+        (f"EXECUTE IMMEDIATE 'SELECT * FROM {NAMED}'", False),
+        (f"EXECUTE IMMEDIATE 'INSERT INTO d.copy SELECT * FROM {NAMED}'", False),
+        (f"SELECT 'EXECUTE IMMEDIATE', 'DELETE FROM {NAMED} WHERE TRUE'", False),
+        (f"EXECUTE IMMEDIATE 'TRUNCATE TABLE d.copy'; SELECT '{TABLE}'", False),
+        ("EXECUTE IMMEDIATE FORMAT('DELETE FROM %s', 'd.other')", False),
+        (f"ALTER TABLE {NAMED} SET OPTIONS (partition_expiration_days = 1)", True),
+    ],
+)
+def test_text__that_is_put_together_at_run_time_is_seen_by_its_strings(
+    text: str, seen: bool
+) -> None:
+    assert writes_to(text, TABLE) is seen
+
+
 def test_text__that_writes_is_seen_in_a_project_of_a_domain() -> None:
     assert writes_to("DELETE FROM `example.com:p.d.t` WHERE TRUE", "example.com:p.d.t")
 

@@ -11,7 +11,7 @@ from ..conf import Config
 from ..google.causes import likely_cause
 from ..loading.reach import Probe
 from ..provisioning.connections import POSTGRES, connection_kind
-from ..provisioning.datasets import dataset_kind
+from ..provisioning.datasets import DatasetSpec, dataset_kind
 from ..provisioning.plan import Change, refusals
 from ..provisioning.scheduled_queries import ScheduledQuerySpec, is_of_script
 from ..provisioning.tables import TableSpec, table_kind
@@ -43,6 +43,17 @@ def check_dataset(snapshot: Snapshot) -> Iterator[Finding]:
             "choose another FORECASTING_DATASET: no table can be made in this one",
             "dataset",
             kind,
+        )
+    elif isinstance(dataset, bigquery.Dataset) and (
+        expiring := DatasetSpec.from_config(config).changes(dataset)
+    ):
+        said = ", ".join(f"{change.field} {change.before}" for change in expiring)
+        yield warned(
+            "dataset.exists",
+            f"{name} is there, and lets what is made in it expire: {said}",
+            _RUN_SETUP,
+            "nothing expires",
+            said,
         )
     else:
         yield from _exists("dataset", name, dataset, _RUN_SETUP, "location")
