@@ -94,7 +94,8 @@ def set_up_etl(
         if mode is Mode.APPLY and not outcome.failure:
             _tell_of_refusal(config, steps.connection, refusal, tell)
         if outcome.status is Status.APPLIED:
-            steps = steps.apply(config, clients, tell)
+            loads = run.start or run.backfill_days > 0
+            steps = steps.apply(config, clients, tell, loads=loads)
             conclude(outcome, steps.all, clients, tell)
     if mode is not Mode.APPLY or outcome.failure:
         return outcome
@@ -135,8 +136,13 @@ class _EtlSteps:
         plan = cast(ConnectionSpec, step.resource).plan_again(REFUSED)
         return replace(self, connection=replace(step, plan=plan))
 
-    def apply(self, config: Config, clients: Clients, tell: Listeners) -> "_EtlSteps":
-        """Both brought about; nothing is scheduled for a role that may not run the query."""
+    def apply(
+        self, config: Config, clients: Clients, tell: Listeners, *, loads: bool
+    ) -> "_EtlSteps":
+        """Both brought about; nothing is scheduled for a role that may not run the query.
+
+        Where it `loads` at once, that tells whether PostgreSQL lets a new connection in.
+        """
         connection = apply_step(self.connection, clients)
         created = connection.plan.action is Action.CREATE
         if created and connection.observed is not None:
@@ -144,7 +150,8 @@ class _EtlSteps:
             tell.note(grant_for(connection.observed, config))
         if connection.plan.action is not Action.UNCHANGED:
             again = any(change.before == REFUSED for change in self.connection.plan.changes)
-            tell.note(_prove(config, clients, again=again))
+            lets_in = again or (created and not loads)
+            tell.note(_prove(config, clients, again=again, lets_in=lets_in))
         return replace(self, connection=connection, schedule=apply_step(self.schedule, clients))
 
 
@@ -247,15 +254,16 @@ def _tell_of_refusal(config: Config, step: Step[Connection], refusal: str, tell:
         raise_refusal_of_query(config, refusal)
 
 
-def _prove(config: Config, clients: Clients, *, again: bool) -> str:
+def _prove(config: Config, clients: Clients, *, again: bool, lets_in: bool) -> str:
     """What came of trying a credential that has just been sent, in a sentence.
 
-    Raises SourceDatabaseError where PostgreSQL lets nobody in with it, which no waiting cures, or
-    refuses the source query to its role. `again`: it refused the one before, too.
+    Raises SourceDatabaseError where PostgreSQL refuses the source query to its role and, where it
+    has to be let in, where PostgreSQL does not, which no waiting cures. A rotated one need not: the
+    password may be changed in PostgreSQL a moment later. `again`: the one before was refused, too.
     """
     refusal = learn_answer(config, clients)
     raise_refusal_of_query(config, refusal or "")
-    if refusal and is_login_refused(refusal):
+    if lets_in and refusal and is_login_refused(refusal):
         also = ", too" if again else ""
         raise SourceDatabaseError(
             f"PostgreSQL refuses the credential that Secret Manager holds{also}: {refusal}"
