@@ -19,6 +19,8 @@ OUR_QUERY, FIRST_SHAPE = "source query", "first shape"
 COUNT, WITHOUT_DIMENSIONS = "COUNT(*)", "without dimensions"
 REFRESH_DAYS = 7
 REFRESH, WINDOW = "refresh", "window"
+# So many that one contestant takes seconds, and all of them together no longer than the rest.
+MOST_MENTIONS_OF_A_RACE = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,11 @@ def explain(database: Database, window: Window, *, refresh: bool = False) -> str
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {query}")
             lines = [line for (line,) in cursor.fetchall()]
     return "\n".join(lines)
+
+
+def race_days(sizes: Sizes) -> int:
+    """How many of the window's days the contestants read: at most so many mentions."""
+    return max(1, min(sizes.days, sizes.days * MOST_MENTIONS_OF_A_RACE // sizes.mentions))
 
 
 def race(database: Database, window: Window, repetitions: int) -> Race:

@@ -10,6 +10,7 @@ from bench.comparisons import (
     WINDOW,
     WITHOUT_DIMENSIONS,
     Stage,
+    race_days,
 )
 from bench.contestants.registry import CONTESTANTS, OURS
 from bench.measuring import Rounds, peak_of, seconds, server_ratio, server_seconds, time_ratio
@@ -72,7 +73,8 @@ def _race(results: Results) -> str:
     head = ("with", "extracts", "seconds", "times as long", "peak MB", "times the memory")
     return (
         "## 2. What else one might use\n\n"
-        "The same table, with the same rows, in a local DuckDB file, each time by a fresh process. "
+        f"The rows of the last {race_days(results.sizes)} days, {len(rounds[OURS])} runs of each: "
+        "the same table, with the same rows, in a local DuckDB file, each time by a fresh process. "
         "Every library does it in two ways: it extracts our aggregate, or it extracts the "
         "window's mentions and their events and the aggregate is made where they arrive (by "
         "DuckDB; with Django, in Python). Every file is checked against ours. Time includes "

@@ -19,6 +19,7 @@ from bench.comparisons import (
     WITHOUT_DIMENSIONS,
     Race,
     Stage,
+    race_days,
 )
 from bench.contestants.registry import OURS
 from bench.data import Contents, Sizes
@@ -154,8 +155,14 @@ def test_report__has_its_paragraphs_in_lines(results: Results) -> None:
 
 def test_report__says_who_was_quicker_and_who_was_skipped(results: Results) -> None:
     text = write_report(results)
+    assert "The rows of the last 90 days, 3 runs of each: the same table" in text
     assert "Quicker than ours, as times as long: ADBC with mentions and events (0.50)." in text
     assert "(dlt-cx-mentions): package dlt is not installed" in text
+
+
+@pytest.mark.parametrize(("mentions", "days"), [(1_000_000, 90), (2_000_000, 45), (10**9, 1)])
+def test_race__is_over_as_many_days_as_take_seconds(mentions: int, days: int) -> None:
+    assert race_days(Sizes(end_day=date(2026, 3, 10), mentions=mentions)) == days
 
 
 def test_report__does_not_claim_that_others_were_quicker(results: Results) -> None:
