@@ -85,10 +85,11 @@ def _say(text: str) -> None:
 def _suite(options: argparse.Namespace) -> Suite:
     """What is known of the tests; those that are new or changed are measured first."""
     began = time.monotonic()
+    _say("Measuring which test sees what, of the files of tests that are new or changed.")
     files = measure_suite(FOLDER / "suite", options.processes, anew=options.measure)
     if files:
         minutes = (time.monotonic() - began) / 60
-        _say(f"Measured which test sees what: {files} files of tests, in {minutes:.1f} minutes.")
+        _say(f"They were {files}, and took {minutes:.1f} minutes.")
     return load_suite(FOLDER / "suite")
 
 

@@ -5,6 +5,7 @@ import stat
 import threading
 from io import StringIO
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -24,6 +25,28 @@ def test_file__that_is_there_keeps_its_mode(tmp_path: Path) -> None:
     path.chmod(0o640)
     write_text(path, "new")
     assert (path.read_text(), mode_of(path)) == ("new", 0o640)
+
+
+def test_file__that_is_new_has_the_mode_that_the_umask_leaves(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "new", "text")
+    finally:
+        os.umask(before)
+    assert mode_of(tmp_path / "new") == 0o640
+
+
+def test_file__that_cannot_take_its_place_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    monkeypatch.setattr(Path, "replace", Mock(side_effect=OSError(28, "No space left")))
+    with pytest.raises(ForecastingError, match=r"report\.html cannot be written: No space left"):
+        write_text(path, "new")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [
+        ("report.html", "old")
+    ]
 
 
 def test_file__link_is_followed_and_stays_a_link(tmp_path: Path) -> None:

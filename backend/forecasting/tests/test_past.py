@@ -9,7 +9,7 @@ from google.api_core.exceptions import BadRequest
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from backend.forecasting.loading.backfill_mark import LABEL, Mark, read_mark
-from backend.forecasting.loading.day_sums import DaySums
+from backend.forecasting.loading.day_sums import NO_ROWS, DaySums
 from backend.forecasting.tests.support.factories import (
     Google,
     make_config,
@@ -75,6 +75,7 @@ def _in_state(number: int, **fields: Any) -> TransferRun:
         ({"runs": [without(GOOD, "end_time"), GOOD]}, "a good run does not say when it ended"),
         ({"runs": [make_run("RUNNING"), GOOD]}, "one is under way"),
         ({"runs": [make_run("CANCELLED", end_time=NOW), GOOD]}, "was stopped"),
+        ({"runs": [without(make_run("CANCELLED"), "end_time"), GOOD]}, "was stopped"),
         ({"runs": [_in_state(9), GOOD]}, "in a state unknown here"),
         ({"runs": [_in_state(9, end_time=NOW), GOOD]}, "in a state unknown here"),
         ({"schedules": [make_transfer(make_config())] * 2}, "several scheduled queries"),
@@ -92,6 +93,27 @@ def test_past__that_cannot_be_known_costs_no_query(
     assert why in found.unknown
     assert found.of(DAYS[0]) is None
     assert not asked.called
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"runs": [GOOD, make_run("CANCELLED", end_time=ENDED - timedelta(hours=1))]},
+        {"runs": [make_run("PENDING"), make_run("FAILED", end_time=NOW), GOOD]},
+        {"now": ENDED + timedelta(hours=168)},
+    ],
+)
+def test_past__is_told_where_nobody_else_can_have_loaded(
+    google: Google, known: dict[str, Any]
+) -> None:
+    found, _ = look(google, **known)
+    assert (found.unknown, found.moment) == ("", ENDED)
+
+
+def test_past__of_a_day_that_was_loaded_since_is_not_known(google: Google) -> None:
+    mark = Mark(first_day=DAYS[0], end_day=DAYS[1], at=ENDED + timedelta(hours=1), done=True)
+    found, _ = look(google, table=make_table(labels={LABEL: str(mark)}))
+    assert (found.of(DAYS[0]), found.of(DAYS[1])) == (None, NO_ROWS)
 
 
 def test_past__what_google_does_not_show_is_told_in_its_words(google: Google) -> None:

@@ -1,5 +1,6 @@
 """What a stored script says of itself, and what is told of the difference to another one."""
 
+import re
 from dataclasses import fields, replace
 from typing import Any
 
@@ -55,6 +56,12 @@ def test_head__says_what_the_script_was_made_from() -> None:
 def test_head__seal_is_broken_by_any_edit(edit: tuple[str, str]) -> None:
     assert edit[0] in script()
     assert not read_script(script().replace(*edit)).sealed
+
+
+def test_head__seal_is_broken_by_a_second_one() -> None:
+    sealed = script()
+    (line,) = re.findall(r"^-- Seal: .*\n", sealed, re.MULTILINE)
+    assert not read_script(sealed + line).sealed
 
 
 @pytest.mark.parametrize("text", ["", "SELECT 1", "-- Nightly load of p.d.t\nSELECT 1"])

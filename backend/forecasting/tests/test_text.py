@@ -1,10 +1,12 @@
 import re
+from datetime import date
 
 import pytest
 from django.core.management.color import Style, color_style, no_style
 
+from backend.forecasting.loading.backfill import Slice, SliceOutcome, SliceResult
 from backend.forecasting.outcome import Mode
-from backend.forecasting.output.text import describe_findings, describe_plans
+from backend.forecasting.output.text import describe_findings, describe_plans, describe_slice
 from backend.forecasting.provisioning.plan import Action, Change, Plan
 from backend.forecasting.tests.support.factories import change
 from backend.forecasting.verification.findings import Finding, FindingStatus
@@ -157,3 +159,11 @@ def test_findings_and_plans__let_no_sequence_of_a_foreign_text_through() -> None
     assert sum("a [8mb [31mc" in line for line in lines) == 4
     allowed = {style.ERROR("|").partition("|")[0], "\x1b[0m"}
     assert set(re.findall(r"\x1b\[[0-9;]*.?", "".join(lines))) == allowed
+
+
+@pytest.mark.parametrize(("before", "change"), [(7, "7 -> "), (10, ""), (0, "0 -> ")])
+def test_slice__is_told_by_its_first_and_last_day(before: int, change: str) -> None:
+    part = Slice(first_day=date(2026, 1, 1), end_day=date(2026, 2, 1), number=1, count=3)
+    outcome = SliceOutcome(slice=part, result=SliceResult.LOADED, rows=10, rows_before=before)
+    said = f"[1/3] 2026-01-01 to 2026-01-31: {change}10 rows, loaded"
+    assert describe_slice(outcome) == said

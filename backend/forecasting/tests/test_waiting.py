@@ -112,6 +112,14 @@ def test_retry__ends_before_the_deadline(
     assert fast_clock.ahead <= min(seconds, 60 + request_seconds) + 0.001
 
 
+def test_retry__takes_its_whole_minute_where_no_deadline_is_near(
+    clients: Clients, fast_clock: FastClock
+) -> None:
+    with pytest.raises(RetryError):
+        clients.retry(Busy(fast_clock))()
+    assert 60 - clients.pace.longest_pause - 0.001 <= fast_clock.ahead <= 60
+
+
 def test_retry__counts_what_is_left_for_each_request_anew(
     clients: Clients, fast_clock: FastClock
 ) -> None:
