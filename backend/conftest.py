@@ -3,6 +3,7 @@
 Both servers start once, and only when a test asks for them.
 """
 
+import gc
 import ipaddress
 import os
 import secrets
@@ -41,6 +42,16 @@ def pytest_configure(config: pytest.Config) -> None:
     from backend.forecasting.tests.reliability import counting
 
     config.pluginmanager.register(counting)
+
+
+def pytest_collection_finish() -> None:
+    _spare_the_collector()
+
+
+def _spare_the_collector() -> None:
+    """What is imported by now stays: it need not be gone through each time for what is garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def _forget_developers_settings() -> None:
@@ -131,6 +142,7 @@ def cloud_server(postgres: RunningPostgres) -> Iterator["LocalCloud"]:
         secrets={"POSTGRES_USER": READER, "POSTGRES_PASSWORD": PASSWORDS[READER]},
     )
     with parsing_once(), server:
+        _spare_the_collector()
         yield server
 
 

@@ -1,11 +1,16 @@
-"""A stand-in that reads each text of SQL once: reading is most of what it works in a test."""
+"""A stand-in that reads each text of SQL once, and copies what it read without ceremony.
+
+Reading and copying are most of what it works in a test.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 from unittest.mock import patch
 
 from sqlglot.dialects.dialect import Dialect
+from sqlglot.expressions import Expr, Expression
 
 _MOST = 1000
 """Texts that are kept: commands and the nightly load say the same few over and over."""
@@ -25,5 +30,37 @@ def parsing_once() -> Iterator[None]:
             trees = known[key] = parse(dialect, sql, **options)
         return [tree and tree.copy() for tree in trees]
 
-    with patch.object(Dialect, "parse", parse_once):
+    with (
+        patch.object(Dialect, "parse", parse_once),
+        patch.object(Expression, "__deepcopy__", copied),
+    ):
         yield
+
+
+def copied(root: Expr, memo: object = None) -> Expr:
+    """The same tree anew, as sqlglot copies it; it goes through `set` for each node of it."""
+    whole = type(root)()
+    left = [(root, whole)]
+    while left:
+        node, copy = left.pop()
+        copy.comments = None if node.comments is None else list(node.comments)
+        copy._type = None if node._type is None else deepcopy(node._type)
+        copy._meta = None if node._meta is None else dict(node._meta)
+        for key, value in node.args.items():
+            if type(value) is list:
+                copy.args[key] = [_child(copy, key, i, v, left) for i, v in enumerate(value)]
+            else:
+                copy.args[key] = _child(copy, key, None, value, left)
+    return whole
+
+
+def _child(
+    parent: Expr, key: str, index: int | None, value: Any, left: list[tuple[Expr, Expr]]
+) -> Any:
+    """A value's place in the copy; what it holds itself is left to do."""
+    if not isinstance(value, Expr):
+        return value
+    child = type(value)()
+    child.parent, child.arg_key, child.index = parent, key, index
+    left.append((value, child))
+    return child
