@@ -106,6 +106,7 @@ def test_data__shows_entities_for_120_days_at_most(
 ) -> None:
     asked = Mock(return_value=Mock(rows=[], bytes_processed=0))
     monkeypatch.setattr(report_data, "run_query", asked)
+    monkeypatch.setattr(report_data, "read_names", lambda config, keys: {})
     window = Window(start=FIRST, end=FIRST + timedelta(days=days))
     data = report_data._read(config, Mock(), window)
     assert (window.end - data.entities_from).days == shown
