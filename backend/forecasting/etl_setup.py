@@ -102,7 +102,7 @@ def set_up_etl(
     if run.start and _is_new(steps.connection, clients):
         seconds = min(run.timeout, clients.deadline.left) * _SHARE_FOR_REACH
         wait_for_reach(config, clients, seconds, tell.note)
-    result = _load(config, clients, steps.config_name, tell, run)
+    result = _load(config, clients, steps.config_name, tell, run, allow_deleting=allow_deleting)
     return replace(outcome, run=result, timeout=run.timeout)
 
 
@@ -289,7 +289,13 @@ def _is_new(step: Step[Connection], clients: Clients) -> bool:
 
 
 def _load(
-    config: Config, clients: Clients, config_name: str, tell: Listeners, options: RunOptions
+    config: Config,
+    clients: Clients,
+    config_name: str,
+    tell: Listeners,
+    options: RunOptions,
+    *,
+    allow_deleting: bool,
 ) -> RunResult | None:
     """What came of the load that was asked for, if any was."""
     if options.backfill_days:
@@ -299,6 +305,7 @@ def _load(
             options.backfill_days,
             timeout=options.timeout,
             on_slice=tell.slice,
+            allow_deleting=allow_deleting,
         )
     return _run(config, clients, config_name, tell, options) if options.start else None
 

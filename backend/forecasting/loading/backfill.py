@@ -16,7 +16,7 @@ from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
 from ..conf import Config
-from ..errors import RunFailed, SettingError
+from ..errors import ConflictError, RunFailed, SettingError
 from ..google.causes import cause_line
 from ..google.clients import Clients
 from ..google.errors import google_errors
@@ -39,12 +39,16 @@ class SliceResult(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """The days [first_day, end_day); `number` of `count` slices, newest first."""
+    """The days [first_day, end_day); `number` of `count` slices, newest first.
+
+    `may_lose` is the operator's word that rows may go that PostgreSQL has no more.
+    """
 
     first_day: date
     end_day: date
     number: int
     count: int
+    may_lose: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +91,18 @@ def backfill(
     *,
     timeout: float,
     on_slice: Callable[[SliceOutcome], None],
+    allow_deleting: bool = False,
 ) -> RunResult:
     """Load the last `days` complete days; each slice has `timeout` seconds.
 
-    Raises RunFailed for the first slice that BigQuery fails; the slices before it stay loaded.
+    Raises RunFailed for the first slice that BigQuery fails, and ConflictError, unless
+    `allow_deleting`, for the first that would lose what PostgreSQL has forgotten of days that no
+    night reads again; the slices before it stay loaded.
     """
     began, done = time.monotonic(), list[SliceOutcome]()
     for part in slice_days(clients.now().date(), days):
         clients.deadline.start(timeout)
-        outcome = _fill(config, clients, part, timeout)
+        outcome = _fill(config, clients, replace(part, may_lose=allow_deleting), timeout)
         on_slice(outcome)
         done.append(outcome)
     loaded = [outcome for outcome in done if outcome.result is SliceResult.LOADED]
@@ -116,6 +123,8 @@ def _fill(config: Config, clients: Clients, part: Slice, timeout: float) -> Slic
                 sides = sum_up_through_connection(config, clients, part.first_day, part.end_day)
             result = _needed(sides)
             if result is SliceResult.LOADED:
+                if not part.may_lose:
+                    _refuse_loss(config, clients, sides, days)
                 note_backfill(config, clients, part.first_day, part.end_day, done=False)
                 _load(config, clients, part, timeout)
                 note_backfill(config, clients, part.first_day, part.end_day, done=True)
@@ -126,6 +135,21 @@ def _fill(config: Config, clients: Clients, part: Slice, timeout: float) -> Slic
         sum(day.rows for day in side.values()) for side in (sides.source, sides.table)
     )
     return SliceOutcome(slice=part, result=result, rows=rows, rows_before=rows_before)
+
+
+def _refuse_loss(config: Config, clients: Clients, sides: BothSides, days: str) -> None:
+    """Raise ConflictError where the slice would put much less in the place of what is there.
+
+    Not for the days that each night reads again: those it replaces anyway.
+    """
+    refreshed = clients.now().date() - timedelta(days=config.refresh_days)
+    forgotten = sides.forgotten(refreshed)
+    if forgotten:
+        raise ConflictError(
+            f"The days {days} were left as they are, and newer ones loaded: {forgotten}. Find out "
+            "what PostgreSQL has lost and bring it back, load fewer days (--backfill-days), or let "
+            "the rows go with --allow-deleting."
+        )
 
 
 def _needed(sides: BothSides) -> SliceResult:

@@ -99,6 +99,26 @@ NO_ROWS = DaySums(rows=0, keys=0, scores=0.0, columns={})
 
 
 @dataclass(frozen=True, kw_only=True)
+class Forgotten:
+    """Days before one of which the source has too few rows; `days` of them none, or under half.
+
+    `rows_before` are the table's of all its days before that one, `rows` what is left of them.
+    """
+
+    days: int
+    rows_before: int
+    rows: int
+    before: date
+
+    def __str__(self) -> str:
+        days = f", and of {self.days} of these days none or less than half" if self.days else ""
+        return (
+            f"of the {self.rows_before:,} rows that the table has of days before {self.before}, "
+            f"PostgreSQL has {self.rows:,}{days}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class BothSides:
     """The same days of source database and training table; a day without rows is left out."""
 
@@ -110,6 +130,20 @@ class BothSides:
     def differing(self) -> list[date]:
         days = sorted(self.source.keys() | self.table.keys())
         return [day for day in days if not self.source_of(day).same_as(self.table_of(day))]
+
+    def forgotten(self, end_day: date) -> "Forgotten | None":
+        """What the source has lost of the days before one; None for nothing to speak of.
+
+        Late corrections take a row here and there. A source that forgets lacks whole days, or most
+        of one, or more than a tenth of all their rows.
+        """
+        old = {day: had.rows for day, had in self.table.items() if day < end_day}
+        left = {day: self.source_of(day).rows for day in old}
+        lost = [day for day, rows in old.items() if 2 * left[day] < rows]
+        rows, kept = sum(old.values()), sum(min(left[day], old[day]) for day in old)
+        if not lost and 10 * kept >= 9 * rows:
+            return None
+        return Forgotten(days=len(lost), rows_before=rows, rows=kept, before=end_day)
 
     def source_of(self, day: date) -> DaySums:
         return self.source.get(day, NO_ROWS)

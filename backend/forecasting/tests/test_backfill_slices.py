@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.forecasting.errors import SettingError
+from backend.forecasting.errors import ConflictError, SettingError
 from backend.forecasting.loading.backfill import SliceOutcome, backfill, refuse_unkept_backfill
 from backend.forecasting.sql.day_sums import NUMBERS, SUMS
 from backend.forecasting.sql.script_head import StoredScript, read_script
@@ -79,11 +79,21 @@ Fill = Callable[..., tuple[BigQuery, Any, list[SliceOutcome]]]
 @pytest.fixture
 def fill(provisioned: Google) -> Fill:
     def fill(
-        days: int, source: dict[int, int], table: dict[int, int], **settings: Any
+        days: int,
+        source: dict[int, int],
+        table: dict[int, int],
+        *,
+        allow_deleting: bool = False,
+        **settings: Any,
     ) -> tuple[BigQuery, Any, list[SliceOutcome]]:
         asked, outcomes = BigQuery(provisioned, source, table), list[SliceOutcome]()
         result = backfill(
-            make_config(**settings), provisioned, days, timeout=60, on_slice=outcomes.append
+            make_config(**settings),
+            provisioned,
+            days,
+            timeout=60,
+            on_slice=outcomes.append,
+            allow_deleting=allow_deleting,
         )
         return asked, result, outcomes
 
@@ -150,6 +160,35 @@ def test_backfill__of_a_day_that_only_the_table_has_beside_one_that_differs(fill
     asked, _, outcomes = fill(2, {1: 5}, {1: 5, 2: 5})
     assert [str(outcome.result) for outcome in outcomes] == ["loaded"]
     assert len(asked.scripts) == 1
+
+
+FULL = dict.fromkeys(range(1, 31), 10)
+
+
+@pytest.mark.parametrize(
+    ("source", "refused"),
+    [
+        (dict.fromkeys(range(1, 21), 10), "of 10 of these days none"),
+        ({**FULL, 30: 4}, "of 1 of these days none"),
+        ({**FULL, **dict.fromkeys(range(8, 31), 8)}, "PostgreSQL has 184"),
+        ({**FULL, 30: 9, 29: 5}, ""),
+        ({**FULL, 1: 2, 7: 0}, ""),
+    ],
+    ids=["cut", "a day", "a share of each", "corrections", "what nights read again"],
+)
+def test_backfill__does_not_lose_what_postgresql_has_forgotten(
+    fill: Fill, google: Google, source: dict[int, int], refused: str
+) -> None:
+    """Less than half of the slice, which the load's own check would let through."""
+    asked, _, _ = fill(30, source, FULL, refresh_days="7", allow_deleting=True)
+    assert len(asked.scripts) == 1
+    if not refused:
+        assert fill(30, source, FULL, refresh_days="7")[1].rows_before == 300
+        return
+    with pytest.raises(ConflictError, match=refused) as caught:
+        fill(30, source, FULL, refresh_days="7")
+    assert "of the 230 rows that the table has of days before" in str(caught.value)
+    assert "--allow-deleting" in str(caught.value)
 
 
 def test_backfill__first_slice_that_fails_names_its_days(google: Google, fill: Fill) -> None:

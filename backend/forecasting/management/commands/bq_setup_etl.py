@@ -60,7 +60,8 @@ class Command(PipelineCommand):
             "--allow-deleting",
             action="store_true",
             help="let the next run delete days of the training table that it keeps as things are "
-            "(a smaller window, history no longer kept)",
+            "(a smaller window, history no longer kept, a schedule that was off for long), and a "
+            "backfill rows that PostgreSQL has no more",
         )
         parser.add_argument(
             "--print-sql",
