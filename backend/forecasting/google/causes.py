@@ -344,8 +344,10 @@ def likely_cause(message: str, state: str = "") -> str:
     *finer, plain = _BY_STATE.get(state, (message,))
     said = next((text for text in finer if text.lower() in message.lower()), plain)
     found = _first_match(CAUSES, said)
-    if found == _REACH and _regex(_PASSWORD).search(message):
-        return _first_match(CAUSES, "password authentication failed")
+    if found == _REACH and ends_session(message):
+        # It has been reached, and says why not in another language.
+        foreign = _regex(_PASSWORD).search(message)
+        return _first_match(CAUSES, "password authentication failed") if foreign else ""
     return found
 
 
@@ -387,7 +389,7 @@ def is_out_of_reach(message: str) -> bool:
 
     Who is refused by PostgreSQL has reached it, in whatever language it says so.
     """
-    return likely_cause(message) == _REACH and not ends_session(message)
+    return likely_cause(message) == _REACH
 
 
 def ends_session(message: str) -> bool:
