@@ -18,11 +18,11 @@ _ONCE = """\
 -- An event counts once for an entity and day, however often it mentions the entity. The sort
 -- that this takes serves the grouping below as well. Of several event rows with one key, as a
 -- hypertable allows, the latest counts, and of equally late ones always the same."""
-# The second condition is true of every pair, and its dear half never looked at. But PostgreSQL
-# reckons with the price of it for each pair that it has to compare, so that it has the pairs found
-# by hashing, sorting or a key, and not row by row, however few rows old statistics let it expect.
 _MENTIONED = """\
 EXISTS (
+    -- The second condition is true of every pair, and its dear half never looked at. But PostgreSQL
+    -- reckons with the price of it for each pair that it has to compare, so that it has the pairs
+    -- found by hashing, sorting or a key, however few rows old statistics let it expect.
     SELECT
     FROM mention AS mentioned
     WHERE mentioned.event_id = {key}
