@@ -79,6 +79,7 @@ class BigQuery:
         """jobs.insert; answers while the job still runs when it takes long."""
         body = call.object()
         check_resource("Job", body)
+        body = _as_set(body)
         configuration = body.get("configuration", {})
         if kind := next((k for k in ("load", "extract") if k in configuration), ""):
             raise NotDone(f"{kind} jobs: nothing reads or writes files")
@@ -97,6 +98,7 @@ class BigQuery:
         """jobs.query: the rows at once, and a failed query is an HTTP error."""
         body = call.object()
         check_resource("QueryRequest", body)
+        body = _as_set(body)
         query = {k: body[k] for k in QUERY_FIELDS if k in body}
         configuration = {"query": query, "labels": body.get("labels", {})}
         configuration["dryRun"] = body.get("dryRun", False)
@@ -229,3 +231,10 @@ class BigQuery:
 
 def _exact_timestamps(call: Call) -> bool:
     return call.argument("formatOptions.useInt64Timestamp").lower() == "true"
+
+
+def _as_set(value: Any) -> Any:
+    """JSON without what is null, which says as much as what is left out."""
+    if isinstance(value, dict):
+        return {name: _as_set(item) for name, item in value.items() if item is not None}
+    return [_as_set(item) for item in value] if isinstance(value, list) else value

@@ -85,8 +85,11 @@ def parameter_literal(parameter: dict[str, Any]) -> str:
 def _parameter_value(kind: dict[str, Any], value: dict[str, Any]) -> str:
     name = str(kind.get("type", "")).upper()
     if name == "ARRAY":
-        items = [_parameter_value(kind["arrayType"], v) for v in value.get("arrayValues", [])]
-        return f"ARRAY<{kind['arrayType']['type']}>[{', '.join(items)}]"
+        inner = kind.get("arrayType", {})
+        if not inner.get("type"):
+            raise InvalidArgument("Query parameter has no array element type")
+        items = [_parameter_value(inner, v) for v in value.get("arrayValues", [])]
+        return f"ARRAY<{inner['type']}>[{', '.join(items)}]"
     if name == "STRUCT":
         raise NotDone("query parameters of type STRUCT")
     if not name:

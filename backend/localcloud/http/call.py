@@ -9,6 +9,7 @@ from typing import Any
 
 from backend.localcloud.http.errors import InvalidArgument
 
+DEEPEST = 100
 NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -17,6 +18,18 @@ def whole_number(name: str, value: Any) -> int:
     if isinstance(value, bool) or not NUMBER.fullmatch(str(value)):
         raise InvalidArgument(f"Invalid value at '{name}' (TYPE_UINT32), \"{value}\"")
     return int(value)
+
+
+def _refuse_unsendable(value: Any, depth: int = 0) -> None:
+    """Raise ValueError for what no message of Google's has: half a character, a hundred levels."""
+    if depth > DEEPEST:
+        raise ValueError(f"Message too deep. Max recursion depth reached ({DEEPEST}).")
+    if isinstance(value, str):
+        value.encode()
+    for item in (*value, *value.values()) if isinstance(value, dict) else ():
+        _refuse_unsendable(item, depth + 1)
+    for item in value if isinstance(value, list) else ():
+        _refuse_unsendable(item, depth + 1)
 
 
 @dataclass
@@ -48,7 +61,9 @@ class Call:
         if not self.raw.strip():
             return
         try:
-            self.body, self.sent = json.loads(self.raw), json.loads(self.raw)
+            body = json.loads(self.raw)
+            _refuse_unsendable(body)
+            self.body, self.sent = body, json.loads(self.raw)
         except (ValueError, RecursionError) as error:
             raise InvalidArgument(f"Invalid JSON payload received. {error}") from error
 

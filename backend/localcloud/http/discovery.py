@@ -79,6 +79,8 @@ def _check(schemas: dict[str, Any], shape: dict[str, Any], value: Any, path: str
         _check_object(schemas, shape, value, path)
     elif isinstance(value, dict | list):
         raise InvalidArgument(f"Invalid value at '{path}' ({kind})")
+    elif kind == "string" and not isinstance(value, str) and not {"format", "enum"} & {*shape}:
+        raise InvalidArgument(f"Invalid value at '{path}' (TYPE_STRING), {json.dumps(value)}")
 
 
 def _check_object(schemas: dict[str, Any], shape: dict[str, Any], value: Any, path: str) -> None:

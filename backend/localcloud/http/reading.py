@@ -32,7 +32,7 @@ async def read_call(scope: dict[str, Any], receive: Receive, port: int) -> Call:
     path = unquote(scope["raw_path"].decode("latin-1").partition("?")[0])
     body = await _body(receive)
     if body and not path.startswith("/upload/"):  # None of which is done, whatever its type.
-        _check_type(headers)
+        _check_type([v.decode("latin-1") for k, v in scope["headers"] if k == b"content-type"])
     query = scope["query_string"].decode("latin-1")
     pairs = parse_qsl(query, keep_blank_values=True)
     return Call(scope["method"], path, query, pairs, headers, _plain(body, headers))
@@ -49,9 +49,9 @@ def _check_caller(hosts: list[str], headers: dict[str, str], port: int) -> None:
         raise PermissionDenied("The local stand-in does not answer web pages.")
 
 
-def _check_type(headers: dict[str, str]) -> None:
-    kind = headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() != "application/json":
+def _check_type(kinds: list[str]) -> None:
+    kind = ", ".join(kinds)
+    if len(kinds) != 1 or kind.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaType(
             f"Invalid content type {kind!r}: a body has to be sent as application/json."
         )
@@ -70,8 +70,11 @@ async def _body(receive: Receive) -> bytes:
 
 def _plain(body: bytes, headers: dict[str, str]) -> bytes:
     """The body, unzipped where it came zipped, as BigQuery's client sends large ones."""
-    if headers.get("content-encoding", "").lower() != "gzip":
+    encoding = headers.get("content-encoding", "").lower()
+    if encoding in ("", "identity"):
         return body
+    if encoding != "gzip":
+        raise UnsupportedMediaType(f"Invalid content encoding {encoding!r}: only gzip is read.")
     inflater = zlib.decompressobj(wbits=31)
     try:
         plain = inflater.decompress(body, LARGEST_BODY)

@@ -116,9 +116,20 @@ def listen(port: int) -> socket.socket:
 
 def _uvicorn(app: Any) -> uvicorn.Server:
     import uvicorn
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    class Protocol(HttpToolsProtocol):
+        """Takes the host of an absolute request target for a Host too (RFC 9112, 3.2.2)."""
+
+        def on_headers_complete(self) -> None:
+            authority = self.url.partition(b"://")[2].partition(b"/")[0]
+            if not self.url.startswith((b"/", b"*")) and (b"host", authority) not in self.headers:
+                self.headers.append((b"host", authority))
+            super().on_headers_complete()
 
     config = uvicorn.Config(
         app,
+        http=Protocol,
         interface="asgi3",
         log_config=None,
         access_log=False,

@@ -214,3 +214,68 @@ def test_request__of_another_protocol_does_not_stop_the_server(send: Send) -> No
     with contextlib.suppress(requests.ConnectionError):
         assert not send("GET", DATASETS, headers=headers | key).headers.get("Upgrade")
     assert send("GET", DATASETS).ok
+
+
+def raw_answer(cloud: LocalCloud, request: str) -> str:
+    """What is answered to a request as it stands; {port} is the stand-in's."""
+    with socket.create_connection(("127.0.0.1", cloud.port), timeout=60) as raw:
+        raw.sendall(request.replace("{port}", str(cloud.port)).encode())
+        return b"".join(iter(lambda: raw.recv(65536), b"")).decode()
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://evil.example", "127.0.0.1:{port}", 403),
+        ("http://evil.example:{port}", "127.0.0.1:{port}", 403),
+        ("http://127.0.0.1:{port}", "evil.example", 403),
+        ("http://127.0.0.1:{port}", "127.0.0.1:{port}", 200),
+    ],
+)
+def test_host__of_an_absolute_target_counts_too(
+    cloud: LocalCloud, target: str, host: str, status: int
+) -> None:
+    head = f"GET {target}{SECRET} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    answer = raw_answer(cloud, head)
+    assert answer.startswith(f"HTTP/1.1 {status} ")
+    assert ("payload" in answer) == (status == 200)
+
+
+@pytest.mark.parametrize("kinds", [("text/plain", "application/json"), ("application/json",) * 2])
+def test_body__of_two_types_is_refused(cloud: LocalCloud, kinds: tuple[str, str]) -> None:
+    types = "".join(f"Content-Type: {kind}\r\n" for kind in kinds)
+    head = f"POST {DATASETS} HTTP/1.1\r\nHost: localhost:{{port}}\r\n{types}Connection: close\r\n"
+    answer = raw_answer(cloud, f"{head}Content-Length: {len(BODY)}\r\n\r\n{BODY.decode()}")
+    assert answer.startswith("HTTP/1.1 415 ")
+    assert cloud.requests == []
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip"])
+def test_body__packed_in_another_way_is_refused(send: Send, encoding: str) -> None:
+    headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+    assert send("POST", DATASETS, data=BODY, headers=headers).status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"query": ' + "[" * 900 + "]" * 900 + "}", "Message too deep"),
+        ('{"query": "\\ud800", "useLegacySql": false}', "surrogates not allowed"),
+        ('{"\\udfff": 1}', "surrogates not allowed"),
+        ('{"query": 2, "useLegacySql": false}', "Invalid value at 'query' (TYPE_STRING), 2"),
+        ('{"query": true, "useLegacySql": false}', "Invalid value at 'query' (TYPE_STRING), true"),
+        ('{"query": null, "useLegacySql": false}', "Required parameter is missing: query"),
+        (
+            '{"query": "SELECT @a", "useLegacySql": false, "queryParameters": '
+            '[{"name": "a", "parameterType": {"type": "ARRAY"}}]}',
+            "Query parameter has no array element type",
+        ),
+    ],
+)
+def test_body__that_no_query_can_be_is_googles_400(send: Send, body: str, said: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    path = f"/bigquery/v2/projects/{PROJECT}/queries"
+    answer = send("POST", path, data=body, headers=headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["status"]) == (400, "INVALID_ARGUMENT")
+    assert said in error["message"]
