@@ -13,6 +13,7 @@ from google.api_core.exceptions import Conflict
 from google.cloud import bigquery
 from pytest_django import Settings
 
+from backend.conftest import PASSWORDS, READER
 from backend.entities.models import Entity
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import Clients, make_clients
@@ -174,7 +175,7 @@ def test_setup_etl__updates_the_connection(ready: "LocalCloud", exchanges: list[
 
 
 def test_setup_etl__rotates_the_credential(ready: "LocalCloud", exchanges: list[Exchange]) -> None:
-    ready.add_secret_version("POSTGRES_PASSWORD", "rotated")
+    ready.add_secret_version("POSTGRES_PASSWORD", PASSWORDS[READER])
     run("bq_setup_etl")
     assert_as_described(exchanges, f"{CONNECTIONS}.patch", ACCESS)
 
