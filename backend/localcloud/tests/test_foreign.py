@@ -14,6 +14,9 @@ from backend.localcloud.googlesql.foreign import (
     refuse_foreign_statement,
 )
 from backend.localcloud.http.errors import InvalidQuery, NotDone
+from backend.tests.compiling import compile_once
+
+compile_once()
 
 ENGINE = frozenset({"glob", "list", "sum", "read_text"})
 
