@@ -11,8 +11,17 @@ _STDOUT = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}
 
 
 def is_stdout(path: Path) -> bool:
-    """Whether it stands for standard output, to which only its owner writes."""
-    return str(path) in _STDOUT
+    """Whether it stands for standard output, to which only its owner writes.
+
+    A file that standard output goes to does: replaced, it would lose what is written after it.
+    """
+    if str(path) in _STDOUT:
+        return True
+    try:
+        named = path.stat()
+        return stat.S_ISREG(named.st_mode) and os.path.samestat(named, os.fstat(1))
+    except (OSError, ValueError):
+        return False
 
 
 def refuse_unwritable(flag: str, path: Path) -> None:

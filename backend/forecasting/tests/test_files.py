@@ -101,3 +101,16 @@ def test_stdout__gets_the_page_alone_and_the_rest_goes_to_stderr(
 def test_stdout__is_not_for_two(healthy: Healthy) -> None:
     with pytest.raises(CommandError, match="--report is -, and standard output is taken"):
         call_command("bq_verify", report="-", format="json", stdout=StringIO(), stderr=StringIO())
+
+
+def test_stdout__is_known_by_the_file_that_it_goes_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, other, link = tmp_path / "taken", tmp_path / "other", tmp_path / "link"
+    other.touch()
+    link.symlink_to(taken)
+    with taken.open("w") as file:
+        seen = os.fstat(file.fileno())
+        monkeypatch.setattr("backend.forecasting.output.files.os.fstat", lambda number: seen)
+        names = (taken, link, other, tmp_path / "none", Path("/dev/null"))
+        assert [is_stdout(path) for path in names] == [True, True, False, False, False]
