@@ -1,10 +1,13 @@
 """What the entities are called, whatever their keys are."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.db.models import Model
+from pytest_django import Settings
 
 from backend.entities.models import Entity
 from backend.forecasting.conf import Config
@@ -45,6 +48,18 @@ def test_names__of_integer_keys() -> None:
 def test_names__of_a_column_that_is_no_relation_are_not_looked_for() -> None:
     by_name = {"entity_field": "object_id", "entity_name_field": "none"}
     assert read_names(config(**{**ADMIN_LOG, **by_name}), ["a"]) == {}
+
+
+def test_names__are_read_where_the_mentions_are(settings: Settings) -> None:
+    """A router may know the one model and not the other; the training table knows one database."""
+
+    class Router:
+        def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
+            return "replica" if model is Entity else None
+
+    anna = Entity.objects.create(name="Anna", entity_type="person")
+    settings.DATABASE_ROUTERS = [Router()]
+    assert read_names(config(), [str(anna.pk)]) == {str(anna.pk): "Anna"}
 
 
 def test_names__are_missing_where_the_source_is_out_of_reach() -> None:
