@@ -1,12 +1,22 @@
 """A new connection's grant takes minutes to act: `--run-now` waits for it, on Google's clock."""
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
 from backend.entities.models import Entity
+from backend.forecasting.conf import Config
+from backend.forecasting.errors import SourceDatabaseError
+from backend.forecasting.loading.day_sums import sum_up_through_connection
+from backend.forecasting.loading.reach import (
+    probe_connection,
+    raise_refusal_of_query,
+    wait_for_reach,
+)
 from backend.forecasting.tests.support.commands import call
+from backend.forecasting.tests.support.factories import Google
 from backend.forecasting.tests.support.loading import day_before, mention, table_rows
 
 if TYPE_CHECKING:
@@ -15,6 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+DAYS = date(2026, 1, 1), date(2026, 2, 1)
 WAITING = "Waiting until BigQuery reaches the instance: a new grant takes minutes to act."
 
 
@@ -60,3 +71,46 @@ def test_run_now__without_the_grant_starts_nothing(late: "LocalCloud") -> None:
     assert result.error.startswith("No run was started: BigQuery has not reached the instance")
     (scheduled,) = late.transfers.items.values()
     assert not scheduled.runs
+
+
+class Rows(list[Any]):
+    """An answer of BigQuery's client."""
+
+    total_bytes_processed = 0
+
+
+@pytest.mark.parametrize(
+    "federated",
+    [
+        lambda config, google: probe_connection(config, google, DAYS),
+        lambda config, google: sum_up_through_connection(config, google, *DAYS),
+    ],
+    ids=["probe", "sums"],
+)
+def test_federated_query__has_no_limit_on_bytes_which_google_refuses(
+    google: Google, config: Config, federated: Any
+) -> None:
+    google.bigquery.query_and_wait.return_value = Rows()
+    with patch("backend.forecasting.loading.day_sums._with_table"):
+        federated(config, google)
+    asked = google.bigquery.query_and_wait.call_args
+    assert asked.kwargs["job_config"].maximum_bytes_billed is None
+    assert "2026-01-01" in asked.args[0]
+    assert "2026-02-01" in asked.args[0]
+
+
+@pytest.mark.usefixtures("fast_clock")
+def test_wait__is_told_as_soon_as_it_begins(google: Google, config: Config) -> None:
+    notes = list[str]()
+    google.bigquery.query_and_wait.return_value = Rows()
+    with patch("backend.forecasting.loading.reach.is_out_of_reach", side_effect=[True, False]):
+        wait_for_reach(config, google, 60, notes.append)
+    assert len(notes) == 1
+
+
+def test_refusal__of_the_source_query_says_what_to_do(config: Config) -> None:
+    refusal = "PostgreSQL: ERROR:  permission denied for table entities_entitymention"
+    with pytest.raises(SourceDatabaseError) as raised:
+        raise_refusal_of_query(config, refusal)
+    assert "--print-role-sql" in str(raised.value)
+    raise_refusal_of_query(config, 'FATAL: password authentication failed for user "bigquery"')
