@@ -5,8 +5,8 @@ import threading
 from types import FrameType
 from typing import Any
 
-_PREFIX = "localcloud-"
-"""How the names of all of the stand-in's threads begin."""
+_PREFIXES = ("localcloud-", "AnyIO worker thread")
+"""How the names of the stand-in's threads begin, and of those of the emulator under it."""
 
 
 def leave_stand_in_untraced() -> None:
@@ -15,7 +15,7 @@ def leave_stand_in_untraced() -> None:
 
     def begin(frame: FrameType, event: str, argument: Any) -> Any:
         """Called by a new thread, at its first step."""
-        if threading.current_thread().name.startswith(_PREFIX):
+        if threading.current_thread().name.startswith(_PREFIXES):
             sys.settrace(None)
             return None
         return trace(frame, event, argument)
