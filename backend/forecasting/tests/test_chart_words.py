@@ -1,6 +1,7 @@
 """What the charts of the report show and say, from values: nothing is drawn."""
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 from unittest.mock import Mock
@@ -11,6 +12,7 @@ from backend.forecasting.conf import Config
 from backend.forecasting.output import charts, report_data
 from backend.forecasting.output.report_data import EntityHistory, ReportData, ScoreStep
 from backend.forecasting.training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
+from backend.forecasting.verification.findings import count_bytes
 from backend.forecasting.verification.snapshot import Window
 
 FIRST = date(2026, 1, 1)
@@ -117,9 +119,13 @@ def test_data__shows_entities_for_120_days_at_most(
     }
 
 
-def test_report__draws_the_first_six_histories(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report__draws_the_first_six_histories_and_says_what_they_cost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in ("draw_rows_per_day", "draw_scores", "draw_coverage", "draw_model"):
         monkeypatch.setattr(charts, name, Mock())
     monkeypatch.setattr(charts, "draw_history", lambda entity, data: entity.name)
-    drawn = charts.draw_report(data_of(*(history(letter, d6=1) for letter in "ABCDEFGH")))
+    data = data_of(*(history(letter, d6=1) for letter in "ABCDEFGH"))
+    drawn = charts.draw_report(replace(data, bytes_processed=12_000_000))
     assert [str(name) for name in drawn.histories] == list("ABCDEF")
+    assert drawn.cost == count_bytes(12_000_000) != ""

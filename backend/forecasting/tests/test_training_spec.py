@@ -73,6 +73,8 @@ def test_spec__of_a_multi_region_is_none() -> None:
     [
         ({}, 18, (0.8, 0.1, 0.1)),
         ({"long_usable_count": 29}, 9, (0.8, 0.1, 0.1)),
+        ({"long_usable_count": 30}, 18, (0.8, 0.1, 0.1)),
+        ({"long_usable_count": None}, 9, (0.8, 0.1, 0.1)),
         ({"usable_first_day": TODAY.replace(month=1, day=1)}, 18, (0.6, 0.2, 0.2)),
     ],
 )
