@@ -112,6 +112,16 @@ def test_check__passes_exactly_at_its_limit_and_not_beyond(config: Config, edge:
     assert findings_of(make_snapshot(config, **beyond(config)))[check].status == status
 
 
+@pytest.mark.parametrize(("days", "advised"), [(45, True), (44, False)])
+def test_hint__is_the_even_split_where_that_just_holds_the_horizon(
+    config: Config, days: int, advised: bool
+) -> None:
+    change = data(usable_first_day=ago(days))
+    hint = findings_of(make_snapshot(config, **change(config)))["vertex.split"].hint
+    assert hint
+    assert hint.startswith("split 60/20/20 in the training, which tests on 9 days") is advised
+
+
 def test_check__of_an_unknown_number_is_none(config: Config) -> None:
     """An empty table has no series, and BigQuery NULL for their sums."""
     nothing = data(most_steps=None, short_series=None, constant_series=None, missing_share=None)
