@@ -11,6 +11,7 @@ from backend.forecasting.loading.day_sums import BothSides
 from backend.forecasting.loading.reach import Probe
 from backend.forecasting.tests.support.factories import column_reprs, make_run, make_transfer
 from backend.forecasting.tests.support.snapshots import (
+    NO_BASELINE,
     NOW,
     SAME,
     TODAY,
@@ -120,6 +121,29 @@ def test_hint__is_the_even_split_where_that_just_holds_the_horizon(
     hint = findings_of(make_snapshot(config, **change(config)))["vertex.split"].hint
     assert hint
     assert hint.startswith("split 60/20/20 in the training, which tests on 9 days") is advised
+
+
+def test_check__says_how_many_series_miss_which_condition(config: Config) -> None:
+    change = data(usable_count=1, short_count=3, sparse_count=4, old_count=5)
+    message = findings_of(make_snapshot(config, **change(config)))["vertex.series_usable"].message
+    assert "3 span less than 19 days" in message
+    assert "4 have rows on less than" in message
+    assert "5 have none of the last" in message
+
+
+@pytest.mark.parametrize(
+    ("series", "rows", "why"),
+    [
+        (0, 0, "no series was usable before"),
+        (3, 0, "none of 3 series has a row since"),
+        (3, 5, "none of 3 series has a number since"),
+    ],
+)
+def test_baseline__that_is_none_says_why(config: Config, series: int, rows: int, why: str) -> None:
+    baseline = replace(NO_BASELINE, series=series, rows=rows)
+    snapshot = make_snapshot(config, baseline=baseline, baseline_asked=True)
+    found = findings_of(snapshot)["vertex.baseline"]
+    assert (found.status, why in found.message) == ("skipped", True)
 
 
 def test_check__of_an_unknown_number_is_none(config: Config) -> None:
