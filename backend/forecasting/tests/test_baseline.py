@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from backend.forecasting.tests.support.commands import Run
 from backend.forecasting.tests.support.factories import Google, make_config, make_google
 from backend.forecasting.tests.support.loading import TODAY, day_before, fill_table
 from backend.forecasting.tests.support.snapshots import BASELINE, NO_BASELINE
+from backend.forecasting.training_table import SERIES_COLUMN
 from backend.forecasting.verification import baseline as module
 from backend.forecasting.verification.baseline import Baseline, Errors, read_baseline
 
@@ -109,7 +111,7 @@ NOTHING = {f"{name}_value": None for name in ("last", "mean", "weekday")}
 
 def answered(monkeypatch: pytest.MonkeyPatch, **total: Any) -> Baseline:
     """The baseline of a query that answers this."""
-    answer = Answer(rows=[{**TOTAL, **total}], bytes_processed=None)
+    answer = Answer(rows=[{**TOTAL, **total}], bytes_processed=4096)
     monkeypatch.setattr(module, "run_query", lambda *_: answer)
     return read_baseline(make_config(horizon_days="7"), make_google(), TODAY)
 
@@ -168,3 +170,21 @@ def test_verify__baseline_without_a_horizon_names_the_setting(
     assert result.status == 1
     assert result.error.startswith("FORECASTING_HORIZON_DAYS is not set: --baseline needs ")
     assert provisioned.calls == []
+
+
+ORDER = (("b", 2), ("a", 3), ("a", 1), ("b", 1), ("a", 2))
+
+
+def test_baseline__says_what_its_query_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = answered(monkeypatch)
+    assert (found.bytes_processed, found.cutoff) == (4096, TODAY - timedelta(days=7))
+
+
+def test_examples__are_in_the_order_of_their_days() -> None:
+    values = {"score": 1.0, "last_value": 2.0, "mean_value": None, "weekday_value": 0.0}
+    rows = [{SERIES_COLUMN: key, "day": date(2026, 1, day), **values} for key, day in ORDER]
+    found = [
+        (example.key, [day.day.day for day in example.days]) for example in module._examples(rows)
+    ]
+    assert found == [("a", [1, 2, 3]), ("b", [1, 2])]
+    assert module._examples(rows)[0].days[0].forecasts == {"last": 2.0, "weekday": 0.0}
