@@ -1,14 +1,21 @@
 import re
+from dataclasses import replace
 from datetime import date
 
 import pytest
 from django.core.management.color import Style, color_style, no_style
 
+from backend.forecasting.conf import Config
 from backend.forecasting.loading.backfill import Slice, SliceOutcome, SliceResult
 from backend.forecasting.outcome import Mode
-from backend.forecasting.output.text import describe_findings, describe_plans, describe_slice
+from backend.forecasting.output.text import (
+    console_link,
+    describe_findings,
+    describe_plans,
+    describe_slice,
+)
 from backend.forecasting.provisioning.plan import Action, Change, Plan
-from backend.forecasting.tests.support.factories import change
+from backend.forecasting.tests.support.factories import RUN_NAME, change
 from backend.forecasting.verification.findings import Finding, FindingStatus
 
 
@@ -167,3 +174,10 @@ def test_slice__is_told_by_its_first_and_last_day(before: int, change: str) -> N
     outcome = SliceOutcome(slice=part, result=SliceResult.LOADED, rows=10, rows_before=before)
     said = f"[1/3] 2026-01-01 to 2026-01-31: {change}10 rows, loaded"
     assert describe_slice(outcome) == said
+
+
+def test_link__is_to_googles_console_and_none_for_the_stand_in(config: Config) -> None:
+    page = "https://console.cloud.google.com/bigquery/scheduled-queries/locations/"
+    assert console_link(RUN_NAME, config).startswith(page)
+    assert console_link(RUN_NAME, replace(config, api_endpoint="http://127.0.0.1:1")) == ""
+    assert console_link("the backfill", config) == ""
