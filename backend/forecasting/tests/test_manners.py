@@ -346,3 +346,12 @@ def test_events__setting_that_is_malformed_is_one_sentence(run: Run, settings: S
 def test_requests__have_no_secret(run: Run, provisioned: Google) -> None:
     result = run("bq_setup_etl", "-v", "3")
     assert_no_secret(f"{result.out}{result.err}")
+
+
+def test_progress__without_a_terminal_is_a_line_for_each_new_state() -> None:
+    out = StringIO()
+    with RunProgress(OutputWrapper(out)) as progress:
+        for state in ("PENDING", "PENDING", "RUNNING", "RUNNING", "SUCCEEDED"):
+            progress.show(make_run(state))
+    said = [line.rpartition(": ")[2] for line in out.getvalue().splitlines()]
+    assert said == ["PENDING", "RUNNING", "SUCCEEDED"]

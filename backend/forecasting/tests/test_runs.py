@@ -16,6 +16,7 @@ from backend.forecasting.google.causes import likely_cause
 from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.loading.runs import (
     RunResult,
+    _is_for,
     list_runs,
     message_of,
     result_of,
@@ -330,3 +331,9 @@ def test_list_runs__of_one_time_the_later_day_comes_first_and_the_unknown_last(
     google.transfers.list_transfer_runs.side_effect = lambda *_, **__: runs
     found = [run.name for run in list_runs(google, TRANSFER_NAME)]
     assert found == ["c", "b", "a", "unknown"]
+
+
+def test_run__without_a_time_is_nobodys() -> None:
+    moment = datetime(2026, 3, 2, 2, tzinfo=UTC)
+    assert _is_for(make_run(run_time=moment), moment)
+    assert not _is_for(TransferRun(name="runs/1"), moment)
