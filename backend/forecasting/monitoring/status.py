@@ -23,7 +23,7 @@ from ..loading.runs import ENDED, list_runs, result_of, start_or_adopt_run, stat
 from ..output.page import Charts, Page, make_page
 from ..output.report_data import ReportData, read_report_data
 from ..output.text import describe_run
-from ..provisioning.scheduled_queries import observe_scheduled_queries
+from ..provisioning.transfer_configs import observe_scheduled_queries
 from ..sql.queries import load_name
 from ..verification.verify import verify
 from .remembered import KEPT_SECONDS, Patience, Remembered, Seen, run_within

@@ -7,7 +7,7 @@ from ..errors import MissingPrerequisiteError
 from ..google.causes import CONSENT
 from ..google.clients import Clients
 from ..google.errors import reading
-from .scheduled_queries import DATA_SOURCE
+from .transfer_configs import DATA_SOURCE
 
 
 def require_consent(config: Config, clients: Clients) -> None:

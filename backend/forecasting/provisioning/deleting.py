@@ -43,11 +43,6 @@ def deleted_days(
     return Deletes(rows=sum(gone.values()), days=len(gone), first=min(gone), before=before)
 
 
-def script_of(scheduled: TransferConfig) -> str:
-    """The text that a scheduled query stores."""
-    return str(dict(scheduled.params or {}).get("query", ""))
-
-
 def day_of_next_run(scheduled: TransferConfig, now: datetime) -> date:
     """The day up to which the next scheduled run loads."""
     following = cast(datetime, scheduled.next_run_time) if "next_run_time" in scheduled else now

@@ -1,14 +1,13 @@
 """The scheduled query that runs the nightly load: a transfer config of Google's."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 from google.api_core.exceptions import Conflict
 from google.cloud.bigquery_datatransfer_v1.types import (
     CreateTransferConfigRequest,
-    ListTransferConfigsRequest,
     TransferConfig,
     UpdateTransferConfigRequest,
 )
@@ -21,12 +20,19 @@ from ..google.retrying import LIST_LOOKS
 from ..google.waiting import rounds
 from ..sql.queries import load_name, render_nightly_load
 from ..sql.script_head import UNKNOWN_SCRIPT, read_script
-from ..sql.writes import writes_to
-from .deleting import as_ordinary, day_of_next_run, deleted_days, is_behind, script_of
+from .deleting import as_ordinary, day_of_next_run, deleted_days, is_behind
 from .plan import Change, Deletes, Plan, Resource, differences
+from .schedule_forms import (
+    end_of,
+    is_automatic,
+    is_of_second_form,
+    is_started_by_events,
+    is_stopped,
+    options_of,
+    schedule_of,
+)
 from .script_changes import script_changes
-
-DATA_SOURCE = "scheduled_query"
+from .transfer_configs import DATA_SOURCE, age, all_alike, observe_scheduled_queries, script_of
 
 # What an owned field is written to (TransferConfig, datatransfer transfer.proto). All others are
 # the script's: they go into `params`, which is one value and always sent whole.
@@ -100,8 +106,8 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         The owner is part of a single look-up only, so it costs one more request, which is spent
         where the owner matters.
         """
-        found = tuple(sorted(_observe_settled(clients, self.parent, self.name), key=_age))
-        if _all_alike(found) and (self.service_account or self.changes(found)):
+        found = tuple(sorted(_observe_settled(clients, self.parent, self.name), key=age))
+        if all_alike(found) and (self.service_account or self.changes(found)):
             name = found[0].name
             whole = clients.surely(
                 lambda: clients.transfers.get_transfer_config(name=name, **clients.repeating)
@@ -157,9 +163,9 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         for number in rounds(min(_RIVAL_SECONDS, clients.deadline.left)):
             if number > 1:
                 others, ours = self._look_beside(clients, created)
-            if not others or _age(ours) >= min(map(_age, others)):
+            if not others or age(ours) >= min(map(age, others)):
                 break
-        return min(others, key=_age, default=None)
+        return min(others, key=age, default=None)
 
     def _look_beside(
         self, clients: Clients, created: TransferConfig
@@ -199,8 +205,8 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         changes += differences(
             *((f"params.{key}", str(value), None) for key, value in params.items() if value),
             ("schedule", schedule_of(config), f"{self.schedule} UTC"),
-            ("automatic", _on(_is_automatic(config)), "on"),
-            ("ends", _end_of(config), None),
+            ("automatic", _on(is_automatic(config)), "on"),
+            ("ends", end_of(config), None),
             ("disabled", _on(config.disabled), "off"),
             ("destination_dataset", config.destination_dataset_id or None, None),
             (_TWINS, ", ".join(twin.name for twin in observed[1:]) or None, None),
@@ -219,11 +225,11 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         Several that differ are somebody's doing; those that do not are what makers leave that were
         ended before they could take theirs back.
         """
-        if not _all_alike(observed):
+        if not all_alike(observed):
             names = ", ".join(config.name for config in observed)
             return differences(("scheduled queries", names, "one"))
         config = observed[0]
-        if _is_started_by_events(config):
+        if is_started_by_events(config):
             return differences(("trigger", "events", "schedule"))
         owner = config.owner_info.email
         restricted = {_mask(change.field) for change in self.changes(observed)} & _RESTRICTED
@@ -232,12 +238,12 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         return []
 
     def remedy(self, observed: Sequence[TransferConfig]) -> str:
-        if not _all_alike(observed):
+        if not all_alike(observed):
             return (
                 "They would load the same table: delete all but one (bq rm --transfer_config NAME) "
                 "and run this again."
             )
-        if _is_started_by_events(observed[0]):
+        if is_started_by_events(observed[0]):
             return (
                 "Have it run by a schedule and not by events (in the BigQuery console, under "
                 "Scheduled queries), or delete it (bq rm --transfer_config NAME); then run this "
@@ -260,7 +266,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         if observed:
             stored = read_script(script_of(observed[0]))
             next_run = next_run if at_once else day_of_next_run(observed[0], now)
-            at_once = at_once or _is_stopped(observed[0], now) or is_behind(clients, observed[0])
+            at_once = at_once or is_stopped(observed[0], now) or is_behind(clients, observed[0])
         kept = UNKNOWN_SCRIPT if at_once else stored
         found = deleted_days(clients, self.table_id, wanted, kept, next_run)
         return found if not found or wanted.keeps_less_than(stored) else as_ordinary(found)
@@ -288,67 +294,14 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
             message.name = observed.name
             # Explicitly empty: only so is a destination cleared that somebody set.
             message.destination_dataset_id = ""
-            if _is_of_second_form(observed):
+            if is_of_second_form(observed):
                 # Google takes the two forms of a schedule not together.
                 message.schedule = ""
                 message.schedule_options_v2.time_based_schedule.schedule = self.schedule
-            kept, written = _options_of(observed), _options_of(message)
+            kept, written = options_of(observed), options_of(message)
             if "start_time" in kept:
                 written.start_time = kept.start_time
         return message
-
-
-def observe_scheduled_queries(
-    clients: Clients, parent: str, name: str
-) -> tuple[TransferConfig, ...]:
-    """The scheduled queries whose script or display name is that of the load called `name`."""
-    request = _listing(parent)
-
-    def read() -> tuple[TransferConfig, ...]:
-        return ours(clients.transfers.list_transfer_configs(request, **clients.repeating), name)
-
-    return clients.surely(read)
-
-
-def list_scheduled_queries(clients: Clients, parent: str) -> tuple[TransferConfig, ...]:
-    """All the scheduled queries of a location, somebody else's too."""
-    request = _listing(parent)
-    return clients.surely(
-        lambda: tuple(clients.transfers.list_transfer_configs(request, **clients.repeating))
-    )
-
-
-def _listing(parent: str) -> ListTransferConfigsRequest:
-    return ListTransferConfigsRequest(parent=parent, data_source_ids=[DATA_SOURCE], page_size=1000)
-
-
-def ours(configs: Iterable[TransferConfig], name: str) -> tuple[TransferConfig, ...]:
-    """Those of the load called `name`; of disabled ones only the oldest, and none beside others.
-
-    A copy that is disabled loads nothing, and is in nobody's way.
-    """
-    found = sorted((config for config in configs if _is_ours(config, name)), key=_age)
-    return tuple(config for config in found if not config.disabled) or tuple(found[:1])
-
-
-def other_writers(
-    configs: Iterable[TransferConfig], table_id: str, name: str
-) -> tuple[TransferConfig, ...]:
-    """The enabled ones of somebody else that write to the table, whatever they are called."""
-    return tuple(
-        config
-        for config in configs
-        if not config.disabled and not _is_ours(config, name) and _writes(config, table_id)
-    )
-
-
-def _writes(config: TransferConfig, table_id: str) -> bool:
-    """By its destination, of which a part may be a day, or by what its text says."""
-    params, (_, dataset, table) = dict(config.params or {}), table_id.rsplit(".", 2)
-    into = str(params.get("destination_table_name_template") or "").partition("$")[0]
-    if config.destination_dataset_id == dataset and into == table:
-        return True
-    return writes_to(str(params.get("query") or ""), table_id, config.destination_dataset_id)
 
 
 # A run that lost the race to create removes its own within a request or two.
@@ -372,45 +325,9 @@ def _observe_settled(clients: Clients, parent: str, name: str) -> tuple[Transfer
     return found
 
 
-def schedule_of(config: TransferConfig) -> str:
-    """When the scheduled query runs, in words, whichever of the two forms it is kept in."""
-    if "manual_schedule" in config.schedule_options_v2:
-        return "by hand only"
-    text = config.schedule or config.schedule_options_v2.time_based_schedule.schedule
-    return f"{' '.join(text.split())} UTC" if text else "none"
-
-
-def _is_ours(config: TransferConfig, name: str) -> bool:
-    return config.display_name == name or script_of(config).startswith(f"-- {name}\n")
-
-
-def _age(config: TransferConfig) -> tuple[Any, str]:
-    # There is no creation time: the time of the last update is no earlier.
-    return config.update_time, config.name
-
-
 def is_of_script(field: str) -> bool:
     """Whether a changed field is the script's, or one of the parameters beside it."""
     return _mask(field) == "params"
-
-
-def _all_alike(configs: Sequence[TransferConfig]) -> bool:
-    """Whether one would do for all, which holds for a single one too."""
-    return bool(configs) and all(_likeness(c) == _likeness(configs[0]) for c in configs)
-
-
-def _likeness(config: TransferConfig) -> tuple[Any, ...]:
-    """What makes it do what it does."""
-    return (
-        dict(config.params or {}),
-        schedule_of(config),
-        config.schedule_options,
-        config.schedule_options_v2,
-        config.disabled,
-        config.destination_dataset_id,
-        config.notification_pubsub_topic,
-        config.user_id,
-    )
 
 
 def _mask(field: str) -> str:
@@ -425,39 +342,4 @@ def _path(field: str, observed: TransferConfig) -> str:
     """What a field is written to in the form in which Google keeps the schedule."""
     path = _mask(field)
     of_schedule = path in ("schedule", "schedule_options")
-    return "schedule_options_v2" if of_schedule and _is_of_second_form(observed) else path
-
-
-def _is_of_second_form(config: TransferConfig) -> bool:
-    """Whether the schedule is kept in the newer form, as one that a newer client has edited."""
-    options = config.schedule_options_v2
-    return "time_based_schedule" in options or "manual_schedule" in options
-
-
-def _is_automatic(config: TransferConfig) -> bool:
-    """Whether the schedule starts it, which either form can forbid."""
-    by_hand = "manual_schedule" in config.schedule_options_v2
-    return not (by_hand or config.schedule_options.disable_auto_scheduling)
-
-
-def _is_stopped(config: TransferConfig, now: datetime) -> bool:
-    """Whether no run follows by itself: it is disabled, started by hand only, or has ended."""
-    options = _options_of(config)
-    over = "end_time" in options and options.end_time <= now
-    return config.disabled or not _is_automatic(config) or over
-
-
-def _options_of(config: TransferConfig) -> Any:
-    """What holds the schedule's start and end."""
-    if _is_of_second_form(config):
-        return config.schedule_options_v2.time_based_schedule
-    return config.schedule_options
-
-
-def _end_of(config: TransferConfig) -> str | None:
-    options = _options_of(config)
-    return f"{options.end_time:%Y-%m-%d %H:%M} UTC" if "end_time" in options else None
-
-
-def _is_started_by_events(config: TransferConfig) -> bool:
-    return "event_driven_schedule" in config.schedule_options_v2
+    return "schedule_options_v2" if of_schedule and is_of_second_form(observed) else path

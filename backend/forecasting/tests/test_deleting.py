@@ -16,10 +16,8 @@ from backend.forecasting.provisioning import deleting
 from backend.forecasting.provisioning.deleting import day_of_next_run
 from backend.forecasting.provisioning.engine import plan_observed
 from backend.forecasting.provisioning.plan import Deletes
-from backend.forecasting.provisioning.scheduled_queries import (
-    ScheduledQuerySpec,
-    observe_scheduled_queries,
-)
+from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
+from backend.forecasting.provisioning.transfer_configs import observe_scheduled_queries
 from backend.forecasting.sql.queries import load_name
 from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.factories import Google, make_config, make_run, make_transfer

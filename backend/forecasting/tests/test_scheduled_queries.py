@@ -10,7 +10,8 @@ from backend.forecasting.conf import Config
 from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.provisioning.engine import apply_step, plan_step
 from backend.forecasting.provisioning.plan import Action, Plan
-from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec, schedule_of
+from backend.forecasting.provisioning.schedule_forms import schedule_of
+from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
 from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.factories import (
     PROJECT,

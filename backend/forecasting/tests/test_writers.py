@@ -6,7 +6,7 @@ import pytest
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from backend.forecasting.conf import Config
-from backend.forecasting.provisioning.scheduled_queries import other_writers, ours
+from backend.forecasting.provisioning.transfer_configs import other_writers, ours
 from backend.forecasting.sql.queries import load_name
 from backend.forecasting.sql.writes import writes_to
 from backend.forecasting.tests.support.factories import make_transfer

@@ -20,8 +20,8 @@ from ..loading.reach import Probe, probe_connection
 from ..loading.runs import list_runs
 from ..provisioning.connections import observe_connection
 from ..provisioning.datasets import DatasetSpec
-from ..provisioning.scheduled_queries import list_scheduled_queries, other_writers, ours
 from ..provisioning.tables import TableSpec, by_name
+from ..provisioning.transfer_configs import list_scheduled_queries, other_writers, ours
 from ..provisioning.views import ViewSpec, view_specs
 from ..sql.queries import load_name, render_data_summary
 from ..sql.series import CONTEXT_HORIZONS

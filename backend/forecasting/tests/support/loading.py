@@ -11,7 +11,7 @@ from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
-from backend.forecasting.provisioning.scheduled_queries import observe_scheduled_queries
+from backend.forecasting.provisioning.transfer_configs import observe_scheduled_queries
 from backend.forecasting.sql.queries import load_name, render_nightly_load
 from backend.forecasting.training_table import COLUMNS
 
