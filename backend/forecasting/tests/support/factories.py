@@ -42,6 +42,19 @@ CLOUD_SQL_AGENT = f"service-{NUMBER}@gcp-sa-bigqueryconnection.iam.gserviceaccou
 SERVICE_ACCOUNT = f"loader@{PROJECT}.iam.gserviceaccount.com"
 TOPIC = f"projects/{PROJECT}/topics/loads"
 
+# The methods that the product calls.
+_BIGQUERY = (
+    *("get_dataset", "create_dataset", "update_dataset"),
+    *("get_table", "create_table", "update_table"),
+    *("query_and_wait", "get_service_account_email"),
+)
+_CONNECTIONS = ("get_connection", "create_connection", "update_connection")
+_TRANSFERS = (
+    *("list_transfer_configs", "get_transfer_config", "create_transfer_config"),
+    *("update_transfer_config", "delete_transfer_config", "check_valid_creds"),
+    *("start_manual_transfer_runs", "list_transfer_runs", "get_transfer_run"),
+)
+_SECRETS = ("access_secret_version", "get_secret_version")
 _WRITES = ("create_", "update_", "delete_", "start_", "set_")
 
 
@@ -50,27 +63,33 @@ def make_config(**options: Any) -> Config:
     return load_config({"project": PROJECT, "instance": INSTANCE, **options})
 
 
+def _mock_of(client: type, methods: tuple[str, ...]) -> Any:
+    """An autospecced mock of these methods alone: all that a client has take four times as long."""
+    narrow = type(client.__name__, (), {name: getattr(client, name) for name in methods})
+    return create_autospec(narrow, instance=True)
+
+
 class Google(Clients):
     """The product's own `Clients`, each service an autospecced mock that has to be arranged."""
 
     @cached_property
     def bigquery(self) -> Any:
-        mock = create_autospec(bigquery.Client, instance=True)
+        mock = _mock_of(bigquery.Client, _BIGQUERY)
         account = f"bq-{NUMBER}@bigquery-encryption.iam.gserviceaccount.com"
         mock.get_service_account_email.return_value = account
         return mock
 
     @cached_property
     def connections(self) -> Any:
-        return create_autospec(bigquery_connection_v1.ConnectionServiceClient, instance=True)
+        return _mock_of(bigquery_connection_v1.ConnectionServiceClient, _CONNECTIONS)
 
     @cached_property
     def transfers(self) -> Any:
-        return create_autospec(bigquery_datatransfer_v1.DataTransferServiceClient, instance=True)
+        return _mock_of(bigquery_datatransfer_v1.DataTransferServiceClient, _TRANSFERS)
 
     @cached_property
     def secrets(self) -> Any:
-        return create_autospec(secret_manager.SecretManagerServiceClient, instance=True)
+        return _mock_of(secret_manager.SecretManagerServiceClient, _SECRETS)
 
     @property
     def calls(self) -> list[str]:
