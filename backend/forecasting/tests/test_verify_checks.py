@@ -33,7 +33,12 @@ from backend.forecasting.tests.support.snapshots import (
     make_snapshot,
     view_is,
 )
-from backend.forecasting.verification.findings import FindingStatus
+from backend.forecasting.verification.findings import (
+    FindingStatus,
+    collapse_skipped,
+    passed,
+    skipped,
+)
 from backend.forecasting.verification.snapshot import Snapshot, Window, expected_window
 from backend.forecasting.verification.verify import Verification, check_snapshot
 
@@ -364,3 +369,14 @@ def test_unique__names_each_scheduled_query(config: Config) -> None:
     schedules = [make_transfer(config, name=f"{TRANSFER_NAME}{number}") for number in (1, 2)]
     finding = findings_of(make_snapshot(config, schedules=schedules))["schedule.unique"]
     assert finding.observed == f"{TRANSFER_NAME}1, {TRANSFER_NAME}2"
+
+
+def test_collapse__joins_what_is_skipped_for_one_reason_and_nothing_else() -> None:
+    fine, alone = passed("a.fine", "fine"), skipped("b.alone", "no horizon", "set one")
+    one, other = (skipped(check, "no table to read") for check in ("c.one", "d.other"))
+    told = collapse_skipped([fine, one, alone, fine, other])
+    assert [told[0], *told[2:]] == [fine, alone, fine]
+    assert (told[1].id, told[1].message, told[1].hint) == (
+        *("2 checks", "no table to read"),
+        "c.one, d.other",
+    )
