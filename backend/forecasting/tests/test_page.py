@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from backend.forecasting.output.page import Page, make_page
-from backend.forecasting.tests.support.factories import make_config
+from backend.forecasting.tests.support.factories import make_config, make_run
 from backend.forecasting.tests.support.snapshots import UNSEEN, make_snapshot
 from backend.forecasting.verification.findings import Finding, failed, passed, warned
 from backend.forecasting.verification.verify import Verification
@@ -36,3 +36,10 @@ def test_page__is_judged_by_the_worst_of_what_was_found(
 ) -> None:
     page = page_of(*findings, **changes)
     assert (page.verdict, page.mood) == (verdict, mood)
+
+
+def test_page__has_a_mark_of_its_own_for_a_run_under_way() -> None:
+    states = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED")
+    page = page_of(FINE, runs=[make_run(state) for state in states])
+    moods = [(line.state, line.mood) for line in page.runs]
+    assert moods == list(zip(states, ("warn", "warn", "pass", "fail", "fail"), strict=True))
