@@ -41,8 +41,9 @@ def test_methods__are_side_by_side_in_each_measure_with_the_best_named(
         shown = texts(drawing)
         assert shown.count("mean (best)") == shown.count("last") == shown.count("weekday") == 3
         assert {"MAE", "WAPE", "MASE", "12.50", "0.250", "1.050"} <= set(shown)
-    assert (
-        "The best, mean, is off by 10.00 on average, last 12.50, weekday 10.50." in charts[0].text
+    assert charts[0].text == (
+        "The last 9 complete days as each method would have said them, 400 rows of 60 series. "
+        "The best, mean, is off by 10.00 on average, last 12.50, weekday 10.50."
     )
 
 
@@ -62,7 +63,10 @@ def test_methods__that_were_never_off_are_drawn() -> None:
 def test_examples__say_how_far_off_the_best_method_was(charts: tuple[Chart, ...]) -> None:
     _, named, unnamed = charts
     assert (named.title, unnamed.title) == ("<b>Ana & Co</b>", "b")
-    assert f"off by 10.0 on average over 2 days from {BASELINE.cutoff} on" in named.text
+    assert named.text == (
+        "The line is the score of each day, a diamond what mean had said of it; off by 10.0 on "
+        f"average over 2 days from {BASELINE.cutoff} on."
+    )
     assert "<b>" not in named.wide
     assert {"day (UTC)", "score of the day"} <= set(texts(named.wide))
 
