@@ -1,10 +1,12 @@
 """`schedule.query`: whose hand or which settings made the stored script, and what to do then."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from backend.forecasting.provisioning.plan import Change
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
 from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.sql.script_head import read_script
@@ -52,6 +54,14 @@ def test_query__wider_window_stored_has_the_window_here_follow() -> None:
 def test_query__wider_window_here_is_stored() -> None:
     finding = check(script(), window_days=365, refresh_days=90)
     assert finding.hint == f"the settings here keep more days: {RUN_ETL}"
+
+
+def test_query__setting_of_another_version_is_told() -> None:
+    stored = read_script(script())
+    stored = replace(stored, settings={**stored.settings, "pace": "9"})
+    change = Change(field="pace", before="9", after=None)
+    finding = check_script(stored, script(), [change])
+    assert finding.message == "differs: pace is 9, here unknown"
 
 
 def test_query__other_settings_that_keep_the_same_are_stored() -> None:
