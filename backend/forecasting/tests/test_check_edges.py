@@ -152,6 +152,7 @@ def test_check__of_an_unknown_number_is_none(config: Config) -> None:
     found = findings_of(make_snapshot(config, **nothing(config)))
     names = ("series_length", "constant_target", "gaps")
     assert {found[f"vertex.{name}"].status for name in names} == {"pass"}
+    assert found["vertex.series_length"].message == "the longest series has 0 days"
 
 
 def test_days__of_a_short_series_are_a_context_and_a_horizon() -> None:

@@ -28,6 +28,7 @@ def test_wrap__goes_on_under_the_text_of_its_column() -> None:
 
 def test_wrap__counts_no_colour_and_every_wide_character() -> None:
     assert cells("\x1b[31mFAIL\x1b[0m") == 4
+    assert cells("e\u0301\u65e5") == 3  # One letter of two characters, and a wide one.
     assert lines("\x1b[31m12345678\x1b[0m 12345678 12", 20) == [
         "\x1b[31m12345678\x1b[0m 12345678 12"
     ]
