@@ -172,7 +172,11 @@ def test_checks__deployment_is_asked_more(
 ) -> None:
     setattr(settings, name, value)
     assert check_settings() == []
-    assert ids(check_deployment()) == [expected]
+    (found,) = check_deployment()
+    assert found.id == expected
+    told = f"{found.msg} {found.hint}"
+    assert name in told
+    assert "None" not in told
 
 
 def test_checks__window_is_long_enough_for_a_model_that_nobody_wants(settings: Settings) -> None:
