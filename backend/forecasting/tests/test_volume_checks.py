@@ -81,6 +81,11 @@ def test_volume__too_little_to_compare_is_said(counts: list[float]) -> None:
     assert (finding.status, finding.message) == ("pass", "too few days or rows to compare the last")
 
 
+def test_volume__days_are_compared_from_thirty_rows_on() -> None:
+    assert check([*[10] * 87, 0, 0, 0]).status == "warn"
+    assert check([*[9] * 87, 0, 0, 0]).status == "pass"
+
+
 def test_volume__no_rows_at_all_fail() -> None:
     assert check([]).status == "fail"
     assert check([0] * 90).status == "fail"
