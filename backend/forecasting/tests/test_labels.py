@@ -29,6 +29,12 @@ def test_labels__that_differ_in_their_middle_only_are_numbered_within_the_length
     assert [len(label) <= 16 for label in labels] == [True] * 3
 
 
+@pytest.mark.parametrize(("length", "cut"), [(13, "Banco…Ahorro"), (15, "Banco d…Ahorro")])
+def test_labels__no_space_is_left_beside_the_dots(length: int, cut: str) -> None:
+    (label,) = label_names({"a": "Banco de Venezuela y del Ahorro"}, length).values()
+    assert label == cut
+
+
 def test_labels__ideographs_take_two_columns() -> None:
     (label,) = label_names({"a": "委内瑞拉石油公司天然气分公司"}, 15).values()
     assert label == "委内瑞…分公司"
