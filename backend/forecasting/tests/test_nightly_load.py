@@ -124,7 +124,7 @@ def test_load__around_midnight_takes_the_days_of_its_run_time(
 def test_load__two_runs_at_once_end_with_the_same_rows(loaded: "LocalCloud") -> None:
     before = table_rows(loaded)
     for _ in range(2):
-        start_run(loaded, midnight(TODAY) + timedelta(hours=1))
+        start_run(loaded, midnight(TODAY))
     loaded.wait_for_runs(60)
     assert table_rows(loaded) == before
 
