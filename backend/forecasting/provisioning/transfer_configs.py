@@ -14,7 +14,7 @@ DATA_SOURCE = "scheduled_query"
 
 def script_of(scheduled: TransferConfig) -> str:
     """The text that a scheduled query stores."""
-    return str(dict(scheduled.params or {}).get("query", ""))
+    return str(dict(scheduled.params or {}).get("query") or "")
 
 
 def observe_scheduled_queries(
@@ -67,7 +67,7 @@ def _writes(config: TransferConfig, table_id: str) -> bool:
     into = str(params.get("destination_table_name_template") or "").partition("$")[0]
     if config.destination_dataset_id == dataset and into == table:
         return True
-    return writes_to(str(params.get("query") or ""), table_id, config.destination_dataset_id)
+    return writes_to(script_of(config), table_id, config.destination_dataset_id)
 
 
 def _is_ours(config: TransferConfig, name: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ..conf import SETTINGS
 from ..provisioning.plan import Change
+from ..provisioning.transfer_configs import script_of
 from ..sql.script_head import UNKNOWN_SCRIPT, StoredScript, read_script
 from .findings import Finding, differing, passed
 from .snapshot import Snapshot
@@ -18,7 +19,7 @@ def stored_script(snapshot: Snapshot) -> StoredScript:
     """What is told from the script that runs every night."""
     if snapshot.scheduled is None:
         return UNKNOWN_SCRIPT
-    return read_script(str(dict(snapshot.scheduled.params or {}).get("query", "")))
+    return read_script(script_of(snapshot.scheduled))
 
 
 def check_script(stored: StoredScript, wanted: str, changes: Sequence[Change]) -> Finding:

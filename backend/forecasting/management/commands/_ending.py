@@ -37,12 +37,12 @@ def signals_raised() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {
-        number: handler for number, handler in before.items() if handler is not signal.SIG_IGN
-    }
-    for number in before:
-        signal.signal(number, _raise)
+    heeded = (
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    )
+    before = {number: signal.signal(number, _raise) for number in heeded}
     try:
         yield
     finally:
