@@ -21,6 +21,7 @@ SEPARATOR = "__"
 # PostgreSQL cuts off what is longer, in bytes (NAMEDATALEN).
 _LONGEST_NAME = 63
 _QUOTED = r'"((?:[^"]|"")+)"'
+_NAMES = re.compile(r'"(?:[^"]|"")+"|[^",\s]+')
 _SEARCH_PATH = re.compile(r"(?:-c\s*|--)search_path=((?:\\.|[^\s\\])+)")
 
 
@@ -138,15 +139,15 @@ def value_field(field: Field) -> Field:
     return field
 
 
-def schema_of(options: str) -> str:
-    """The schema where unqualified tables are, out of libpq's `options`; empty: not said there.
+def schemas_of(options: str) -> tuple[str, ...]:
+    """Where unqualified tables are looked for, in order, out of libpq's `options`.
 
-    Of several the first, in which `migrate` makes tables too. Said twice, the last counts.
+    Empty where that is not said there. Said twice, the last counts.
     """
     found = _SEARCH_PATH.findall(options)
     text = re.sub(r"\\(.)", r"\1", found[-1]) if found else ""
-    names = [_identifier(name.strip()) for name in text.split(",")]
-    return next((name for name in names if name not in ("", "$user", "pg_catalog")), "")
+    names = map(_identifier, _NAMES.findall(text))
+    return (*dict.fromkeys(name for name in names if name not in ("", "$user", "pg_catalog")),)
 
 
 def _identifier(text: str) -> str:

@@ -16,7 +16,7 @@ from django.db import connections, models, router
 from ..conf import Config
 from ..errors import SettingError, shown
 from ..training_table import DIMENSIONS
-from .lookups import SEPARATOR, Found, LookupFailed, Tables, key_of, schema_of, value_field
+from .lookups import SEPARATOR, Found, LookupFailed, Tables, key_of, schemas_of, value_field
 from .source_mapping import EntityNames, Kind, Owner, Related, SourceMapping, Value
 
 UTC = "UTC"
@@ -30,6 +30,7 @@ def load_mapping(config: Config, registry: Apps = apps) -> SourceMapping:
     reader = _Reader(config, registry)
     return SourceMapping(
         database=reader.database,
+        search_path=reader.schemas if len(reader.schemas) > 1 else (),
         mentions=reader.tables.of(reader.model),
         entity=reader.key(reader.entity),
         entity_may_be_null=reader.entity.field.null or not _managed(reader.model),
@@ -122,8 +123,14 @@ class _Reader:
 
     @cached_property
     def tables(self) -> Tables:
+        # Of several schemas PostgreSQL alone can say which has a table.
+        return Tables(self.schemas[0] if len(self.schemas) == 1 else "")
+
+    @cached_property
+    def schemas(self) -> tuple[str, ...]:
+        """Those that Django's connection looks for tables in, where its OPTIONS say so."""
         options = connections.settings[self.database].get("OPTIONS", {})
-        return Tables(schema_of(str(options.get("options", ""))))
+        return schemas_of(str(options.get("options", "")))
 
     @cached_property
     def entity(self) -> Found:

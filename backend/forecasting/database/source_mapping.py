@@ -71,12 +71,14 @@ class SourceMapping:
     and the last refer to. `dimensions` goes by the names of the training table's columns; one that
     is not mapped is missing.
 
+    `search_path`: the schemas where PostgreSQL looks for tables without one; empty: its own.
     `event_lookback_days`: of what age events are read, in days before the mention's; 0: of any.
     `event_is_one_row`: PostgreSQL itself sees to it that an event's key has one row.
     `mentioned_once`: it sees to it that an event mentions an entity at most once.
     """
 
     database: str
+    search_path: tuple[str, ...]
     mentions: Table
     entity: Value
     entity_may_be_null: bool

@@ -33,6 +33,7 @@ ALTER ROLE :"role" SET work_mem = '16MB';
 ALTER ROLE :"role" SET random_page_cost = 1.1;
 
 GRANT CONNECT ON DATABASE {{ quoted_database }} TO :"role";
+{{ search_path }}
 SELECT set_config('forecasting.role', :'role', true) AS role_of_the_connection \gset
 DO $script$
 DECLARE
@@ -40,19 +41,20 @@ DECLARE
     timescale boolean := EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb');
     compressed boolean := false;
     -- Where the tables are whose schema the query does not name, as far as there are such.
-    searched text[];
+    searched name[];
     source record;
 BEGIN
     FOR source IN
-        SELECT read.*, relnamespace::regnamespace AS schema
+        SELECT read.*, relnamespace::regnamespace AS schema, nspname
         FROM (VALUES
             {{ sources }}
         ) AS read (name, has_schema, columns)
         JOIN pg_class ON pg_class.oid = read.name
+        JOIN pg_namespace ON pg_namespace.oid = relnamespace
     LOOP
         EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', source.schema, reader);
-        IF NOT source.has_schema AND source.schema::text <> ALL (coalesce(searched, '{}')) THEN
-            searched := searched || source.schema::text;
+        IF NOT source.has_schema THEN
+            searched := searched || source.nspname;
         END IF;
         IF timescale THEN
             EXECUTE $$
@@ -69,7 +71,12 @@ BEGIN
         END IF;
     END LOOP;
     IF searched IS NOT NULL THEN
-        EXECUTE format('ALTER ROLE %s SET search_path = %s', reader, array_to_string(searched, ', '));
+        EXECUTE format('ALTER ROLE %s SET search_path = %s', reader, (
+            -- In the order in which they were searched here: a table may be in several.
+            SELECT string_agg(quote_ident(schema), ', ' ORDER BY place)
+            FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (schema, place)
+            WHERE schema = ANY (searched)
+        ));
     END IF;
 END
 $script$;

@@ -1,6 +1,6 @@
 """The psql script that makes the PostgreSQL role of the connection."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..conf import Config
 from ..database.lookups import Table
@@ -13,14 +13,21 @@ _BLOCK = "$script$"
 
 def render_connection_role(config: Config) -> str:
     """The script for these settings. Raises SettingError where they fit no model."""
+    mapping = load_mapping(config)
     return render(
         load("connection_role.sql"),
         database=config.source_database,
         quoted_database=_identifier(config.source_database),
         user_secret=config.user_secret,
         password_secret=config.password_secret,
-        sources=",\n".join(_sources(load_mapping(config))),
+        search_path=_search_path(mapping.search_path),
+        sources=",\n".join(_sources(mapping)),
     )
+
+
+def _search_path(schemas: Sequence[str]) -> str:
+    """That the tables are looked for where Django does, whoever runs the script."""
+    return f"SET LOCAL search_path = {', '.join(map(_identifier, schemas))};" if schemas else ""
 
 
 def _sources(mapping: SourceMapping) -> Iterator[str]:

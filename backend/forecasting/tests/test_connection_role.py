@@ -4,7 +4,7 @@ import importlib.util
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +17,15 @@ from pytest_django import Settings
 
 from backend.demo.history import write_history
 from backend.demo.sample import SampleOptions, generate_history
+from backend.forecasting.conf import load_config
+from backend.forecasting.sql.queries import render_source_query, with_days
 from backend.localcloud.postgres.server import RunningPostgres
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
 ROLE, PASSWORD = "bigquery_reader", "reader-of-three-tables"
+DAY = date(2026, 3, 1)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -201,6 +204,51 @@ def test_script__role_finds_tables_that_only_a_search_path_finds(
     finally:
         back = [f"ALTER TABLE news.{table} SET SCHEMA public;" for table in tables]
         run_psql(admin_uri, " ".join([*back, "DROP SCHEMA news CASCADE;"]))
+
+
+def test_script__role_searches_the_schemas_in_the_order_that_django_does(
+    admin_uri: str, roles: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the search_path of who runs it; a table that is in two is that of the first."""
+    options = connection.settings_dict["OPTIONS"]
+    monkeypatch.setitem(options, "options", '-c search_path=none,"New\\ s",public')
+    run_psql(
+        admin_uri, 'CREATE SCHEMA "New s"; CREATE TABLE "New s".events_event AS TABLE events_event'
+    )
+    try:
+        run_psql(admin_uri, f"SET search_path = nowhere;{role_script()}")
+        run_psql(
+            admin_uri,
+            f"SET SESSION AUTHORIZATION {ROLE}; SET search_path = 'New s', public;"
+            ' SELECT id FROM "New s".events_event; SELECT event_id FROM entities_entitymention;',
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT rolconfig::text[] FROM pg_roles WHERE rolname = %s", [ROLE])
+            (settings,) = cursor.fetchone()
+        assert 'search_path="New s", public' in settings
+    finally:
+        run_psql(admin_uri, 'DROP SCHEMA "New s" CASCADE')
+
+
+def test_script__role_may_be_called_anything_that_postgresql_takes(
+    admin_uri: str, postgres: RunningPostgres, pipeline: "LocalCloud"
+) -> None:
+    name = """it's "100%" \\ $script$ Señor @first_day; --""".ljust(62, "_")
+    assert len(name.encode()) == 63  # As long as a name may be.
+    quoted = '"' + name.replace('"', '""') + '"'
+    try:
+        for _ in range(2):
+            done = psql(admin_uri, role_script(), "-v", f"role={name}")
+            assert (done.returncode, done.stderr) == (0, "")
+        run_psql(admin_uri, f"ALTER ROLE {quoted} PASSWORD '{PASSWORD}'")
+        database = connection.settings_dict["NAME"]
+        uri = postgres.uri(user=name, password=PASSWORD, database=database)
+        with closing(psycopg2.connect(uri)) as session, session.cursor() as cursor:
+            cursor.execute(with_days(render_source_query(load_config()), DAY, DAY))
+            cursor.execute("SELECT current_user, current_setting('row_security')")
+            assert cursor.fetchone() == (name, "off")
+    finally:
+        run_psql(admin_uri, f"DROP OWNED BY {quoted}; DROP ROLE {quoted}")
 
 
 def test_script__role_has_no_search_path_where_the_tables_have_their_schema(

@@ -12,7 +12,7 @@ from django.db import models
 from pytest_django import Settings
 
 from backend.forecasting.conf import load_config
-from backend.forecasting.database.lookups import Column, Join, Table, schema_of
+from backend.forecasting.database.lookups import Column, Join, Table, schemas_of
 from backend.forecasting.database.mapping import load_mapping, misfits
 from backend.forecasting.database.source_mapping import Kind, Owner, SourceMapping
 from backend.forecasting.errors import SettingError
@@ -153,29 +153,37 @@ def test_inherited_column__is_read_from_the_table_of_the_parent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "schema"),
+    ("options", "schemas"),
     [
-        ("", ""),
-        ("-c statement_timeout=5s", ""),
-        ("-c search_path=news", "news"),
-        ("-csearch_path=news,public -c geqo=off", "news"),
-        ("--search_path=News", "news"),
-        ("-c search_path=old -c search_path=news", "news"),
-        ('-c search_path="$user",pg_catalog,"Old\\ News"', "Old News"),
+        ("", ()),
+        ("-c statement_timeout=5s", ()),
+        ("-c search_path=news", ("news",)),
+        ("-csearch_path=news,public -c geqo=off", ("news", "public")),
+        ("--search_path=News", ("news",)),
+        ("-c search_path=old -c search_path=news", ("news",)),
+        ('-c search_path="$user",pg_catalog,"Old\\ News",news,news', ("Old News", "news")),
+        ('-c search_path="a,b",public', ("a,b", "public")),
     ],
 )
-def test_schema__is_the_first_of_the_search_path_that_django_sets(
-    options: str, schema: str
+def test_schemas__are_those_of_the_search_path_that_django_sets(
+    options: str, schemas: tuple[str, ...]
 ) -> None:
-    assert schema_of(options) == schema
+    assert schemas_of(options) == schemas
 
 
-def test_tables__are_in_the_schema_of_the_search_path_that_django_sets(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("path", "schema", "searched"),
+    [("news", "news", ()), ("news,public", "", ("news", "public"))],
+)
+def test_tables__are_found_as_the_search_path_that_django_sets_says(
+    monkeypatch: pytest.MonkeyPatch, path: str, schema: str, searched: tuple[str, ...]
 ) -> None:
+    """In the only schema, or in whichever of several: that PostgreSQL alone can say."""
     options = django_settings.DATABASES["default"]["OPTIONS"]
-    monkeypatch.setitem(options, "options", "-c search_path=news,public")
-    assert load_mapping(make_config()).mentions == Table("news", "entities_entitymention")
+    monkeypatch.setitem(options, "options", f"-c search_path={path}")
+    mapping = load_mapping(make_config())
+    assert mapping.mentions == Table(schema, "entities_entitymention")
+    assert mapping.search_path == searched
 
 
 class ToTheArchive:
