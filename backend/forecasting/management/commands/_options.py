@@ -1,14 +1,92 @@
-"""Options as a Python caller gives them: what no flag could be is refused, not guessed at."""
+"""The options that the commands share, as flags and as a Python caller gives them.
+
+What no flag could be is refused, not guessed at.
+"""
+
+from __future__ import annotations
 
 import os
-from argparse import ArgumentParser
+from argparse import ArgumentParser, BooleanOptionalAction
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import SettingError, shown
-from ...setting import SWITCH
+from ...setting import SWITCH, Setting
 
+if TYPE_CHECKING:
+    from ...outcome import Mode
+
+_FORMATS = ("text", "json")
 _VERBOSITIES = ("0", "1", "2", "3")
+
+
+def add_common_arguments(parser: ArgumentParser, timed: str) -> None:
+    """`timed` is what --timeout ends."""
+    parser.add_argument(
+        "--format",
+        choices=_FORMATS,
+        default="text",
+        help="text (default), or json: one document on stdout, everything else on stderr",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        default="900",
+        help=f"the longest that {timed} (default: 900); then exit status 1",
+    )
+
+
+def add_setting(parser: ArgumentParser, setting: Setting) -> None:
+    default = f" (default: {setting.default})" if setting.default else ""
+    what = f"{setting.help}{default}; setting {setting.setting}"
+    if setting.form is SWITCH:
+        action = BooleanOptionalAction
+        parser.add_argument(setting.flag, dest=setting.field, help=what, action=action)
+    else:
+        parser.add_argument(setting.flag, dest=setting.field, help=what, metavar="VALUE")
+
+
+def add_mode_arguments(parser: ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--dry-run", action="store_true", help="stop after the plan")
+    group.add_argument(
+        "--check",
+        action="store_true",
+        help="stop after the plan, and exit with status 2 if there is anything to do",
+    )
+
+
+def mode_of(options: dict[str, Any]) -> Mode:
+    """How far the command goes. Raises SettingError for two modes at once."""
+    from ...outcome import Mode
+
+    refuse_together(options, "dry_run", "check")
+    if options["check"]:
+        return Mode.CHECK
+    return Mode.DRY_RUN if options["dry_run"] else Mode.APPLY
+
+
+def refuse_together(options: dict[str, Any], *fields: str) -> None:
+    """Raise SettingError where more than one is given: argparse sees flags, not keywords."""
+    given = [f"--{field.replace('_', '-')}" for field in fields if options[field]]
+    if len(given) > 1:
+        raise SettingError(f"{' and '.join(given)} do not go together", "give one of them")
+
+
+def refuse_alone(options: dict[str, Any], field: str, others: Iterable[str]) -> None:
+    """Raise SettingError where another is given too: it would go without a word."""
+    for other in others:
+        if options[field] and other != field:
+            refuse_together(options, field, other)
+    if options[field] and options["format"] == "json":
+        flag = f"--{field.replace('_', '-')}"
+        raise SettingError(f"{flag} and --format json do not go together", "give one of them")
+
+
+def refuse_other_format(given: object) -> None:
+    if given not in _FORMATS:
+        raise SettingError(f'--format is "{shown(str(given))}"', "expected text or json")
 
 
 def switches_of(parser: ArgumentParser) -> tuple[str, ...]:

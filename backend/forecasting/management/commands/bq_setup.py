@@ -2,7 +2,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from ...conf import Config
-from ._pipeline import PipelineCommand, add_mode_arguments, mode_of
+from ._listeners import make_listeners
+from ._options import add_mode_arguments, mode_of
+from ._pipeline import PipelineCommand
 
 
 class Command(PipelineCommand):
@@ -30,7 +32,7 @@ class Command(PipelineCommand):
 
         mode = mode_of(options)
         self._tell_idle_flags(config, options)
-        self.finish(set_up_table(config, self.clients(config), mode, self.listeners(mode)))
+        self.finish(set_up_table(config, self.clients(config), mode, make_listeners(self, mode)))
 
     def _tell_idle_flags(self, config: Config, options: dict[str, Any]) -> None:
         given = [name for name in ("window_days", "keep_history") if options[name] is not None]

@@ -9,7 +9,9 @@ from ...setting import DAYS
 from ...sql.queries import render_nightly_load
 from ...sql.role import render_connection_role
 from ._events import ERROR, INFO
-from ._pipeline import PipelineCommand, add_mode_arguments, mode_of, refuse_alone, refuse_together
+from ._listeners import make_listeners
+from ._options import add_mode_arguments, mode_of, refuse_alone, refuse_together
+from ._pipeline import PipelineCommand
 
 if TYPE_CHECKING:
     from ...etl_setup import RunOptions
@@ -108,7 +110,7 @@ class Command(PipelineCommand):
         plain = "no_color" in options and options["no_color"]
         spins, shown = self.verbosity == 1, self.verbosity > 0
         with RunProgress(self.talk, shown=shown, plain=plain, spin=spins) as progress:
-            tell = self.listeners(mode, on_run=progress.show)
+            tell = make_listeners(self, mode, on_run=progress.show)
             outcome = set_up_etl(
                 config,
                 self.clients(config),

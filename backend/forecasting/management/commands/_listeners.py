@@ -1,0 +1,93 @@
+"""What an operator hears of a setup while it goes on.
+
+What needs Google's libraries is imported where it is used, as in all that a command begins with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ._events import ERROR, INFO
+from ._process import ProcessCommand
+
+if TYPE_CHECKING:
+    from google.cloud.bigquery_datatransfer_v1.types import TransferRun
+
+    from ...loading.backfill import SliceOutcome
+    from ...outcome import Mode
+    from ...provisioning.plan import Plan
+    from ...setup import Listeners
+
+
+def make_listeners(
+    command: ProcessCommand, mode: Mode, on_run: Callable[[TransferRun], None] = lambda _: None
+) -> Listeners:
+    """Tells the operator what is planned, done and going on; `on_run` shows a run to people."""
+    from ...output.text import describe_applied
+    from ...setup import Listeners
+
+    follower = _Follower(command, mode, on_run)
+    return Listeners(
+        plan=follower.show_plans,
+        applied=lambda plans: command.say(describe_applied(plans)),
+        note=command.say,
+        run=follower.show_run,
+        slice=follower.show_slice,
+    )
+
+
+class _Follower:
+    """Shows each step, and keeps what an end from outside would leave true of it."""
+
+    def __init__(
+        self, command: ProcessCommand, mode: Mode, on_run: Callable[[TransferRun], None]
+    ) -> None:
+        self._command, self._mode, self._on_run = command, mode, on_run
+        self._state = ""
+
+    def show_plans(self, plans: Sequence[Plan]) -> None:
+        from ...outcome import Mode
+        from ...output.text import describe_plans, summarize_plan
+
+        command = self._command
+        if self._mode is Mode.APPLY:
+            command.left_behind = "what was changed by then stays; run it again to go on"
+        if command.events:
+            for plan in plans:
+                severity = ERROR if plan.refusal else INFO
+                command.say(summarize_plan(plan), severity, resource=plan.name)
+            return
+        for line in describe_plans(plans, self._mode, command.style):
+            command.show(line)
+
+    def show_run(self, run: TransferRun) -> None:
+        from ...output.text import short_name
+
+        self._command.left_behind = (
+            f"run {short_name(run.name)} goes on at Google, and `python manage.py bq_verify` tells "
+            "how it ended"
+        )
+        if self._command.events:
+            self._tell_state(run)
+        else:
+            self._on_run(run)
+
+    def _tell_state(self, run: TransferRun) -> None:
+        from ...loading.runs import state_of
+        from ...output.text import short_name
+
+        state = f"Run {short_name(run.name)}: {state_of(run)}"
+        if state != self._state:
+            self._command.say(state, run=run.name)
+        self._state = state
+
+    def show_slice(self, outcome: SliceOutcome) -> None:
+        from ...output.text import describe_slice
+
+        done, all_of_them = outcome.slice.number, outcome.slice.count
+        self._command.left_behind = (
+            f"{done} of {all_of_them} slices are done and stay, and what BigQuery is loading it "
+            "may load to its end; run it again to go on"
+        )
+        self._command.say(describe_slice(outcome))
