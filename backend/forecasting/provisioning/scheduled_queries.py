@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import cast
 
 from google.api_core.exceptions import Conflict
 from google.cloud.bigquery_datatransfer_v1.types import (
@@ -16,12 +14,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from ..conf import Config
 from ..google.clients import Clients
 from ..google.replies import named, readable
-from ..google.retrying import LIST_LOOKS
-from ..google.waiting import rounds
 from ..sql.queries import load_name, render_nightly_load
 from ..sql.script_head import UNKNOWN_SCRIPT, read_script
 from .deleting import as_ordinary, day_of_next_run, deleted_days, is_behind
 from .plan import Change, Deletes, Plan, Resource, differences
+from .rivals import find_rival, observe_settled
 from .schedule_forms import (
     end_of,
     is_automatic,
@@ -32,7 +29,7 @@ from .schedule_forms import (
     schedule_of,
 )
 from .script_changes import script_changes
-from .transfer_configs import DATA_SOURCE, age, all_alike, observe_scheduled_queries, script_of
+from .transfer_configs import DATA_SOURCE, age, all_alike, script_of
 
 # What an owned field is written to (TransferConfig, datatransfer transfer.proto). All others are
 # the script's: they go into `params`, which is one value and always sent whole.
@@ -106,7 +103,7 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         The owner is part of a single look-up only, so it costs one more request, which is spent
         where the owner matters.
         """
-        found = tuple(sorted(_observe_settled(clients, self.parent, self.name), key=age))
+        found = tuple(sorted(observe_settled(clients, self.parent, self.name), key=age))
         if all_alike(found) and (self.service_account or self.changes(found)):
             name = found[0].name
             whole = clients.surely(
@@ -139,42 +136,13 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
         with readable():
             created = clients.transfers.create_transfer_config(request, **clients.once)
         named(created)
-        rival = self._find_rival(clients, created)
+        rival = find_rival(clients, self.parent, self.name, created)
         if rival is None:
             return (created,)
         with readable():
             clients.transfers.delete_transfer_config(name=created.name, **clients.repeating)
         # What Google would answer if names were unique; `engine` then compares the other one.
         raise Conflict(f"scheduled query {rival.name} was created at the same time")
-
-    def _find_rival(self, clients: Clients, created: TransferConfig) -> TransferConfig | None:
-        """Another scheduled query of ours that came before, or stays; None where there is none.
-
-        The earliest is not taken back at once but waits for the others to go. Another one that
-        stays was kept by its maker, who saw it alone, and only looks younger: there is no creation
-        time, and somebody has updated it since. A list may be older than what is there, so that
-        several have to show no other.
-        """
-        others: list[TransferConfig] = []
-        for _ in clients.attempts(LIST_LOOKS):
-            others, ours = self._look_beside(clients, created)
-            if others:
-                break
-        for number in rounds(min(_RIVAL_SECONDS, clients.deadline.left)):
-            if number > 1:
-                others, ours = self._look_beside(clients, created)
-            if not others or age(ours) >= min(map(age, others)):
-                break
-        return min(others, key=age, default=None)
-
-    def _look_beside(
-        self, clients: Clients, created: TransferConfig
-    ) -> tuple[list[TransferConfig], TransferConfig]:
-        """The others of ours, and the one that was created as it is now."""
-        with readable():
-            found = observe_scheduled_queries(clients, self.parent, self.name)
-            others = [config for config in found if config.name != created.name]
-            return others, next((c for c in found if c.name == created.name), created)
 
     def update(
         self, clients: Clients, observed: Sequence[TransferConfig], plan: Plan
@@ -302,27 +270,6 @@ class ScheduledQuerySpec(Resource[Sequence[TransferConfig]]):
             if "start_time" in kept:
                 written.start_time = kept.start_time
         return message
-
-
-# A run that lost the race to create removes its own within a request or two.
-_SETTLING_SECONDS = 10.0
-_NEW = timedelta(minutes=2)
-# Shorter than what others wait: they shall find one only.
-_RIVAL_SECONDS = 4.0
-
-
-def _observe_settled(clients: Clients, parent: str, name: str) -> tuple[TransferConfig, ...]:
-    """The scheduled queries that are ours, when no other run is just making one.
-
-    Of several, one that is new may still be taken back by its maker, and is waited for.
-    """
-    found: tuple[TransferConfig, ...] = ()
-    for _ in rounds(min(_SETTLING_SECONDS, clients.deadline.left)):
-        found = observe_scheduled_queries(clients, parent, name)
-        newest = max((cast(datetime, config.update_time) for config in found), default=None)
-        if len(found) < 2 or not newest or abs(clients.clock.now() - newest) >= _NEW:
-            break
-    return found
 
 
 def is_of_script(field: str) -> bool:
