@@ -12,17 +12,16 @@ from .conf import Config
 from .database.hypertables import missing_lookback
 from .database.lock import provisioning_lock
 from .database.source import LOCK_SECONDS, prepare_source_query
-from .errors import MissingPrerequisiteError, SourceDatabaseError
-from .google.causes import (
-    cause_line,
-    is_credential_refused,
-    is_login_refused,
-    is_out_of_reach,
-)
+from .google.causes import is_credential_refused, is_out_of_reach
 from .google.clients import Clients
 from .google.errors import gather, reading
 from .loading.backfill import backfill, refuse_unkept_backfill
-from .loading.reach import learn_answer, learn_refusal, raise_refusal_of_query, wait_for_reach
+from .loading.reach import (
+    learn_refusal,
+    prove_credential,
+    raise_refusal_of_query,
+    wait_for_reach,
+)
 from .loading.row_counts import count_rows
 from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
 from .outcome import Mode, Outcome, Status, grant_for
@@ -31,7 +30,8 @@ from .provisioning.consent import require_consent
 from .provisioning.credentials import read_credential
 from .provisioning.datasets import DatasetSpec
 from .provisioning.engine import Step, apply_step, plan_observed, plan_step
-from .provisioning.plan import Action, Plan
+from .provisioning.plan import Action
+from .provisioning.readiness import require_table
 from .provisioning.scheduled_queries import ScheduledQuerySpec
 from .provisioning.tables import TableSpec
 from .setup import Listeners, conclude, exclusively, present
@@ -41,6 +41,8 @@ _SHARE_FOR_REACH = 0.9
 """Of the time that is left: a query that is under way then has to end, too."""
 
 _NEW_SECONDS = 900
+
+_REFUSED = "refused by PostgreSQL"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +135,7 @@ class _EtlSteps:
         step = self.connection
         if step.plan.action is not Action.UNCHANGED:
             return self
-        plan = cast(ConnectionSpec, step.resource).plan_again(REFUSED)
+        plan = cast(ConnectionSpec, step.resource).plan_again(_REFUSED)
         return replace(self, connection=replace(step, plan=plan))
 
     def apply(
@@ -149,9 +151,9 @@ class _EtlSteps:
             # At once: whoever fails from here on would never be told.
             tell.note(grant_for(connection.observed, config))
         if connection.plan.action is not Action.UNCHANGED:
-            again = any(change.before == REFUSED for change in self.connection.plan.changes)
+            again = any(change.before == _REFUSED for change in self.connection.plan.changes)
             lets_in = again or (created and not loads)
-            tell.note(_prove(config, clients, again=again, lets_in=lets_in))
+            tell.note(prove_credential(config, clients, again=again, lets_in=lets_in))
         return replace(self, connection=connection, schedule=apply_step(self.schedule, clients))
 
 
@@ -163,7 +165,7 @@ def _plan_etl(config: Config, clients: Clients, schedule_spec: ScheduledQuerySpe
         partial(plan_step, schedule_spec, clients),
     ]
     table, credential, connection, schedule = gather(reads)
-    _require_table(config, table.plan)
+    require_table(config, table.plan)
     holding = [*_dataset_to_load(config, clients, schedule), table]
     if schedule.plan.action is Action.CREATE:
         require_consent(config, clients)
@@ -189,51 +191,6 @@ def _dataset_to_load(
     return [plan_step(DatasetSpec.from_config(config), clients)]
 
 
-def _require_table(config: Config, plan: Plan) -> None:
-    what = _why_no_load(plan) or _why_not_kept(config, plan)
-    if what:
-        raise MissingPrerequisiteError(
-            f"Table {plan.name} {what}: run bq_setup first (python manage.py bq_setup)."
-        )
-
-
-def _why_no_load(plan: Plan) -> str:
-    """What of a table keeps a load from it and is for bq_setup to mend; empty for nothing."""
-    if plan.action is not Action.UPDATE:
-        return "does not exist" if plan.action is Action.CREATE else ""
-    # A description that is missing is drift; only a whole column is in the way of a load.
-    columns = {
-        c.field.removeprefix("columns."): c.before
-        for c in plan.changes
-        if c.field.startswith("columns.") and not c.field.endswith(".description")
-    }
-    absent = [name for name, before in columns.items() if before is None]
-    if absent:
-        return f"lacks {', '.join(absent)}"
-    return f"takes no NULL in {', '.join(columns)}" if columns else ""
-
-
-_DAY_MS = 24 * 60 * 60 * 1000
-
-
-def _why_not_kept(config: Config, plan: Plan) -> str:
-    """How BigQuery would delete by itself what a load writes; empty where it keeps the window."""
-    before = {change.field: change.before for change in plan.changes}
-    if expires := before.get("expirationTime"):
-        return f"is deleted by BigQuery itself at {expires} (expirationTime)"
-    expiration = before.get("timePartitioning.expirationMs")
-    days = int(expiration.split()[0]) / _DAY_MS if expiration else 0
-    if expiration and (config.keep_history or days <= config.window_days):
-        return (
-            f"loses each day {days:g} days after it, by BigQuery itself "
-            "(timePartitioning.expirationMs)"
-        )
-    return ""
-
-
-REFUSED = "refused by PostgreSQL"
-
-
 def _refusal_of(config: Config, clients: Clients, step: Step[Connection]) -> str:
     """What a query through a connection that is there meets; empty where it meets nothing.
 
@@ -252,32 +209,6 @@ def _tell_of_refusal(config: Config, step: Step[Connection], refusal: str, tell:
         tell.note(grant_for(step.observed, config))
     elif step.plan.action is Action.UNCHANGED:
         raise_refusal_of_query(config, refusal)
-
-
-def _prove(config: Config, clients: Clients, *, again: bool, lets_in: bool) -> str:
-    """What came of trying a credential that has just been sent, in a sentence.
-
-    Raises SourceDatabaseError where PostgreSQL refuses the source query to its role and, where it
-    has to be let in, where PostgreSQL does not, which no waiting cures. A rotated one need not: the
-    password may be changed in PostgreSQL a moment later. `again`: the one before was refused, too.
-    """
-    refusal = learn_answer(config, clients)
-    raise_refusal_of_query(config, refusal or "")
-    if lets_in and refusal and is_login_refused(refusal):
-        also = ", too" if again else ""
-        raise SourceDatabaseError(
-            f"PostgreSQL refuses the credential that Secret Manager holds{also}: {refusal}"
-            f"{cause_line(refusal)}"
-            if is_credential_refused(refusal)
-            else f"PostgreSQL lets the connection in to nothing: {refusal}{cause_line(refusal)}"
-        )
-    if refusal is None:
-        return "The connection's credential was sent, and could not be tried: a run tells."
-    if not refusal:
-        return "The connection's credential was sent, and PostgreSQL takes it."
-    if is_out_of_reach(refusal):
-        return "The connection's credential was sent, and not tried: the instance is out of reach."
-    return f"The connection cannot be used: {refusal}{cause_line(refusal)}"
 
 
 def _is_new(step: Step[Connection], clients: Clients) -> bool:

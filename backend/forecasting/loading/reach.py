@@ -9,7 +9,13 @@ from google.api_core.exceptions import BadRequest, NotFound
 
 from ..conf import Config
 from ..errors import ForecastingError, SourceDatabaseError
-from ..google.causes import cause_line, ends_session, is_out_of_reach
+from ..google.causes import (
+    cause_line,
+    ends_session,
+    is_credential_refused,
+    is_login_refused,
+    is_out_of_reach,
+)
 from ..google.clients import Clients
 from ..google.queries import run_query
 from ..google.replies import GOOGLE_ERRORS, UnreadableReplyError, readable, text_of
@@ -70,6 +76,32 @@ def raise_refusal_of_query(config: Config, refusal: str) -> None:
             "PostgreSQL refuses the source query to the role of connection "
             f"{config.connection_name}: {refusal}{cause_line(refusal)}"
         )
+
+
+def prove_credential(config: Config, clients: Clients, *, again: bool, lets_in: bool) -> str:
+    """What came of trying a credential that has just been sent, in a sentence.
+
+    Raises SourceDatabaseError where PostgreSQL refuses the source query to its role and, where it
+    has to be let in, where PostgreSQL does not, which no waiting cures. A rotated one need not: the
+    password may be changed in PostgreSQL a moment later. `again`: the one before was refused, too.
+    """
+    refusal = learn_answer(config, clients)
+    raise_refusal_of_query(config, refusal or "")
+    if lets_in and refusal and is_login_refused(refusal):
+        also = ", too" if again else ""
+        raise SourceDatabaseError(
+            f"PostgreSQL refuses the credential that Secret Manager holds{also}: {refusal}"
+            f"{cause_line(refusal)}"
+            if is_credential_refused(refusal)
+            else f"PostgreSQL lets the connection in to nothing: {refusal}{cause_line(refusal)}"
+        )
+    if refusal is None:
+        return "The connection's credential was sent, and could not be tried: a run tells."
+    if not refusal:
+        return "The connection's credential was sent, and PostgreSQL takes it."
+    if is_out_of_reach(refusal):
+        return "The connection's credential was sent, and not tried: the instance is out of reach."
+    return f"The connection cannot be used: {refusal}{cause_line(refusal)}"
 
 
 def wait_for_reach(
