@@ -17,7 +17,7 @@ from environs import Env, EnvError
 
 from backend.forecasting.conf import SETTINGS
 from backend.forecasting.errors import SettingError
-from backend.forecasting.management.usage import refuse_environment
+from backend.forecasting.management.usage import end_early
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -27,7 +27,7 @@ env = Env()
 def _unreadable(name: str, expected: str) -> SystemExit:
     as_event = env.str("FORECASTING_LOG_FORMAT", "") == "json"
     error = SettingError(f"{name} cannot be read", f"expected {expected}")
-    return refuse_environment(error, as_event=as_event)
+    return end_early(error, as_event=as_event)
 
 
 try:

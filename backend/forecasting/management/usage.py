@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 
-from ..errors import ForecastingError, SettingError
+from ..errors import ForecastingError
 
 COMMANDS = ("bq_setup", "bq_setup_etl", "bq_verify")
 _FORMAT, _SHORTEST = "--format", "--f"
@@ -36,9 +36,9 @@ def document_of(command: str, error: ForecastingError) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def refuse_environment(error: SettingError, *, as_event: bool) -> SystemExit:
-    """What ends a process whose settings cannot be read; told as its command line asks for it."""
-    answer_early(error)
+def end_early(error: ForecastingError, *, as_event: bool) -> SystemExit:
+    """What ends a process before its command begins; told as its command line asks for it."""
+    _answer(error)
     if as_event and _command():
         from .commands._events import ERROR, event_of
 
@@ -46,7 +46,7 @@ def refuse_environment(error: SettingError, *, as_event: bool) -> SystemExit:
     return SystemExit(str(error))
 
 
-def answer_early(error: ForecastingError) -> None:
+def _answer(error: ForecastingError) -> None:
     """Write the document where one is asked for and no command is there yet to do so."""
     if _command() and asks_for_json(sys.argv[2:]) and sys.stdout is not None:
         with suppress(OSError):  # Nobody reads it: the sentence follows all the same.

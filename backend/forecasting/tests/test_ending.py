@@ -6,8 +6,9 @@ import runpy
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import Mock
 
@@ -53,19 +54,84 @@ SIGNALS = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture
+def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """Calls manage.py where Django does something else; the exit status."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr("os._exit", sys.exit)
+
+    def call(instead: Callable[..., Any], *words: str) -> int:
+        monkeypatch.setattr("sys.argv", ["manage.py", *words])
+        monkeypatch.setattr("django.core.management.execute_from_command_line", instead)
+        with pytest.raises(SystemExit) as left:
+            runpy.run_path(f"{django_settings.BASE_DIR}/manage.py", run_name="__main__")
+        return int(left.value.code or 0)
+
+    yield call
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@SIGNALS
 def test_signal__before_the_command_has_begun(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    begin: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    status: int,
 ) -> None:
     """While Django and its settings are imported, which takes a second."""
-    begin = Mock(side_effect=KeyboardInterrupt)
-    monkeypatch.setattr("django.core.management.execute_from_command_line", begin)
-    with pytest.raises(SystemExit) as left:
-        runpy.run_path(f"{django_settings.BASE_DIR}/manage.py", run_name="__main__")
-    assert (left.value.code, capsys.readouterr().err) == (130, "Interrupted.\n")
-    monkeypatch.setattr("sys.argv", ["manage.py", "bq_verify", "--format", "json"])
-    with pytest.raises(SystemExit):
-        runpy.run_path(f"{django_settings.BASE_DIR}/manage.py", run_name="__main__")
+    assert begin(interrupt(number), "bq_setup") == status
+    assert capsys.readouterr() == ("", "Interrupted.\n")
+    assert begin(interrupt(number), "bq_verify", "--format", "json") == status
     assert json.loads(capsys.readouterr().out)["error"] == "Interrupted."
+    monkeypatch.setenv("FORECASTING_LOG_FORMAT", "json")
+    assert begin(interrupt(number), "bq_verify") == status
+    assert json.loads(capsys.readouterr().err)["severity"] == "ERROR"
+
+
+def test_signal__in_the_middle_of_an_import(
+    begin: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what would tell it, too."""
+    monkeypatch.setitem(sys.modules, "backend.forecasting.errors", ModuleType("errors"))
+    assert begin(interrupt(signal.SIGTERM), "bq_setup") == 143
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_signal__of_another_command_is_what_it_was(
+    begin: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`runserver` and others catch Ctrl-C; SIGTERM ends at once what is in PostgreSQL's hands."""
+    seen = []
+
+    def look(_: Any) -> None:
+        seen.append(signal.getsignal(signal.SIGTERM))
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert begin(look, "migrate") == 130
+    assert (seen, capsys.readouterr().err) == ([before], "Interrupted.\n")
+
+
+def test_signal__after_the_command_ends_the_process(begin: Callable[..., int]) -> None:
+    """Python's own handler would raise where nothing catches it."""
+    assert begin(lambda _: sys.exit(2), "bq_setup") == 2
+    assert signal.getsignal(signal.SIGINT) is signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal__that_is_ignored_from_the_start_stays_so(
+    begin: Callable[..., int], number: signal.Signals
+) -> None:
+    signal.signal(number, signal.SIG_IGN)
+
+    def go_on(_: Any) -> None:
+        signal.raise_signal(number)
+        sys.exit(0)
+
+    assert begin(go_on, "bq_setup") == 0
+    assert signal.getsignal(number) is signal.SIG_IGN
 
 
 @SIGNALS
@@ -235,6 +301,21 @@ def process(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         check=False,
         **options,
     )
+
+
+@pytest.mark.parametrize("name", ["no.such.module", "backend.config.settings.x", "..x"])
+def test_settings__that_are_no_module_are_one_sentence(name: str) -> None:
+    ended = process("bq_setup", f"--settings={name}", "--format=json", stdout=subprocess.PIPE)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.startswith(f'--settings or DJANGO_SETTINGS_MODULE is "{name}": expected ')
+    assert json.loads(ended.stdout)["status"] == "error"
+
+
+def test_settings__that_lack_a_module_of_their_own_are_a_fault(begin: Callable[..., int]) -> None:
+    """What is wrong there is for who wrote them: the traceback has it."""
+    lacking = Mock(side_effect=ModuleNotFoundError("No module named 'x'", name="x"))
+    with pytest.raises(ModuleNotFoundError, match="'x'"):
+        begin(lacking, "bq_setup")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
