@@ -13,12 +13,12 @@ PRODUCT = "backend.forecasting."
 Floors = tuple[tuple[str, ...], ...]
 
 FLOORS = (
-    ("conf", "config", "setting", "errors", "activity", "training_table", "models"),
+    ("conf", "errors", "activity", "training_table", "models"),
     ("google", "database", "sql"),
     ("provisioning",),
     ("loading",),
     ("verification",),
-    ("setup", "etl_setup", "outcome"),
+    ("setup",),
     ("output",),
     ("management", "monitoring", "admin", "system_checks", "apps", "migrations"),
 )

@@ -13,8 +13,8 @@ from django.core.management.color import Style
 
 from ..conf import Config
 from ..errors import printable
-from ..outcome import Mode, count
 from ..provisioning.plan import Action, Change, Plan
+from ..setup.outcome import Mode, count
 from ..verification.findings import Finding, FindingStatus, count_findings, count_things
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 from google.cloud.bigquery import Table
 
 from ..conf import Config
-from ..config import MULTI_REGIONS
+from ..conf.config import MULTI_REGIONS
 from ..errors import VerificationFailed
 from ..provisioning.plan import refusals
 from ..provisioning.views import view_specs

@@ -13,9 +13,10 @@ from backend.forecasting.google.waiting import BoundedAdapter, Deadline, GoogleC
 from backend.forecasting.loading import backfill as backfill_module
 from backend.forecasting.loading.backfill import Slice, SliceOutcome, SliceResult
 from backend.forecasting.loading.runs import start_or_adopt_run
-from backend.forecasting.outcome import Mode
 from backend.forecasting.provisioning import scheduled_queries
-from backend.forecasting.setup import Listeners, set_up_table
+from backend.forecasting.setup.outcome import Mode
+from backend.forecasting.setup.steps import Listeners
+from backend.forecasting.setup.table import set_up_table
 from backend.forecasting.tests.support.commands import start_answers
 from backend.forecasting.tests.support.factories import TRANSFER_NAME, Google, make_transfer
 from backend.forecasting.verification.snapshot import look_at_resources

@@ -14,9 +14,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from backend.forecasting.conf import SETTINGS, Config, load_config
+from backend.forecasting.conf.setting import DAYS, SECONDS, Form
 from backend.forecasting.errors import ForecastingError, SettingError
 from backend.forecasting.output.files import refuse_unwritable
-from backend.forecasting.setting import DAYS, SECONDS, Form
 from backend.forecasting.sql.role import render_connection_role
 from backend.forecasting.tests.support.commands import Run
 from backend.forecasting.tests.support.factories import INSTANCE, PROJECT, SERVICE_ACCOUNT, TOPIC

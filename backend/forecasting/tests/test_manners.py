@@ -192,7 +192,7 @@ def test_pairs__do_what_both_say_or_are_refused(
     run: Run, provisioned: Google, monkeypatch: pytest.MonkeyPatch, pair: tuple[str, str]
 ) -> None:
     loaded = Mock(return_value=None)
-    monkeypatch.setattr("backend.forecasting.etl_setup.backfill", loaded)
+    monkeypatch.setattr("backend.forecasting.setup.etl.backfill", loaded)
     start_answers(provisioned, "PENDING" if "--no-wait" in pair else "SUCCEEDED")
     words = [word for flag in pair for word in (flag, *DOES[flag])]
     result = run("bq_setup_etl", *words)

@@ -7,9 +7,9 @@ import pytest
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ConflictError, DriftFound, RunFailed
 from backend.forecasting.loading.runs import RunResult
-from backend.forecasting.outcome import Mode, Outcome, Status
 from backend.forecasting.output.text import describe_run
 from backend.forecasting.provisioning.plan import Action, Plan
+from backend.forecasting.setup.outcome import Mode, Outcome, Status
 from backend.forecasting.tests.support.factories import PROJECT, RUN_NAME, change
 
 PLANS = {

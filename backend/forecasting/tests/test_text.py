@@ -7,7 +7,6 @@ from django.core.management.color import Style, color_style, no_style
 
 from backend.forecasting.conf import Config
 from backend.forecasting.loading.backfill import Slice, SliceOutcome, SliceResult
-from backend.forecasting.outcome import Mode
 from backend.forecasting.output.text import (
     console_link,
     describe_findings,
@@ -15,6 +14,7 @@ from backend.forecasting.output.text import (
     describe_slice,
 )
 from backend.forecasting.provisioning.plan import Action, Change, Plan
+from backend.forecasting.setup.outcome import Mode
 from backend.forecasting.tests.support.factories import RUN_NAME, change
 from backend.forecasting.verification.findings import Finding, FindingStatus
 

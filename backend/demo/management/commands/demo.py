@@ -64,8 +64,8 @@ class Command(BaseCommand):
 
 def _read_days(text: str) -> int:
     """The number, refused before anything is started where it is none."""
+    from backend.forecasting.conf.setting import DAYS
     from backend.forecasting.errors import SettingError
-    from backend.forecasting.setting import DAYS
 
     try:
         return int(DAYS.read("--horizon-days", text))

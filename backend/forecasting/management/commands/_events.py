@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ...config import LOG_FORMAT
+from ...conf.config import LOG_FORMAT
 from ...errors import printable
 
 DEBUG, INFO, NOTICE, WARNING, ERROR = "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR"

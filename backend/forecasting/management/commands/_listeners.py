@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
     from ...loading.backfill import SliceOutcome
-    from ...outcome import Mode
     from ...provisioning.plan import Plan
-    from ...setup import Listeners
+    from ...setup.outcome import Mode
+    from ...setup.steps import Listeners
 
 
 def make_listeners(
@@ -25,7 +25,7 @@ def make_listeners(
 ) -> Listeners:
     """Tells the operator what is planned, done and going on; `on_run` shows a run to people."""
     from ...output.text import describe_applied
-    from ...setup import Listeners
+    from ...setup.steps import Listeners
 
     follower = _Follower(command, mode, on_run)
     return Listeners(
@@ -47,8 +47,8 @@ class _Follower:
         self._state = ""
 
     def show_plans(self, plans: Sequence[Plan]) -> None:
-        from ...outcome import Mode
         from ...output.text import describe_plans, summarize_plan
+        from ...setup.outcome import Mode
 
         command = self._command
         if self._mode is Mode.APPLY:

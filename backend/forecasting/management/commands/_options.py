@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...conf.setting import SWITCH, Setting
 from ...errors import SettingError, shown
-from ...setting import SWITCH, Setting
 
 if TYPE_CHECKING:
-    from ...outcome import Mode
+    from ...setup.outcome import Mode
 
 _FORMATS = ("text", "json")
 _VERBOSITIES = ("0", "1", "2", "3")
@@ -59,7 +59,7 @@ def add_mode_arguments(parser: ArgumentParser) -> None:
 
 def mode_of(options: dict[str, Any]) -> Mode:
     """How far the command goes. Raises SettingError for two modes at once."""
-    from ...outcome import Mode
+    from ...setup.outcome import Mode
 
     refuse_together(options, "dry_run", "check")
     if options["check"]:

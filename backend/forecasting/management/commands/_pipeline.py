@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ... import __version__
 from ...activity import telling
 from ...conf import SETTINGS, Config, load_config, unknown_settings
+from ...conf.setting import SECONDS
 from ...database.mapping import load_mapping
 from ...errors import ForecastingError
-from ...setting import SECONDS
 from ._events import DEBUG
 from ._options import (
     add_common_arguments,
@@ -32,7 +32,7 @@ from ._watchdog import watching
 
 if TYPE_CHECKING:
     from ...google.clients import Clients
-    from ...outcome import Outcome
+    from ...setup.outcome import Outcome
 
 
 class PipelineCommand(ProcessCommand):

@@ -28,7 +28,7 @@ class Command(PipelineCommand):
         add_mode_arguments(parser)
 
     def work(self, config: Config, options: dict[str, Any]) -> None:
-        from ...setup import set_up_table
+        from ...setup.table import set_up_table
 
         mode = mode_of(options)
         self._tell_idle_flags(config, options)

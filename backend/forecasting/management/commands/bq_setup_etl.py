@@ -4,8 +4,8 @@ from argparse import ArgumentParser
 from typing import TYPE_CHECKING, Any
 
 from ...conf import SETTINGS, Config
+from ...conf.setting import DAYS
 from ...errors import SettingError
-from ...setting import DAYS
 from ...sql.queries import render_nightly_load
 from ...sql.role import render_connection_role
 from ._events import ERROR, INFO
@@ -14,8 +14,8 @@ from ._options import add_mode_arguments, mode_of, refuse_alone, refuse_together
 from ._pipeline import PipelineCommand
 
 if TYPE_CHECKING:
-    from ...etl_setup import RunOptions
     from ...loading.runs import RunResult
+    from ...setup.etl import RunOptions
 
 _ACTIONS = (
     *("print_sql", "print_role_sql", "dry_run", "check", "run_now", "no_wait", "backfill_days"),
@@ -92,9 +92,9 @@ class Command(PipelineCommand):
         self._set_up(config, options)
 
     def _set_up(self, config: Config, options: dict[str, Any]) -> None:
-        from ...etl_setup import RunOptions, set_up_etl
-        from ...outcome import Mode, Status
         from ...output.progress import RunProgress
+        from ...setup.etl import RunOptions, set_up_etl
+        from ...setup.outcome import Mode, Status
 
         mode = mode_of(options)
         refuse_together(options, "run_now", "backfill_days")

@@ -23,7 +23,7 @@ class Ended:
 def forking() -> Any:
     """Makes processes that have everything imported, from one without threads."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["backend.forecasting.etl_setup", "django.core.management"])
+    context.set_forkserver_preload(["backend.forecasting.setup.etl", "django.core.management"])
     return context
 
 

@@ -10,7 +10,7 @@ from textwrap import dedent
 from django.conf import settings
 
 from backend.forecasting.conf import SETTINGS
-from backend.forecasting.setting import Setting
+from backend.forecasting.conf.setting import Setting
 
 ROOT = Path(settings.BASE_DIR)
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

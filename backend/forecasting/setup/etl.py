@@ -8,34 +8,34 @@ from typing import Any, cast
 from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
-from .conf import Config
-from .database.hypertables import missing_lookback
-from .database.lock import provisioning_lock
-from .database.source import LOCK_SECONDS, prepare_source_query
-from .google.causes import is_credential_refused, is_out_of_reach
-from .google.clients import Clients
-from .google.errors import gather, reading
-from .loading.backfill import backfill, refuse_unkept_backfill
-from .loading.reach import (
+from ..conf import Config
+from ..database.hypertables import missing_lookback
+from ..database.lock import provisioning_lock
+from ..database.source import LOCK_SECONDS, prepare_source_query
+from ..google.causes import is_credential_refused, is_out_of_reach
+from ..google.clients import Clients
+from ..google.errors import gather, reading
+from ..loading.backfill import backfill, refuse_unkept_backfill
+from ..loading.reach import (
     learn_refusal,
     prove_credential,
     raise_refusal_of_query,
     wait_for_reach,
 )
-from .loading.row_counts import count_rows
-from .loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
+from ..loading.row_counts import count_rows
+from ..loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
+from ..provisioning.connections import ConnectionSpec, observe_connection
+from ..provisioning.consent import require_consent
+from ..provisioning.credentials import read_credential
+from ..provisioning.datasets import DatasetSpec
+from ..provisioning.engine import Step, apply_step, plan_observed, plan_step
+from ..provisioning.plan import Action
+from ..provisioning.readiness import require_table
+from ..provisioning.scheduled_queries import ScheduledQuerySpec
+from ..provisioning.tables import TableSpec
+from ..sql.queries import render_nightly_load, render_trial_query
 from .outcome import Mode, Outcome, Status, grant_for
-from .provisioning.connections import ConnectionSpec, observe_connection
-from .provisioning.consent import require_consent
-from .provisioning.credentials import read_credential
-from .provisioning.datasets import DatasetSpec
-from .provisioning.engine import Step, apply_step, plan_observed, plan_step
-from .provisioning.plan import Action
-from .provisioning.readiness import require_table
-from .provisioning.scheduled_queries import ScheduledQuerySpec
-from .provisioning.tables import TableSpec
-from .setup import Listeners, conclude, exclusively, present
-from .sql.queries import render_nightly_load, render_trial_query
+from .steps import Listeners, conclude, exclusively, present
 
 _SHARE_FOR_REACH = 0.9
 """Of the time that is left: a query that is under way then has to end, too."""

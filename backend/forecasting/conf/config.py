@@ -7,6 +7,7 @@ flag --window-days.
 from dataclasses import dataclass
 from typing import Annotated, get_type_hints
 
+from ..training_table import DIMENSIONS
 from .setting import (
     ACCOUNT,
     CONNECTION,
@@ -35,7 +36,6 @@ from .setting import (
     TOPIC,
     Setting,
 )
-from .training_table import DIMENSIONS
 
 SCORE_FIELD = "event__risk_score"
 MULTI_REGIONS = {"us": "us-", "eu": "europe-"}

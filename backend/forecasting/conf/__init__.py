@@ -10,10 +10,10 @@ from typing import Any
 
 from django.conf import settings
 
+from ..errors import SettingError, shown
+from ..training_table import FORECAST_SUFFIX, TRAINING_SUFFIX
 from .config import MULTI_REGIONS, SCORE_FIELD, SETTINGS, Config
-from .errors import SettingError, shown
 from .setting import MAX_TABLE_LENGTH, PREFIX
-from .training_table import FORECAST_SUFFIX, TRAINING_SUFFIX
 
 __all__ = ["SETTINGS", "Config", "load_config", "unknown_settings"]
 

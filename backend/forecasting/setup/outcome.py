@@ -9,16 +9,16 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .conf import Config
-from .errors import ConflictError, DriftFound, ForecastingError, RunFailed
-from .google.causes import cause_line
-from .provisioning.engine import Step
-from .provisioning.plan import Action, Deletes, Plan, refusals
+from ..conf import Config
+from ..errors import ConflictError, DriftFound, ForecastingError, RunFailed
+from ..google.causes import cause_line
+from ..provisioning.engine import Step
+from ..provisioning.plan import Action, Deletes, Plan, refusals
 
 if TYPE_CHECKING:
     from google.cloud.bigquery_connection_v1.types import Connection
 
-    from .loading.runs import RunResult
+    from ..loading.runs import RunResult
 
 
 class Mode(StrEnum):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from .errors import SettingError, shown
+from ..errors import SettingError, shown
 
 PREFIX = "FORECASTING_"
 
