@@ -205,5 +205,5 @@ def test_equivalents__malformed_entry_is_refused() -> None:
 def test_product__is_its_python_and_its_templates_without_tests() -> None:
     files = product_files()
     assert "backend/forecasting/sql/nightly_load.sql" in files
-    assert "backend/forecasting/conf.py" in files
+    assert "backend/forecasting/conf/config.py" in files
     assert not [file for file in files if "tests" in file or "migrations" in file]
