@@ -19,6 +19,7 @@ from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
+from backend.forecasting.tests.support.drawing import drawing_once
 from backend.forecasting.tests.support.loading import TABLE, day_before, midnight
 from backend.forecasting.tests.support.stand_in import pipeline_settings
 from backend.forecasting.training_table import DIMENSIONS
@@ -158,7 +159,8 @@ class Healthy:
 @contextmanager
 def provision_healthy(cloud: "LocalCloud") -> Iterator[Healthy]:
     """Loads a history, provisions the pipeline and runs it twice; needs access to the database."""
-    with override_settings(**pipeline_settings(cloud), FORECASTING_HORIZON_DAYS=HORIZON):
+    settings = {**pipeline_settings(cloud), "FORECASTING_HORIZON_DAYS": HORIZON}
+    with override_settings(**settings), drawing_once():
         healthy = Healthy(cloud)
         try:
             write_dense_history()
