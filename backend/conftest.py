@@ -18,7 +18,7 @@ from django.conf import settings
 
 from backend.demo.environment import forget_settings, unset_settings
 from backend.localcloud.postgres.server import PORT, RunningPostgres, create_role, start_postgres
-from backend.tests.tracing import leave_stand_in_untraced
+from backend.tests.tracing import leave_stand_in_untraced, untraced
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
@@ -45,7 +45,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
+    """Coverage has begun by now, and no server has."""
+    leave_stand_in_untraced()
     _spare_the_collector()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """In place of pytest's own, for a test that is marked `untraced`."""
+    if not item.get_closest_marker("untraced"):
+        return None
+    runner: Any = item.config.pluginmanager.get_plugin("runner")
+    untraced(lambda: runner.pytest_runtest_protocol(item, nextitem))
+    return True
 
 
 def _spare_the_collector() -> None:
@@ -96,12 +108,6 @@ _forget_developers_settings()
 _listen_to_interrupts()
 # A hook and no fixture: it holds in every thread, and while the tests are collected.
 sys.addaudithook(_refuse_remote_connections)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _coverage_of_the_product() -> None:
-    """Once coverage has begun, and before a server does."""
-    leave_stand_in_untraced()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from backend.forecasting.tests.support.loading import TABLE, day_before, loaded_
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
+pytestmark = pytest.mark.untraced
+
 
 @pytest.fixture
 def history(pipeline: "LocalCloud", transactional_db: None) -> Entity:

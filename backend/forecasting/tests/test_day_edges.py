@@ -25,6 +25,8 @@ from backend.localcloud.postgres.server import RunningPostgres, admin_cursor
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
+pytestmark = pytest.mark.untraced
+
 START, END = date(2026, 2, 1), date(2026, 3, 1)
 TODAY = END
 DAY = timedelta(days=1)

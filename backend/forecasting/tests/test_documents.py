@@ -26,6 +26,8 @@ from backend.forecasting.tests.support.healthy import write_dense_history
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
+pytestmark = pytest.mark.untraced
+
 OPERATIONS = ROOT / "docs" / "operations.md"
 PIPELINE = ("bq_setup", "bq_setup_etl", "bq_verify")
 OURS = (*PIPELINE, "demo", "localcloud", "load_sample")

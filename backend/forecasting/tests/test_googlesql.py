@@ -55,6 +55,8 @@ from backend.forecasting.tests.oracles.googlesql import (
 )
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS
 
+pytestmark = pytest.mark.untraced
+
 RUN_TIME = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 EXTERNAL = {name: FEDERATED_TYPES[type_name] for name, type_name in SOURCE_COLUMNS.items()}
 SUMMARY_PARAMETERS: Mapping[str, date | int] = {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from backend.localcloud.http.call import Call
     from backend.localcloud.server import LocalCloud
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.untraced]
 
 BIGQUERY = "/bigquery/v2/"
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -28,6 +28,7 @@ from backend.forecasting.tests.support.factories import (
 
 pytestmark = [
     pytest.mark.django_db,
+    pytest.mark.untraced,
     # What Google's libraries say of a type or enum value that is new to them.
     pytest.mark.filterwarnings("ignore:Unrecognized:UserWarning"),
     pytest.mark.filterwarnings("ignore:Unknown type:FutureWarning"),

@@ -29,7 +29,7 @@ from backend.localcloud.postgres.server import RunningPostgres, admin_cursor
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.untraced]
 
 
 @pytest.fixture

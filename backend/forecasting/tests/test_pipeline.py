@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.untraced]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ HOSTILE = (
     "A name as long as a sentence, " * 9,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ OF_THE_DEPLOYER = {
 OF_THE_AGENT = {"roles/cloudsql.client": ""}
 OF_ANOTHER_PROJECT_OR_TOPIC = {"roles/iam.serviceAccountTokenCreator", "roles/pubsub.publisher"}
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
 
 
 @pytest.fixture

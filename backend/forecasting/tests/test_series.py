@@ -42,6 +42,8 @@ from backend.forecasting.verification.baseline import read_baseline
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
+pytestmark = pytest.mark.untraced
+
 TODAY = date(2026, 3, 2)
 HORIZON = 7
 WANTED = Wanted(today=TODAY, horizon=HORIZON)

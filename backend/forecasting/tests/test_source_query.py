@@ -28,7 +28,7 @@ from backend.forecasting.sql.queries import render_source_query, with_days
 from backend.forecasting.tests.support.factories import make_config
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
 
 DAY = date(2026, 3, 1)
 NOON = "2026-03-01T12:00Z"

@@ -15,7 +15,7 @@ from backend.forecasting.sql.queries import with_days
 from backend.forecasting.sql.source import render_orphans, render_source
 from backend.forecasting.tests.support.newsroom import newsroom, newsroom_mapping
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
 
 DAY = date(2026, 3, 1)
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -21,7 +21,7 @@ from backend.forecasting.tests.support.tampering import (
 from backend.forecasting.verification import resource_checks, vertex_checks
 from backend.localcloud.http.faults import Fault, Kind
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
 
 TAMPERED = [case for case in CASES if case.tamper]
 

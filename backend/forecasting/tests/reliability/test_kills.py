@@ -28,6 +28,8 @@ from backend.forecasting.tests.reliability.tally import Tally
 from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.loading import TABLE, day_before
 
+pytestmark = pytest.mark.untraced
+
 SUITE = "Commands killed with -9"
 POINTS = 20
 NOTE = (

@@ -29,6 +29,8 @@ from backend.forecasting.tests.reliability.scene import (
 from backend.forecasting.tests.reliability.tally import Tally
 from backend.forecasting.tests.reliability.test_kills import rescore
 
+pytestmark = pytest.mark.untraced
+
 SUITE = "Loads ended while they run"
 BLOWS: dict[str, tuple[Blow, int]] = {
     "PostgreSQL's process killed with -9": (kill_session, 20),

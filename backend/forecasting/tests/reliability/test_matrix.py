@@ -23,6 +23,8 @@ from backend.localcloud.postgres.server import RunningPostgres
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
+pytestmark = pytest.mark.untraced
+
 SUITES = {"grpc": "Faults at every request over gRPC", "rest": "Faults at every request over REST"}
 ASKED = {
     "grpc": "What is asked of the BigQuery Connection, Data Transfer and Secret Manager services, "

@@ -20,6 +20,8 @@ from backend.forecasting.tests.reliability.scene import (
 from backend.forecasting.tests.reliability.tally import Tally
 from backend.forecasting.tests.support.concurrent_runs import ROTATE, Ended
 
+pytestmark = pytest.mark.untraced
+
 SUITE = "Races"
 ROUNDS, PROCESSES = 10, 8
 FEW_PROCESSES = 4

@@ -22,6 +22,8 @@ from backend.localcloud.postgres.server import RunningPostgres
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
+pytestmark = pytest.mark.untraced
+
 SUITE = "Nights on a moving clock"
 NIGHTS = 200
 
