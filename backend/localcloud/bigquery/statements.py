@@ -43,6 +43,7 @@ from backend.localcloud.http.errors import (
     NotDone,
     NotFound,
 )
+from backend.localcloud.remembering import remembered
 
 CHANGES = (
     *(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable),
@@ -313,6 +314,7 @@ def refuse_dry_run(sql: str) -> None:
         raise InvalidQuery("Dry run of CREATE TEMP TABLE is not supported")
 
 
+@remembered(500_000)
 def only_reads(sql: str) -> bool:
     """Whether a job of this text changes nothing."""
     trees = [parse(text) for text in texts(sql)]

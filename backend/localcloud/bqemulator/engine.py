@@ -66,6 +66,7 @@ class Work:
     variables: frozenset[str] = frozenset()
     job: str = ""
     in_transaction: bool = False
+    registered: int = 0
     before: Callable[[Work, str], str] = lambda work, sql: sql
     finished: Callable[[str], None] = lambda sql: None
     committed: Callable[[], None] = lambda: None
@@ -73,7 +74,8 @@ class Work:
 
     def register(self, rows: pa.Table) -> str:
         """Make rows a relation that this work's statements can name; its name."""
-        name = f"external_query_{uuid.uuid4().hex}"
+        self.registered += 1
+        name = f"{RELATION}_{self.registered}"
         self.cursor.register(name, rows)
         return name
 
@@ -82,6 +84,10 @@ class Work:
         with domain_errors():
             return self.before(self, sql)
 
+
+RELATION = f"external_query_{uuid.uuid4().hex}"
+"""How the names of relations begin: nobody can guess it, and the same text keeps its translation.
+A relation belongs to its cursor."""
 
 MERGE_ON_FALSE = re.compile(r"(\AMERGE INTO \S+ AS (\w+) USING \w+ AS (\w+)) ON FALSE\b")
 

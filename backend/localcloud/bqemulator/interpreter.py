@@ -24,6 +24,7 @@ from bqemulator.sql.inner_query import rewrite_and_translate_statement
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 
+from backend.localcloud.bqemulator import translating
 from backend.localcloud.bqemulator.changes import Run, run_change
 from backend.localcloud.bqemulator.engine import Engine, Work, current
 from backend.localcloud.bqemulator.errors import bigquery_errors, domain_errors
@@ -38,10 +39,14 @@ from backend.localcloud.googlesql.text import (
     substitute,
     using_name,
 )
+from backend.localcloud.remembering import remembered
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
+
+PARSED = 200_000
+"""Characters of the scripts whose statements are remembered, some megabytes."""
 
 DML = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE")
 
@@ -68,6 +73,7 @@ class ScriptParser(Parser):
         return statement
 
 
+@remembered(PARSED)
 def parse_script(source: str) -> Any:
     """The statements of a script, each of a kind that GoogleSQL has."""
     return ScriptParser(source).parse_script()
@@ -251,6 +257,7 @@ async def explain(ctx: AppContext, project: str, sql: str) -> None:
 
 def install() -> None:
     """Have bqemulator use this module."""
+    translating.install()
     for module in (executor, interpreter):
         vars(module).update(
             ScriptInterpreter=ScriptInterpreter,

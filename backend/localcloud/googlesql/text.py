@@ -12,32 +12,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from backend.localcloud.googlesql.literals import string_value
 from backend.localcloud.http.errors import InvalidQuery
+from backend.localcloud.remembering import remembered
 
 if TYPE_CHECKING:
     from sqlglot.tokenizer_core import Token
     from sqlglot.tokens import Tokenizer
 
 
-_SHORT = 20_000
-"""Characters: of such texts the tokens are remembered, a few megabytes in all."""
+_READ = 200_000
+"""Characters of the texts whose tokens are remembered: each rule that a statement is held to reads
+them anew. Ten megabytes or less."""
 
 
+@remembered(_READ)
 def tokenize(sql: str) -> tuple[Token, ...]:
     """The tokens of GoogleSQL text, with their positions; comments are left out."""
-    return _remembered_tokens(sql) if len(sql) < _SHORT else _tokens(sql)
-
-
-def _tokens(sql: str) -> tuple[Token, ...]:
     from sqlglot.errors import TokenError
 
     try:
         return tuple(_tokenizer_class()(dialect="bigquery").tokenize(sql))
     except TokenError as error:
         raise InvalidQuery(f"Syntax error: {error}", location="query") from error
-
-
-# Each rule that a statement is held to reads its tokens anew.
-_remembered_tokens = functools.lru_cache(maxsize=16)(_tokens)
 
 
 @functools.cache
