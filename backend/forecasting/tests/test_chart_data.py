@@ -1,7 +1,9 @@
 """What the charts hand to the converter: nothing is drawn of a field that the data has not."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from backend.forecasting.tests.test_model_charts import SHOWN
 from backend.forecasting.training_table import DIMENSIONS, TARGET_COLUMN
 from backend.forecasting.verification.snapshot import Window
 
+AGREED = Path(__file__).parent / "oracles" / "drawings.json"
 NUMBERS: dict[str, float | None] = {
     TARGET_COLUMN: 5.0,
     **{column.name: 1.0 for column in DIMENSIONS},
@@ -83,3 +86,29 @@ def test_scores__are_bars_as_wide_as_their_step(specs: list[dict[str, Any]]) -> 
         {"low": 95, "high": 100, "rows": 1},
     ]
     assert [encoding[channel]["field"] for channel in ("x", "x2", "y")] == ["low", "high", "rows"]
+
+
+def _with_data(part: Any, datasets: dict[str, Any]) -> Any:
+    """A part of a chart with its data in place of their name, which is made of them."""
+    if isinstance(part, list):
+        return [_with_data(inner, datasets) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    rows = datasets.get(part.get("name", ""))
+    if rows is not None:
+        return {"rows": len(rows), "first": rows[0], "last": rows[-1]}
+    return {name: _with_data(inner, datasets) for name, inner in part.items()}
+
+
+def test_charts__are_drawn_as_agreed(specs: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Sizes, axes, scales and colours, which no other test looks at one by one."""
+    draw_report(report_data())
+    configs = [spec.pop("config") for spec in specs]
+    assert configs == [configs[0]] * 11
+    # The rest of it is the library's own.
+    configs[0]["view"] = {"stroke": configs[0]["view"]["stroke"]}
+    charts = [_with_data(spec, spec.pop("datasets")) for spec in specs if spec.pop("$schema")]
+    shown = {"charts": charts, "config": configs[0]}
+    new = tmp_path / AGREED.name
+    new.write_text(f"{json.dumps(shown, indent=1, sort_keys=True)}\n", "utf-8")
+    assert shown == json.loads(AGREED.read_text("utf-8")), f"is it meant? Then {new} is agreed"
