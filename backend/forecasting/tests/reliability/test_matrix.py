@@ -96,10 +96,11 @@ def test_fault__is_survived_or_clearly_failed_and_put_right(
     suite = SUITES[transport]
     tally.note(suite, ASKED[transport] + NOTE)
     wrong: dict[Cell, list[Trouble]] = {}
-    for cell in cells:
-        if (cell.request.transport, cell.kind) == (transport, kind):
-            result, troubles = matrix.try_out(cell)
-            outcome = "survived" if result.status == 0 else "clearly failed"
-            tally.judge(suite, "cells", troubles, row=kind, outcome=outcome)
-            wrong |= {cell: troubles} if troubles else {}
+    tried = [cell for cell in cells if (cell.request.transport, cell.kind) == (transport, kind)]
+    assert tried
+    for cell in tried:
+        result, troubles = matrix.try_out(cell)
+        outcome = "survived" if result.status == 0 else "clearly failed"
+        tally.judge(suite, "cells", troubles, row=kind, outcome=outcome)
+        wrong |= {cell: troubles} if troubles else {}
     assert wrong == {}
