@@ -1,6 +1,5 @@
 """What the charts hand to the converter: nothing is drawn of a field that the data has not."""
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,12 +10,12 @@ import vl_convert
 
 from backend.forecasting.output.charts import draw_report, draw_scores
 from backend.forecasting.output.report_data import DayRows, EntityHistory, ReportData, ScoreStep
+from backend.forecasting.tests.support.agreed import assert_agreed
 from backend.forecasting.tests.support.snapshots import make_days
 from backend.forecasting.tests.test_model_charts import SHOWN
 from backend.forecasting.training_table import DIMENSIONS, TARGET_COLUMN
 from backend.forecasting.verification.snapshot import Window
 
-AGREED = Path(__file__).parent / "oracles" / "drawings.json"
 NUMBERS: dict[str, float | None] = {
     TARGET_COLUMN: 5.0,
     **{column.name: 1.0 for column in DIMENSIONS},
@@ -109,6 +108,4 @@ def test_charts__are_drawn_as_agreed(specs: list[dict[str, Any]], tmp_path: Path
     configs[0]["view"] = {"stroke": configs[0]["view"]["stroke"]}
     charts = [_with_data(spec, spec.pop("datasets")) for spec in specs if spec.pop("$schema")]
     shown = {"charts": charts, "config": configs[0]}
-    new = tmp_path / AGREED.name
-    new.write_text(f"{json.dumps(shown, indent=1, sort_keys=True)}\n", "utf-8")
-    assert shown == json.loads(AGREED.read_text("utf-8")), f"is it meant? Then {new} is agreed"
+    assert_agreed("drawings.json", shown, tmp_path)

@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Callable
 from importlib import resources
-from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry

@@ -1,0 +1,71 @@
+"""What bq_verify says of each thing that may be wrong, word by word."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from django.core.management.color import no_style
+
+from backend.forecasting.output.text import describe_findings
+from backend.forecasting.tests.support.agreed import assert_agreed
+from backend.forecasting.tests.support.check_cases import CASES
+from backend.forecasting.tests.support.factories import make_config, make_run, make_transfer
+from backend.forecasting.tests.support.snapshots import (
+    TODAY,
+    UNSEEN,
+    Change,
+    data,
+    make_days,
+    make_snapshot,
+)
+from backend.forecasting.verification.findings import collapse_skipped
+from backend.forecasting.verification.verify import check_snapshot
+
+PARTS = (
+    *("dataset", "table", "connection", "probe", "schedules", "runs"),
+    *("data", "days", "sides", "baseline"),
+)
+
+
+def part(name: str, value: object) -> Change:
+    return lambda _: {name: value}
+
+
+def settings(**fields: Any) -> Change:
+    return lambda config: {"config": replace(config, horizon_days=9, **fields)}
+
+
+OTHERS: dict[str, Change] = {
+    **{f"unseen {name}": part(name, UNSEEN) for name in PARTS},
+    **{f"no {name}": part(name, None) for name in PARTS if name not in ("schedules", "runs")},
+    "no schedule": part("schedules", []),
+    "no run": part("runs", []),
+    "not asked": lambda _: {"reconcile": False, "sides": None, "baseline_asked": False},
+    "no horizon": lambda config: {"config": config, "views": []},
+    "kept history": settings(keep_history=True),
+    "few refreshed days": settings(refresh_days=7),
+    "cost": part("bytes_processed", 1234567),
+    "run under way": lambda _: {"runs": [make_run("RUNNING"), make_run("SUCCEEDED")]},
+    "two schedules": lambda c: {"schedules": [make_transfer(c), make_transfer(c)]},
+    "one day": lambda _: {"days": make_days(1, rows=1), **data(row_count=1)(make_config())},
+    "two series": data(judged_count=2, usable_count=1, long_usable_count=0, usable_rows=1),
+    "rows of today": data(row_count=5000, rows_after_window=2, last_day=TODAY),
+    "old rows": data(rows_before_window=1200),
+}
+
+
+def said(change: Change, usual: set[str]) -> list[str]:
+    """What is said then and is not as usual, and what each finding compared."""
+    config = make_config()
+    findings = collapse_skipped(check_snapshot(make_snapshot(config, **change(config))))
+    lines = describe_findings(findings, no_style())
+    compared = [f"{f.id}: {f.expected} | {f.observed}" for f in findings]
+    return [line.strip() for line in (*lines, *compared) if line.strip() not in usual]
+
+
+def test_findings__are_said_as_agreed(tmp_path: Path) -> None:
+    usual = said(lambda _: {}, set())
+    changes = {f"{case}: {case.message}": case.change for case in CASES} | OTHERS
+    assert len(changes) > 90
+    shown = {name: said(change, set(usual)) for name, change in changes.items()}
+    assert_agreed("findings.json", {"usual": usual, **shown}, tmp_path)
