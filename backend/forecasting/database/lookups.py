@@ -6,7 +6,7 @@ Nothing here asks a database.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, TypeAlias
 
@@ -57,9 +57,13 @@ class Join:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """The field that a path leads to, how to get there, and the keys that are left of the path."""
+    """The field that a path leads to, how to get there, and the keys that are left of the path.
+
+    `managed`: Django made its table, so that the column is of the field's own type.
+    """
 
     field: Field
+    managed: bool
     column: Column
     joins: tuple[Join, ...]
     keys: tuple[str, ...]
@@ -94,8 +98,13 @@ class Tables:
             return self._follow_relation(link, rows, parts)
         if field.is_relation and len(parts) > 1:
             return self._follow_relation(field, rows, parts[1:])
-        column = Column(rows, field.column)
-        return Found(field=_output(field), column=column, joins=(), keys=(*parts[1:],))
+        return Found(
+            field=_output(field),
+            managed=is_managed(field.model),
+            column=Column(rows, field.column),
+            joins=(),
+            keys=(*parts[1:],),
+        )
 
     def _follow_relation(self, field: Relation, rows: str, parts: Sequence[str]) -> Found:
         related = field.related_model
@@ -106,12 +115,7 @@ class Tables:
             column=Column(rows, field.column),
         )
         found = self.follow(related, join.rows, parts)
-        return Found(
-            field=found.field,
-            column=found.column,
-            joins=(join, *found.joins),
-            keys=found.keys,
-        )
+        return replace(found, joins=(join, *found.joins))
 
 
 def _rows_behind(rows: str, field: str) -> str:
@@ -163,7 +167,18 @@ def _field(model: type[models.Model], name: str) -> Any:
         raise LookupFailed(f"{model._meta.label} has no field {name}") from None
     if field is None or field.many_to_many or not getattr(field, "column", None):
         raise LookupFailed(f"{model._meta.label}.{name} is no column of one row")
+    if isinstance(field.related_model, str):
+        raise LookupFailed(
+            f"{model._meta.label}.{name} refers to {field.related_model}, of no app in "
+            "INSTALLED_APPS"
+        )
     return field
+
+
+def is_managed(model: type[models.Model]) -> bool:
+    """Whether the table is as the model says; a proxy's is that of the model that it stands for."""
+    concrete: Any = model._meta.concrete_model
+    return bool(concrete._meta.managed)
 
 
 def _is_inherited(field: Any, model: type[models.Model]) -> bool:

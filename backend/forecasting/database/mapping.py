@@ -16,12 +16,26 @@ from django.db import connections, models, router
 from ..conf import Config
 from ..errors import SettingError, shown
 from ..training_table import DIMENSIONS
-from .lookups import SEPARATOR, Found, LookupFailed, Tables, key_of, schemas_of, value_field
+from .lookups import (
+    SEPARATOR,
+    Found,
+    LookupFailed,
+    Tables,
+    is_managed,
+    key_of,
+    schemas_of,
+    value_field,
+)
 from .source_mapping import EntityNames, Kind, Owner, Related, SourceMapping, Value
 
 UTC = "UTC"
 _KEYS = (models.UUIDField, models.IntegerField, models.CharField, models.TextField)
 _COLUMN_NAMES = {column.dimension: column.name for column in DIMENSIONS}
+_NUMBERS = {
+    models.FloatField: Kind.FLOAT,
+    models.IntegerField: Kind.INTEGER,
+    models.DecimalField: Kind.DECIMAL,
+}
 _NUMBER = "a lookup path to a number, or to JSON and on by its keys"
 
 
@@ -33,7 +47,7 @@ def load_mapping(config: Config, registry: Apps = apps) -> SourceMapping:
         search_path=reader.schemas if len(reader.schemas) > 1 else (),
         mentions=reader.tables.of(reader.model),
         entity=reader.key(reader.entity),
-        entity_may_be_null=reader.entity.field.null or not _managed(reader.model),
+        entity_may_be_null=reader.entity.field.null or not is_managed(reader.model),
         entities=reader.related(reader.entity, Owner.ENTITY),
         entity_names=reader.entity_names(),
         time=reader.time(),
@@ -84,12 +98,6 @@ def misfits(config: Config, registry: Apps = apps) -> Iterator[SettingError]:
 
 def _misfit(setting: str, value: str, why: object, expected: str) -> SettingError:
     return SettingError(f'{setting} is "{shown(value)}", but {why}', f"expected {expected}")
-
-
-def _managed(model: type[models.Model]) -> bool:
-    """Whether the table is as the model says; a proxy's is that of the model that it stands for."""
-    concrete: Any = model._meta.concrete_model
-    return bool(concrete._meta.managed)
 
 
 def _generic_relation(model: type[models.Model], field: str) -> str:
@@ -176,15 +184,16 @@ class _Reader:
         if self.event is None:
             return True
         relation: Any = self.event.field
-        managed = _managed(self.model) and _managed(relation.related_model)
+        managed = is_managed(self.model) and is_managed(relation.related_model)
         return managed and bool(relation.db_constraint)
 
     @property
     def mentioned_once(self) -> bool:
-        if self.event is None or not _managed(self.model):
+        if self.event is None or not is_managed(self.model):
             return False
         names = {self.entity.field.name, self.event.field.name}
-        meta = self.model._meta
+        concrete: Any = self.model._meta.concrete_model  # A proxy's constraints are made nowhere.
+        meta = concrete._meta
         unique = [
             constraint.fields
             for constraint in meta.constraints
@@ -325,12 +334,10 @@ def _number_kind(found: Found) -> tuple[Kind | None, str]:
         return Kind.JSON_TEXT, ""
     if found.keys:
         return None, f"{field} holds no JSON in which to look for {SEPARATOR.join(found.keys)}"
-    if isinstance(field, models.FloatField):
-        return Kind.FLOAT, ""
-    if isinstance(field, models.IntegerField):
-        return Kind.INTEGER, ""
-    if isinstance(field, models.DecimalField):
-        return Kind.DECIMAL, ""
+    for field_type, kind in _NUMBERS.items():
+        if isinstance(field, field_type):
+            # What is no table of Django's may hold any number, such as NaN in place of an integer.
+            return kind if found.managed else Kind.DECIMAL, ""
     if isinstance(field, models.JSONField):
         return None, f"{field} is JSON, and no key says what of it"
     return None, f"{field} is no number"

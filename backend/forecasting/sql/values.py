@@ -48,9 +48,10 @@ def select(values: Mapping[str, Value]) -> Selection:
     for name, value in values.items():
         source = column(value.column)
         if value.kind is Kind.JSON_TEXT:
-            # Text that is no JSON holds no number.
-            json = f"CASE WHEN pg_input_is_valid({source}, 'jsonb') THEN {source}::jsonb END"
-            once = next((n for n, text in columns.items() if text == json), f"{name}_json")
+            # Text that is no JSON holds no number. Under a view's text there may be json.
+            text = f"{source}::text"
+            json = f"CASE WHEN pg_input_is_valid({text}, 'jsonb') THEN {text}::jsonb END"
+            once = next((n for n, read in columns.items() if read == json), f"{name}_json")
             columns[once] = json
             reads[name] = _in_json(once, value.keys)
         else:

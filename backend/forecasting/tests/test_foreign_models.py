@@ -18,7 +18,7 @@ from backend.forecasting.database.mapping import load_mapping, misfits
 from backend.forecasting.sql.queries import with_days
 from backend.forecasting.sql.source import render_orphans, render_source
 from backend.forecasting.tests.support.factories import make_config
-from backend.forecasting.tests.support.newsroom import isolated_apps
+from backend.forecasting.tests.support.newsroom import isolated_apps, newsroom_config
 
 pytestmark = pytest.mark.django_db
 
@@ -317,6 +317,89 @@ def test_proxy__is_the_table_of_the_model_that_it_stands_for(registry: Apps) -> 
     }
 
 
+@pytest.mark.parametrize(("own", "of_what_it_stands_for"), [((), ("at",)), (("at",), ())])
+def test_proxy__constraints_are_those_of_the_model_that_it_stands_for(
+    registry: Apps, own: tuple[str, ...], of_what_it_stands_for: tuple[str, ...]
+) -> None:
+    """Django makes none of the proxy's own."""
+
+    def unique(*more: str) -> list[models.BaseConstraint]:
+        return [models.UniqueConstraint(fields=["who", "event", *more], name="once")]
+
+    class Event(models.Model):
+        level = models.FloatField()
+
+    class Raw(models.Model):
+        who = models.IntegerField()
+        event = models.ForeignKey(Event, models.CASCADE)
+        at = models.DateTimeField()
+
+        class Meta:
+            constraints = unique(*of_what_it_stands_for)
+
+    class Mention(Raw):
+        class Meta:
+            proxy = True
+            constraints = unique(*own)
+
+    settings = {**MENTION, "entity_field": "who", "event_field": "event"}
+    more = {"entity_name_field": "", "score_field": "event__level", "dimension_fields": ()}
+    config = newsroom_config(**{**settings, **more})
+    assert load_mapping(config, registry).mentioned_once is (own == ("at",))
+
+
+NUMBERS = [
+    *((column, "'NaN'", None) for column in ("float8", "numeric")),
+    *((column, "'-Infinity'", None) for column in ("float8", "numeric")),
+    *(("numeric", value, number) for value, number in (("1e400", None), ("1e-400", 0))),
+    *(("numeric", "0.1", 0.1), ("real", "0.5", 0.5), ("smallint", "-32768", -32768)),
+    ("bigint", "-9223372036854775808", -(2**63)),
+]
+
+
+@pytest.mark.parametrize("field", ["FloatField", "IntegerField", "DecimalField"])
+@pytest.mark.parametrize(("column", "value", "number"), NUMBERS)
+def test_table_not_made_by_django__may_hold_any_number_under_any_field(
+    registry: Apps, field: str, column: str, value: str, number: float | None
+) -> None:
+    class Mention(models.Model):
+        who = models.IntegerField()
+        at = models.DateTimeField()
+        level = getattr(models, field)()
+
+        class Meta:
+            managed = False
+
+    with connection.connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE TABLE forecasting_mention (who int, at timestamptz, level {column});"
+            f"INSERT INTO forecasting_mention VALUES (1, '2026-03-01 12:00Z', {value})"
+        )
+    rows = read_scores(registry, **MENTION, entity_field="who")
+    assert rows == ([] if number is None else [("1", number)])
+    assert all(type(score) is float for _, score in rows)
+
+
+def test_table_not_made_by_django__may_hold_json_that_the_model_calls_text(registry: Apps) -> None:
+    """As inspectdb does with a column of the type json."""
+
+    class Mention(models.Model):
+        who = models.IntegerField()
+        at = models.DateTimeField()
+        raw = models.TextField()
+
+        class Meta:
+            managed = False
+
+    with connection.connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE forecasting_mention (who int, at timestamptz, raw json)")
+        for raw in ('{"a": 4}', '{"a": "\\u0000"}'):
+            row = (1, NOON, raw)
+            cursor.execute("INSERT INTO forecasting_mention VALUES (%s, %s, %s)", row)
+    settings = {**MENTION, "entity_field": "who", "score_field": "raw__a"}
+    assert read_scores(registry, **settings) == [("1", 4)]
+
+
 MENTION: dict[str, Any] = {
     "mention_model": "forecasting.Mention",
     "event_field": "",
@@ -339,6 +422,21 @@ def test_generic_relation__is_refused(registry: Apps) -> None:
     assert "Mention.target is no column of one row" in one
     (other,) = refusals(registry, **MENTION, entity_field="number")
     assert "it is the key of target" in other
+
+
+@pytest.mark.parametrize("setting", ["entity_field", "event_field", "time_field", "score_field"])
+def test_relation_to_no_model__is_refused(registry: Apps, setting: str) -> None:
+    """Django's own check tells it as well, and ours is not to hide that behind a traceback."""
+
+    class Mention(models.Model):
+        who = models.IntegerField()
+        at = models.DateTimeField()
+        level = models.FloatField()
+        lost = models.ForeignKey("nowhere.Lost", models.CASCADE)
+
+    value = "lost" if setting in ("entity_field", "event_field") else "lost__level"
+    (only,) = refusals(registry, **{**MENTION, "entity_field": "who", setting: value})
+    assert "Mention.lost refers to nowhere.Lost, of no app in INSTALLED_APPS: expected" in only
 
 
 def test_swapped_model__is_refused_by_the_one_in_its_place(
