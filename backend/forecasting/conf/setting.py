@@ -40,7 +40,7 @@ class Form:
         is_switch, text = isinstance(text, bool), str(text).strip()
         try:
             if is_switch and self.parse is not _boolean:
-                raise ValueError(text)
+                raise ValueError
             return self.parse(text)
         except ValueError:
             raise SettingError(
@@ -62,7 +62,7 @@ def _matching(pattern: str, convert: Callable[[str], Any] = str) -> Callable[[st
 
     def parse(text: str) -> Any:
         if not compiled.fullmatch(text):
-            raise ValueError(text)
+            raise ValueError
         return convert(text)
 
     return parse
@@ -70,13 +70,13 @@ def _matching(pattern: str, convert: Callable[[str], Any] = str) -> Callable[[st
 
 def _whole_days(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= MAX_WINDOW_DAYS:
-        raise ValueError(text)
+        raise ValueError
     return int(text)
 
 
 def _boolean(text: str) -> bool:
     if text.lower() not in _BOOLEANS:
-        raise ValueError(text)
+        raise ValueError
     return _BOOLEANS[text.lower()]
 
 
@@ -94,7 +94,7 @@ _LOOPBACK = r"(?:127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}"
 
 def _lookup_path(text: str) -> str:
     if not text.isprintable() or not all(part.strip() for part in text.split("__")):
-        raise ValueError(text)
+        raise ValueError
     return text
 
 
@@ -104,7 +104,7 @@ def _paths_by_name(text: str) -> tuple[tuple[str, str], ...]:
         return ()
     pairs = [tuple(word.strip() for word in part.split("=")) for part in text.split(",")]
     if not all(len(pair) == 2 and all(pair) for pair in pairs):
-        raise ValueError(text)
+        raise ValueError
     return tuple((name, path) for name, path in pairs)
 
 
