@@ -7,19 +7,24 @@ depends on the text and on the columns of its tables; what depends on anything e
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
+import sqlglot
+from bqemulator.api.dependencies import AppContext
 from bqemulator.api.routes import jobs
 from bqemulator.catalog import ddl_sync
 from bqemulator.domain.errors import DomainError
 from bqemulator.domain.result import Err, Ok, Result
-from bqemulator.jobs import executor
+from bqemulator.jobs import ddl_result, executor
 from bqemulator.jobs.routine_ddl import detect_drop_routine
 from bqemulator.row_access.identity import CallerIdentity
 from bqemulator.scripting import interpreter
+from bqemulator.sql import catalog_schema
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 
+from backend.localcloud.googlesql.ddl import parsed
 from backend.localcloud.remembering import remembered
 
 TEXT = 500_000
@@ -31,14 +36,13 @@ ABOUT_A_TEXT = {
         executor.classify_statement_type,
         detect_drop_routine,
         rewrite_table_refs,
-        ddl_sync._detect_catalog_drop,
-        ddl_sync._detect_create_schema,
-        ddl_sync._detect_plain_create_table,
-        ddl_sync._detect_plain_create_view,
         interpreter._is_row_producing,
     )
 }
-"""By name; the trees that some return are only read."""
+
+CHANGES_ROWS = {"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE_TABLE"}
+ONLY_READING = SimpleNamespace(parse_one=lambda sql, read: parsed(sql), errors=sqlglot.errors)
+"""sqlglot for modules that read statements of GoogleSQL, and change nothing in their trees."""
 
 _original_translate = SQLTranslator.translate
 
@@ -67,9 +71,33 @@ def _translated(sql: str, schema: str, caller: CallerIdentity | None) -> str:
     return found.value
 
 
+_original_reject = executor._reject_dml_on_immutable
+
+
+def _reject_dml_on_immutable(project: str, sql: str, ctx: AppContext) -> None:
+    """Read a statement again for what it changes only where it is of those that change rows."""
+    if executor.classify_statement_type(sql) in CHANGES_ROWS:
+        _original_reject(project, sql, ctx)
+
+
+_original_capture = executor._capture_dml_snapshots
+
+
+async def _capture_dml_snapshots(project: str, sql: str, ctx: AppContext) -> None:
+    """The same of what is copied after it."""
+    if executor.classify_statement_type(sql) in CHANGES_ROWS:
+        await _original_capture(project, sql, ctx)
+
+
 def install() -> None:
     """Have bqemulator use this module."""
-    for module in (executor, jobs, ddl_sync, interpreter):
+    for module in (ddl_sync, ddl_result, catalog_schema):
+        vars(module).update(sqlglot=ONLY_READING)
+    vars(executor).update(
+        _reject_dml_on_immutable=_reject_dml_on_immutable,
+        _capture_dml_snapshots=_capture_dml_snapshots,
+    )
+    for module in (executor, jobs, interpreter):
         known = vars(module)
         known.update({name: ask for name, ask in ABOUT_A_TEXT.items() if name in known})
     SQLTranslator.translate = translate  # type: ignore[assignment,method-assign]
