@@ -408,6 +408,12 @@ def test_query__reads_few_days_of_a_long_history_through_indexes(entity: Entity,
     assert "Seq Scan" not in plan
 
 
+def test_query__sorts_the_events_of_a_few_days_and_not_their_mentions(entity: Entity) -> None:
+    """Though by the statistics each mention is of an event of its own, as of a long history."""
+    make_long_history(entity)
+    assert re.search(r"Sort .*\n.*Sort Key: .*event_id\n.*HashAggregate", explain(7, refresh=True))
+
+
 def test_query__reads_all_events_once_where_no_index_finds_them(entity: Entity) -> None:
     make_long_history(entity)
     execute("ALTER TABLE events_event DROP CONSTRAINT events_event_pkey")

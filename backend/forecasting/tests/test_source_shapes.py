@@ -324,9 +324,9 @@ def test_orphans__mention_that_never_had_an_event_is_none(hypertable: SimpleName
 def test_orphans__events_are_looked_up_as_for_a_refresh(hypertable: SimpleNamespace) -> None:
     """By their key: what is counted every day is not to cost more with a longer history."""
     mapping = newsroom_mapping(hypertable.registry)
-    by_key = "FROM (\n        SELECT unnest(ARRAY(SELECT DISTINCT event_id FROM mention "
+    by_key = "SELECT unnest(ARRAY( SELECT DISTINCT event_id FROM (SELECT event_id FROM mention "
     for query in (render_source(mapping, refresh=True), render_orphans(mapping)):
-        assert re.sub(r"\s+", " ", by_key) in re.sub(r"\s+", " ", query)
+        assert by_key in re.sub(r"\s+", " ", query)
 
 
 def test_orphans__are_not_looked_for_where_there_can_be_none(news: SimpleNamespace) -> None:
