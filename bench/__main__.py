@@ -23,7 +23,14 @@ from bench.comparisons import (
     race_days,
 )
 from bench.data import Contents, Sizes, make_data, read_contents, window_of
-from bench.database import Database, current_load, look_at_machine, open_cursor, running_database
+from bench.database import (
+    SHARED_BUFFERS,
+    Database,
+    current_load,
+    look_at_machine,
+    open_cursor,
+    running_database,
+)
 from bench.processes import ROOT
 from bench.report import draw_history, put_measured, put_plans, write_report
 from bench.results import Results, check_claims
@@ -41,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     django.setup()  # the source query is made of the models
     signal.signal(signal.SIGTERM, _leave)
     load = current_load()
-    with running_database() as database:
+    with running_database(shared_buffers=SHARED_BUFFERS) as database:
         results = measure_all(
             database,
             _sizes(options),

@@ -29,6 +29,9 @@ from bench.processes import ROOT
 
 NAME = "venezuelawatch"
 OWNER, READER = "backend", "bigquery"
+# Cloud SQL gives PostgreSQL a third of the instance's memory (docs: manage-memory-usage-best-
+# practices), and its smallest instance with a core of its own has 3.75 GB.
+SHARED_BUFFERS = "1280MB"
 _SHOWN_SETTINGS = ("shared_buffers", "work_mem", "hash_mem_multiplier")
 _ROLE_SETTING = re.compile(r'^ALTER ROLE :"role" (SET .*);$', re.MULTILINE)
 
@@ -44,10 +47,13 @@ class Database:
 
 
 @contextmanager
-def running_database() -> Iterator[Database]:
-    """Starts a server, yields a migrated and empty database on it, and removes both."""
+def running_database(**settings: str) -> Iterator[Database]:
+    """Starts a server with these settings, yields a migrated and empty database on it.
+
+    Both are removed afterwards.
+    """
     passwords = {role: secrets.token_urlsafe(16) for role in (OWNER, READER)}
-    server = start_postgres()
+    server = start_postgres(**settings)
     try:
         create_role(server, user=OWNER, password=passwords[OWNER])
         create_role(server, user=READER, password=passwords[READER], may_read_everything=True)

@@ -22,6 +22,6 @@ def window(sizes: Sizes) -> Window:
 @pytest.fixture(scope="session")
 def database(sizes: Sizes) -> Iterator[Database]:
     """Made once, so its tests only read."""
-    with running_database() as running:
+    with running_database(shared_buffers="64MB") as running:
         make_data(running, sizes)
         yield running

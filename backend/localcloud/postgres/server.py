@@ -17,7 +17,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,8 +107,8 @@ class RunningPostgres:
         return f"{quote(str(self.folder), safe='')}:{PORT}"
 
 
-def start_postgres() -> RunningPostgres:
-    """Starts a new, empty server in a temporary folder.
+def start_postgres(**settings: str) -> RunningPostgres:
+    """Starts a new, empty server in a temporary folder, with these settings of PostgreSQL.
 
     PostgreSQL refuses to run as root; started by root it runs as `nobody`. Every login, the
     superuser's too, needs its password. Raises `LocalPostgresError`.
@@ -122,7 +122,7 @@ def start_postgres() -> RunningPostgres:
         if account is not None:
             package = _reachable(package, folder)
             _hand_over(folder, account)
-        keeper = _start_keeper(package / "pginstall" / "bin", folder, account)
+        keeper = _start_keeper(package / "pginstall" / "bin", folder, account, settings)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -213,10 +213,13 @@ def _hand_over(folder: Path, account: pwd.struct_passwd) -> None:
 
 
 def _start_keeper(
-    binaries: Path, folder: Path, account: pwd.struct_passwd | None
+    binaries: Path,
+    folder: Path,
+    account: pwd.struct_passwd | None,
+    settings: Mapping[str, str],
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(  # noqa: S603 - a fixed script; nothing in it is anybody's input
-        ["/bin/sh", "-c", _KEEPER, "keeper", binaries, folder, *_initdb_options(folder)],
+        ["/bin/sh", "-c", _KEEPER, "keeper", binaries, folder, *_initdb_options(folder, settings)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -242,8 +245,8 @@ def _await_ready(server: RunningPostgres) -> None:
         raise
 
 
-def _initdb_options(folder: Path) -> list[str]:
-    settings = {**_SERVER_SETTINGS, "unix_socket_directories": str(folder)}
+def _initdb_options(folder: Path, more: Mapping[str, str]) -> list[str]:
+    settings = {**_SERVER_SETTINGS, "unix_socket_directories": str(folder), **more}
     return [
         f"--username={SUPERUSER}",
         f"--pwfile={folder / 'password'}",
