@@ -40,6 +40,11 @@ def test_labels__ideographs_take_two_columns() -> None:
     assert label == "委内瑞…分公司"
 
 
+def test_labels__marks_take_no_column() -> None:
+    name = "e\u0301" * 14
+    assert label_names({"a": name}, 14) == {"a": name}
+
+
 def test_labels__no_mark_or_joiner_is_left_without_its_letter() -> None:
     (label,) = label_names({"a": "a" * 20 + "e\u0301" + "b" * 6}, 14).values()
     assert label == f"{'a' * 7}…{'b' * 6}"
