@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.color import no_style
 
+from backend.forecasting.conf import Config
 from backend.forecasting.output.text import describe_findings
 from backend.forecasting.tests.support.agreed import assert_agreed
 from backend.forecasting.tests.support.check_cases import CASES
@@ -19,6 +20,7 @@ from backend.forecasting.tests.support.snapshots import (
     make_snapshot,
 )
 from backend.forecasting.verification.findings import collapse_skipped
+from backend.forecasting.verification.snapshot import Snapshot
 from backend.forecasting.verification.verify import check_snapshot
 
 PARTS = (
@@ -47,6 +49,11 @@ OTHERS: dict[str, Change] = {
     "cost": part("bytes_processed", 1234567),
     "run under way": lambda _: {"runs": [make_run("RUNNING"), make_run("SUCCEEDED")]},
     "two schedules": lambda c: {"schedules": [make_transfer(c), make_transfer(c)]},
+    "another writer": lambda c: {"writers": [make_transfer(c)]},
+    "two and a writer": lambda c: {
+        "schedules": [make_transfer(c)] * 2,
+        "writers": [make_transfer(c)],
+    },
     "one day": lambda _: {"days": make_days(1, rows=1), **data(row_count=1)(make_config())},
     "two series": data(judged_count=2, usable_count=1, long_usable_count=0, usable_rows=1),
     "rows of today": data(row_count=5000, rows_after_window=2, last_day=TODAY),
@@ -54,18 +61,21 @@ OTHERS: dict[str, Change] = {
 }
 
 
-def said(change: Change, usual: set[str]) -> list[str]:
+def said(snapshot: Snapshot, usual: frozenset[str] = frozenset()) -> list[str]:
     """What is said then and is not as usual, and what each finding compared."""
-    config = make_config()
-    findings = collapse_skipped(check_snapshot(make_snapshot(config, **change(config))))
+    findings = collapse_skipped(check_snapshot(snapshot))
     lines = describe_findings(findings, no_style())
     compared = [f"{f.id}: {f.expected} | {f.observed}" for f in findings]
     return [line.strip() for line in (*lines, *compared) if line.strip() not in usual]
 
 
-def test_findings__are_said_as_agreed(tmp_path: Path) -> None:
-    usual = said(lambda _: {}, set())
+def test_findings__are_said_as_agreed(config: Config, tmp_path: Path) -> None:
+    healthy = make_snapshot(config)
+    usual = said(healthy)
     changes = {f"{case}: {case.message}": case.change for case in CASES} | OTHERS
     assert len(changes) > 90
-    shown = {name: said(change, set(usual)) for name, change in changes.items()}
+    shown = {
+        name: said(replace(healthy, **change(config)), frozenset(usual))
+        for name, change in changes.items()
+    }
     assert_agreed("findings.json", {"usual": usual, **shown}, tmp_path)
