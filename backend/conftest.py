@@ -74,6 +74,9 @@ def _forget_developers_settings() -> None:
         setattr(settings, name, False)
     forget_settings(os.environ)
     os.environ["DATABASE_URL"] = "postgresql://127.0.0.1:1/no_test_database_was_asked_for"
+    # Else requests reads the whole environment twice for each request, and sends it to a proxy.
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = "127.0.0.1,localhost,googleapis.com"
     # google-auth looks for credentials at an address that only Google's own machines have.
     os.environ["NO_GCE_CHECK"] = "true"
 
