@@ -61,9 +61,13 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def _spare_the_collector() -> None:
-    """What is imported by now stays: it need not be gone through each time for what is garbage."""
+    """What is imported by now stays: it need not be gone through each time for what is garbage.
+
+    The rest is gone through less often: trees of SQL and mocks are many parts, few in circles.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _forget_developers_settings() -> None:
