@@ -10,17 +10,22 @@ import secrets
 import signal
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
 
 from backend.demo.environment import forget_settings, unset_settings
 from backend.localcloud.postgres.server import PORT, RunningPostgres, create_role, start_postgres
 from backend.tests.tracing import leave_stand_in_untraced, untraced
 
 if TYPE_CHECKING:
+    from pytest_django import DjangoDbBlocker
+
     from backend.localcloud.server import LocalCloud
 
 SQL_INSTANCE = "demo-project:us-central1:main"
@@ -119,11 +124,11 @@ sys.addaudithook(_refuse_remote_connections)
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[RunningPostgres]:
-    """PostgreSQL with a role that owns databases and one that may only read."""
+    """PostgreSQL with a role that owns databases, and the connection's, which may read nothing."""
     server = start_postgres()
     try:
         create_role(server, user=OWNER, password=PASSWORDS[OWNER], may_create_databases=True)
-        create_role(server, user=READER, password=PASSWORDS[READER], may_read_everything=True)
+        create_role(server, user=READER, password=PASSWORDS[READER])
         yield server
     finally:
         server.stop()
@@ -141,6 +146,27 @@ def django_db_modify_db_settings(
         PASSWORD=PASSWORDS[OWNER],
         NAME="venezuelawatch",
     )
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    postgres: RunningPostgres, django_db_setup: None, django_db_blocker: "DjangoDbBlocker"
+) -> None:
+    """Django's test database, in which the connection's role may read what the product prints."""
+    with django_db_blocker.unblock():
+        grant_printed_role(postgres)
+
+
+def grant_printed_role(postgres: RunningPostgres, role: str = READER, **options: str) -> None:
+    """Run the script of `--print-role-sql` for the connection's role, or another."""
+    from backend.localcloud.postgres.psql import run_script
+
+    database, out = str(connection.settings_dict["NAME"]), StringIO()
+    options = {"source_database": database, **options}
+    call_command("bq_setup_etl", print_role_sql=True, stdout=out, **options)
+    # Those of sessions that have ended count for a moment, longer on a busy machine.
+    out.write('ALTER ROLE :"role" CONNECTION LIMIT -1;')
+    run_script(postgres, out.getvalue(), database=database, role=role)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from google.api_core.exceptions import BadRequest
 
+from backend.conftest import READER, grant_printed_role
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.google.causes import likely_cause
@@ -94,8 +96,15 @@ def test_load__days_that_left_the_window(
     assert loaded_days(loaded)[0] == day_before(oldest)
 
 
-def test_load__entity_score_is_the_present_one(loaded: "LocalCloud") -> None:
-    set_up_etl(run_now=True, score_source="entity")
+def test_load__entity_score_is_the_present_one(
+    loaded: "LocalCloud", postgres: RunningPostgres
+) -> None:
+    grant_printed_role(postgres, score_source="entity")
+    try:
+        set_up_etl(run_now=True, score_source="entity")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"REVOKE SELECT ON entities_entity FROM {READER}")
     assert {row[0] for row in table_rows(loaded).values()} == {50}
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import connection
 
-from backend.conftest import PASSWORDS, READER
+from backend.conftest import PASSWORDS, READER, grant_printed_role
 from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.healthy import Healthy
-from backend.localcloud.postgres.server import RunningPostgres, admin_cursor, create_role
+from backend.localcloud.postgres.server import RunningPostgres, create_role
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
@@ -37,8 +37,7 @@ def test_setup_etl__role_that_may_not_read_is_refused_before_anything_is_schedul
     assert "permission denied for table" in result.error
     assert "run the script of `bq_setup_etl --print-role-sql` again" in result.error
     assert not pipeline.transfers.items
-    with admin_cursor(postgres) as cursor:
-        cursor.execute(f"GRANT pg_read_all_data TO {stranger}")
+    grant_printed_role(postgres, stranger)
     assert call("bq_setup_etl").status == 0
     assert len(pipeline.transfers.items) == 1
 
@@ -63,17 +62,17 @@ def test_setup_etl__credential_of_a_new_connection_that_is_refused_fails_with_th
 
 @pytest.mark.django_db(transaction=True)
 def test_setup_etl__lost_permission_is_refused_where_nothing_is_to_be_changed(
-    pipeline: "LocalCloud", stranger: str, postgres: RunningPostgres
+    pipeline: "LocalCloud", postgres: RunningPostgres
 ) -> None:
     assert call("bq_setup").status == 0
     assert call("bq_setup_etl").status == 0
-    with admin_cursor(postgres) as cursor:
-        cursor.execute(f"REVOKE pg_read_all_data FROM {READER}")
-        try:
-            pipeline.requests.clear()
-            result = call("bq_setup_etl")
-        finally:
-            cursor.execute(f"GRANT pg_read_all_data TO {READER}")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"REVOKE SELECT ON events_event FROM {READER}")
+        pipeline.requests.clear()
+        result = call("bq_setup_etl")
+    finally:
+        grant_printed_role(postgres)
     assert (result.status, pipeline.writes) == (1, [])
     assert "permission denied for table" in result.error
 

@@ -137,7 +137,6 @@ def create_role(
     user: str,
     password: str,
     may_create_databases: bool = False,
-    may_read_everything: bool = False,
 ) -> None:
     """Makes a role that can log in with `password`."""
     attribute = sql.SQL("CREATEDB" if may_create_databases else "NOCREATEDB")
@@ -145,8 +144,6 @@ def create_role(
     statement = sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}")
     with admin_cursor(server) as cursor:
         cursor.execute(statement.format(role, attribute, sql.Literal(password)))
-        if may_read_everything:
-            cursor.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(role))
 
 
 def create_database(server: RunningPostgres, *, name: str, owner: str) -> None:

@@ -32,11 +32,12 @@ PROJECT = "demo-project"
 LOCATION = "us-central1"
 PARENT = f"projects/{PROJECT}/locations/{LOCATION}"
 DATABASE = "localcloud_source"
-SEED = """
+SEED = f"""
 CREATE TABLE score (id text, day date, value float8);
 INSERT INTO score SELECT 'e' || n % 10, date '2026-01-01' + n / 10, n FROM generate_series(0, 99) n;
 CREATE TYPE mood AS ENUM ('sad');
 CREATE SEQUENCE counter;
+GRANT SELECT ON score, counter TO {READER};
 """
 
 

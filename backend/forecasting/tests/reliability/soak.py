@@ -11,7 +11,7 @@ from unittest.mock import patch
 from django.db import connection
 from psycopg2 import sql
 
-from backend.conftest import SQL_INSTANCE
+from backend.conftest import READER, SQL_INSTANCE
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.tests.oracles.expected import Row, expected_rows
@@ -166,6 +166,8 @@ def emptied(world: World) -> Iterator[During]:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE entities_entitymention RENAME TO hidden")
         cursor.execute("CREATE TABLE entities_entitymention (LIKE hidden)")
+        # The printed role was granted columns of the one that is hidden.
+        cursor.execute(f"GRANT SELECT ON entities_entitymention TO {READER}")
     try:
         yield nothing
     finally:
