@@ -11,7 +11,7 @@ from typing import Any
 from bench.contestants.job import EVENTS_VIEW, MENTIONS_VIEW, SOURCE_VIEW
 from bench.contestants.registry import CONTESTANTS, OURS, Contestant
 from bench.data import Sizes, Window, lengthen_history, source_query, window_of, windowed
-from bench.database import Database, open_cursor
+from bench.database import Database, let_reader_read_all, open_cursor
 from bench.measuring import Rounds, Sample, alternate, copy_to_counter, read_in_fresh_process
 from bench.processes import FreshProcessError, run_python, watched
 
@@ -44,6 +44,7 @@ class Stage:
 
 def compare_shapes(database: Database, window: Window, repetitions: int) -> Rounds:
     """The source query, what it replaced, and the floor, by COPY to a counter."""
+    let_reader_read_all(database)
     queries = {
         OUR_QUERY: source_query(window),
         FIRST_SHAPE: windowed("first_shape", window),
@@ -72,6 +73,7 @@ def race_days(sizes: Sizes) -> int:
 def race(database: Database, window: Window, repetitions: int) -> Race:
     """All contestants that can run here, each run in a fresh process that fills a fresh file."""
     create_views(database, window)
+    let_reader_read_all(database)
     expected = run_contestant(CONTESTANTS[OURS], database, window)
     skipped, able = {}, []
     for contestant in CONTESTANTS.values():

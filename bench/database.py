@@ -5,7 +5,6 @@ A throw-away server that holds the backend's tables; of the machine, nothing tha
 
 import os
 import platform
-import re
 import secrets
 import subprocess
 import sys
@@ -13,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from importlib import resources
 
 import psycopg2
 import psycopg2.extensions
 
 from backend.demo.environment import forget_settings
+from backend.localcloud.postgres.psql import run_script
 from backend.localcloud.postgres.server import (
     RunningPostgres,
     create_database,
@@ -33,12 +32,11 @@ OWNER, READER = "backend", "bigquery"
 # practices), and its smallest instance with a core of its own has 3.75 GB.
 SHARED_BUFFERS = "1280MB"
 _SHOWN_SETTINGS = ("shared_buffers", "work_mem", "hash_mem_multiplier")
-_ROLE_SETTING = re.compile(r'^ALTER ROLE :"role" (SET .*);$', re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """A database on the throw-away server, as its owner and as a reader get to it."""
+    """A database on the throw-away server, as its owner and the connection's role get to it."""
 
     server: RunningPostgres
     owner_uri: str = field(repr=False)
@@ -56,14 +54,16 @@ def running_database(**settings: str) -> Iterator[Database]:
     server = start_postgres(**settings)
     try:
         create_role(server, user=OWNER, password=passwords[OWNER])
-        create_role(server, user=READER, password=passwords[READER], may_read_everything=True)
-        _limit(server)
+        create_role(server, user=READER, password=passwords[READER])
         create_database(server, name=NAME, owner=OWNER)
         uris = {
             role: server.uri(user=role, password=password, database=NAME)
             for role, password in passwords.items()
         }
-        manage("migrate", "--verbosity", "0", environment={"DATABASE_URL": uris[OWNER]})
+        environment = {"DATABASE_URL": uris[OWNER], "FORECASTING_SOURCE_DATABASE": NAME}
+        manage("migrate", "--verbosity", "0", environment=environment)
+        script = manage("bq_setup_etl", "--print-role-sql", environment=environment)
+        run_script(server, script, database=NAME, role=READER)
         yield Database(
             server=server,
             owner_uri=uris[OWNER],
@@ -74,12 +74,10 @@ def running_database(**settings: str) -> Iterator[Database]:
         server.stop()
 
 
-def _limit(server: RunningPostgres) -> None:
-    """Gives the reader the settings that the product's script gives the connection's role."""
-    script = resources.files("backend.forecasting.sql").joinpath("connection_role.sql")
-    with open_cursor(server.admin_uri) as cursor:
-        for setting in _ROLE_SETTING.findall(script.read_text("utf-8")):
-            cursor.execute(f"ALTER ROLE {READER} {setting}")
+def let_reader_read_all(database: Database) -> None:
+    """For what else is compared: the printed role may read what the source query reads alone."""
+    with open_cursor(database.owner_uri) as cursor:
+        cursor.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {READER}")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def another(sizes: Sizes) -> Iterator[Database]:
 
 def read_fingerprints(database: Database, sizes: Sizes) -> list[str]:
     """What sums up the rows of the window, by table."""
-    with open_cursor(database.reader_uri) as cursor:
+    with open_cursor(database.owner_uri) as cursor:
         cursor.execute("SET timezone = 'UTC'")
         found = []
         for query in _FINGERPRINTS:
@@ -36,13 +36,13 @@ def read_fingerprints(database: Database, sizes: Sizes) -> list[str]:
 
 
 def read_indexes(database: Database) -> list[tuple[str, ...]]:
-    with open_cursor(database.reader_uri) as cursor:
+    with open_cursor(database.owner_uri) as cursor:
         cursor.execute("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1")
         return cursor.fetchall()
 
 
 def test_data__is_of_the_asked_size(database: Database, sizes: Sizes) -> None:
-    with open_cursor(database.reader_uri) as cursor:
+    with open_cursor(database.owner_uri) as cursor:
         contents = read_contents(cursor)
     assert (contents.entities, contents.mentions) == (sizes.entities, sizes.mentions)
     assert contents.events == sizes.events
@@ -51,7 +51,7 @@ def test_data__is_of_the_asked_size(database: Database, sizes: Sizes) -> None:
 
 
 def test_data__lies_in_the_window(database: Database, sizes: Sizes) -> None:
-    with open_cursor(database.reader_uri) as cursor:
+    with open_cursor(database.owner_uri) as cursor:
         cursor.execute(
             "SELECT (min(mentioned_at) AT TIME ZONE 'UTC')::date, "
             "max(mentioned_at) < %s::timestamptz FROM entities_entitymention",
@@ -68,7 +68,7 @@ def test_longer_history__adds_older_rows_and_changes_none(
     database: Database, another: Database, sizes: Sizes
 ) -> None:
     lengthen_history(another, sizes, 1, 3)
-    with open_cursor(another.reader_uri) as cursor:
+    with open_cursor(another.owner_uri) as cursor:
         assert read_contents(cursor).mentions == 3 * sizes.mentions
     assert read_fingerprints(another, sizes) == read_fingerprints(database, sizes)
     assert read_indexes(another) == read_indexes(database)

@@ -7,7 +7,7 @@ import pytest
 from bench.comparisons import alike, create_views, race, run_contestant
 from bench.contestants.registry import CONTESTANTS, OURS, Contestant
 from bench.data import Window, source_query, windowed
-from bench.database import Database, open_cursor
+from bench.database import Database, let_reader_read_all, open_cursor
 from bench.measuring import copy_to_counter
 
 
@@ -19,6 +19,7 @@ def read_rows(database: Database, query: str) -> list[tuple[Any, ...]]:
 
 
 def test_first_shape__has_the_same_entities_and_days(database: Database, window: Window) -> None:
+    let_reader_read_all(database)
     first = read_rows(database, windowed("first_shape", window))
     ours = read_rows(database, source_query(window))
     scored = {(entity, moment.date()) for entity, moment, score, _ in first if score is not None}
@@ -69,6 +70,7 @@ def test_race__names_what_is_not_installed(
 def expected(database: Database, window: Window) -> list[float]:
     """The digest of the table that the source query fills through PostgreSQL itself."""
     create_views(database, window)
+    let_reader_read_all(database)
     digest: list[float] = run_contestant(CONTESTANTS[OURS], database, window)["digest"]
     return digest
 
