@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...conf import SETTINGS
 from ...conf.setting import SWITCH, Setting
 from ...errors import SettingError, shown
 
@@ -65,6 +66,12 @@ def mode_of(options: dict[str, Any]) -> Mode:
     if options["check"]:
         return Mode.CHECK
     return Mode.DRY_RUN if options["dry_run"] else Mode.APPLY
+
+
+def idle_flags(options: dict[str, Any], fields: Iterable[str]) -> str:
+    """Those of these settings' flags that are given, to tell that they do nothing."""
+    idle = [s.flag for s in SETTINGS if s.field in fields and options[s.field] is not None]
+    return " and ".join(idle)
 
 
 def refuse_together(options: dict[str, Any], *fields: str) -> None:

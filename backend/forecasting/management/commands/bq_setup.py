@@ -3,8 +3,10 @@ from typing import Any
 
 from ...conf import Config
 from ._listeners import make_listeners
-from ._options import add_mode_arguments, mode_of
+from ._options import add_mode_arguments, idle_flags, mode_of
 from ._pipeline import PipelineCommand
+
+_OF_THE_VIEWS = ("window_days", "keep_history")
 
 
 class Command(PipelineCommand):
@@ -19,7 +21,7 @@ class Command(PipelineCommand):
     # The last three say what the views show.
     setting_fields = (
         *("project", "location", "dataset", "table"),
-        *("window_days", "keep_history", "horizon_days"),
+        *(*_OF_THE_VIEWS, "horizon_days"),
     )
     optional_fields = ("instance",)
 
@@ -35,10 +37,10 @@ class Command(PipelineCommand):
         self.finish(set_up_table(config, self.clients(config), mode, make_listeners(self, mode)))
 
     def _tell_idle_flags(self, config: Config, options: dict[str, Any]) -> None:
-        given = [name for name in ("window_days", "keep_history") if options[name] is not None]
-        if given and not config.horizon_days:
-            flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        if not config.horizon_days and (flags := idle_flags(options, _OF_THE_VIEWS)):
             self.warn(
                 f"no effect of {flags}: it is for the views, and without --horizon-days there are "
                 "none; the nightly load has it from `bq_setup_etl`"
             )
+        elif config.keep_history and (flags := idle_flags(options, ["window_days"])):
+            self.warn(f"no effect of {flags}: the views show the whole table where history is kept")

@@ -10,7 +10,7 @@ from ...sql.queries import render_nightly_load
 from ...sql.role import render_connection_role
 from ._events import ERROR, INFO
 from ._listeners import make_listeners
-from ._options import add_mode_arguments, mode_of, refuse_alone, refuse_together
+from ._options import add_mode_arguments, idle_flags, mode_of, refuse_alone, refuse_together
 from ._pipeline import PipelineCommand
 
 if TYPE_CHECKING:
@@ -21,6 +21,15 @@ _ACTIONS = (
     *("print_sql", "print_role_sql", "dry_run", "check", "run_now", "no_wait", "backfill_days"),
     "allow_deleting",
 )
+
+_WHERE = {"project", "instance"}
+_OF_THE_SCRIPT = {"location", "dataset", "table", "connection_id", "score_source"}
+_OF_THE_SCRIPT |= {"window_days", "refresh_days", "keep_history", "min_rows_ratio"}
+_PRINTED = {
+    "print_sql": (render_nightly_load, _WHERE | _OF_THE_SCRIPT),
+    "print_role_sql": (render_connection_role, _WHERE | {"source_database", "score_source"}),
+}
+"""With what the script is made from; where everything is, is named with every command."""
 
 
 class Command(PipelineCommand):
@@ -83,12 +92,12 @@ class Command(PipelineCommand):
     def work(self, config: Config, options: dict[str, Any]) -> None:
         refuse_alone(options, "print_sql", _ACTIONS)
         refuse_alone(options, "print_role_sql", _ACTIONS)
-        if options["print_sql"]:
-            self.print(render_nightly_load(config))
-            return
-        if options["print_role_sql"]:
-            self.print(render_connection_role(config))
-            return
+        for field, (render, read) in _PRINTED.items():
+            if options[field]:
+                if flags := idle_flags(options, set(self.setting_fields) - read):
+                    self.warn(f"no effect of {flags} on what --{field.replace('_', '-')} prints")
+                self.print(render(config))
+                return
         self._set_up(config, options)
 
     def _set_up(self, config: Config, options: dict[str, Any]) -> None:
