@@ -17,7 +17,13 @@ from backend.forecasting.loading.reach import (
 )
 from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.factories import Google
-from backend.forecasting.tests.support.loading import day_before, mention, table_rows
+from backend.forecasting.tests.support.loading import (
+    TODAY,
+    day_before,
+    mention,
+    midnight,
+    table_rows,
+)
 
 if TYPE_CHECKING:
     from backend.localcloud.http.call import Call
@@ -33,8 +39,9 @@ WAITING = "Waiting until BigQuery reaches the instance: a new grant takes minute
 def late(pipeline: "LocalCloud") -> "LocalCloud":
     """The stand-in with a table, where a connection works five minutes after it was made.
 
-    Each query takes a minute there.
+    Each query takes a minute there, from noon on: the schedule starts nothing meanwhile.
     """
+    pipeline.clock.set(midnight(TODAY) + timedelta(hours=12))
     mention(Entity.objects.create(name="Acme", entity_type="company"), day_before(1), 40.0)
     assert call("bq_setup").status == 0
 
