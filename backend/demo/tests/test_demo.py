@@ -173,12 +173,15 @@ def test_demo__shows_every_step_and_leaves_nothing(demo: Demo, temporary: Path) 
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status", "step"),
+    [(signal.SIGINT, 130, "bq_setup"), (signal.SIGTERM, 143, "migrate")],
+)
 def test_demo__interrupted_leaves_nothing(
-    demo: Demo, temporary: Path, number: signal.Signals, status: int
+    demo: Demo, temporary: Path, number: signal.Signals, status: int, step: str
 ) -> None:
     process = demo("--entities", ENTITIES)
-    output = _read_until(process, "$ python manage.py bq_setup")
+    output = _read_until(process, f"$ python manage.py {step}")
     process.send_signal(number)
     _, errors = process.communicate()
     assert process.returncode == status

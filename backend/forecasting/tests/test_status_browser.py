@@ -51,8 +51,11 @@ def healthy(cloud: "LocalCloud", monkeypatch: pytest.MonkeyPatch) -> Iterator[He
 
 
 @pytest.fixture
-def log_in(browser: Browser, healthy: Healthy, live_server: LiveServer) -> Iterator[Open]:
-    """Opens the page as a new user does: by way of the login. Its last look ends with the test."""
+def log_in(browser: Browser, live_server: LiveServer) -> Iterator[Open]:
+    """Opens the page as a new user does: by way of the login. Its last look ends with the test.
+
+    Who is to see a pipeline asks for `healthy` before this.
+    """
 
     def log_in(name: str) -> Browser:
         browser.command("Network.clearBrowserCookies", {})
@@ -103,7 +106,9 @@ GOOD_RUNS = "document.querySelectorAll('.runs .pass').length"
 
 
 @pytest.fixture
-def held(log_in: Open, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+def held(
+    healthy: Healthy, log_in: Open, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[threading.Event]:
     """No look at the pipeline ends before this is set, and nobody waits for it until then."""
     answers, patient = threading.Event(), status.PATIENCE
 
@@ -119,7 +124,7 @@ def held(log_in: Open, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Ev
 
 
 def test_browser__fills_itself_in_when_figures_arrive(
-    log_in: Open, healthy: Healthy, held: threading.Event
+    healthy: Healthy, log_in: Open, held: threading.Event
 ) -> None:
     """The first ones, and those after the end of a run."""
     User.objects.create_superuser("ana", password=PASSWORD)
@@ -141,18 +146,17 @@ def test_browser__fills_itself_in_when_figures_arrive(
     assert complaints(browser) == []
 
 
-@pytest.mark.parametrize(
-    ("width", "dark"), [(1280, False), (1280, True), (390, False), (320, True)]
-)
-def test_browser__fits_every_screen(log_in: Open, healthy: Healthy, width: int, dark: bool) -> None:
+def test_browser__fits_every_screen(healthy: Healthy, log_in: Open) -> None:
     User.objects.create_superuser("ana", password=PASSWORD)
     healthy.last_run.update(
         state="FAILED", errorStatus={"code": 3, "message": f"denied: projects/{'x' * 300}"}
     )
     browser = log_in("ana")
-    browser.resize(width, dark=dark)
-    picture(browser, f"{width}{'-dark' if dark else ''}")
-    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert "denied: projects/xxx" in text_of(browser, ".runs")
+    for width, dark in ((1280, False), (1280, True), (390, False), (320, True)):
+        browser.resize(width, dark=dark)
+        picture(browser, f"{width}{'-dark' if dark else ''}")
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width, (width, dark)
     assert complaints(browser) == []
 
 
