@@ -78,7 +78,7 @@ def test_reply__as_it_should_be_ends_well(wire: HostileWire, command: str) -> No
 @hypothesis_settings(
     deadline=None,
     derandomize=True,
-    max_examples=300,
+    max_examples=150,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.sampled_from(PLACES), st.sampled_from(JUNK))
