@@ -19,7 +19,6 @@ from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
-from backend.forecasting.tests.support.drawing import drawing_once
 from backend.forecasting.tests.support.loading import TABLE, day_before, midnight
 from backend.forecasting.tests.support.stand_in import pipeline_settings
 from backend.forecasting.training_table import DIMENSIONS
@@ -159,6 +158,9 @@ class Healthy:
 @contextmanager
 def provision_healthy(cloud: "LocalCloud") -> Iterator[Healthy]:
     """Loads a history, provisions the pipeline and runs it twice; needs access to the database."""
+    # What draws takes half a second to import, which is for those who look at a pipeline.
+    from backend.forecasting.tests.support.drawing import drawing_once
+
     settings = {**pipeline_settings(cloud), "FORECASTING_HORIZON_DAYS": HORIZON}
     with override_settings(**settings), drawing_once():
         healthy = Healthy(cloud)
