@@ -33,10 +33,10 @@ demo: setup ## run the whole pipeline on this machine; EVENTS=FILE.csv.gz: with 
 localcloud: setup ## the same, and leave it running with the status page to look at, until Ctrl-C
 	$(RUN)/python manage.py demo --keep $(DEMO)
 
-# All of them on every core, a file's tests on one, with what of the product they reach; those that
-# ARGS choose as they are.
-WHOLE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
-  --cov --cov-fail-under 97
+# All of them on every core, a file's tests in one process, with what of the product they reach; those
+# that ARGS choose as they are. One process more than cores, since each of them waits now and then.
+PROCESSES = $$($(RUN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
+WHOLE = -n "$(PROCESSES)" --dist loadfile --no-loadscope-reorder --cov --cov-fail-under 97
 
 test: setup $(TIMESCALE_STAMP) ## run the tests; ARGS='-k name' are for pytest
 	$(RUN)/python -m pytest $(or $(ARGS),$(WHOLE))

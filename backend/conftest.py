@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SQL_INSTANCE = "demo-project:us-central1:main"
 OWNER, READER = "backend", "bigquery"
 PLAIN_HTTP = ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
+_PRODUCT = Path(__file__).parent / "forecasting"
 PASSWORDS = {OWNER: secrets.token_urlsafe(12), READER: secrets.token_urlsafe(12)}
 
 
@@ -57,8 +58,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """In place of pytest's own, for a test that is marked `untraced`."""
-    if not item.get_closest_marker("untraced"):
+    """In place of pytest's own, for a test that is marked `untraced`, or not of the product."""
+    if _PRODUCT in item.path.parents and not item.get_closest_marker("untraced"):
         return None
     runner: Any = item.config.pluginmanager.get_plugin("runner")
     untraced(lambda: runner.pytest_runtest_protocol(item, nextitem))

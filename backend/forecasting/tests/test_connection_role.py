@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROLE, PASSWORD = "bigquery_reader", "reader-of-three-tables"
 DAY = date(2026, 3, 1)
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.untraced]
 
 
 @pytest.fixture(params=["event", "entity"])

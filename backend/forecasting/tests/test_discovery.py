@@ -26,7 +26,7 @@ from backend.forecasting.tests.support.recording import record_exchanges
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.untraced]
 
 CONFIGS = "bigquerydatatransfer.projects.locations.transferConfigs"
 CONNECTIONS = "bigqueryconnection.projects.locations.connections"

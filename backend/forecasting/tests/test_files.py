@@ -84,7 +84,6 @@ def test_file__device_is_written_through_and_stays() -> None:
     assert path.is_char_device()
 
 
-@pytest.mark.untraced
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 def test_stdout__gets_the_page_alone_and_the_rest_goes_to_stderr(

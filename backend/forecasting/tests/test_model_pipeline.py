@@ -14,7 +14,7 @@ from backend.forecasting.tests.support.healthy import ENTITIES, HORIZON, Healthy
 from backend.forecasting.tests.support.loading import day_before
 from backend.forecasting.tests.support.tampering import WITHOUT_DATA, no_table, table_for_view
 
-pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
+pytestmark = pytest.mark.django_db
 
 SCHEMA = json.loads(
     (django_settings.BASE_DIR / "docs" / "bq_verify.schema.json").read_text("utf-8")

@@ -26,7 +26,7 @@ NAMES = {
     "LOADER": "loader@demo-project.iam.gserviceaccount.com",
 }
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.untraced]
 
 
 def lines_for(program: str, *, but: str) -> list[str]:

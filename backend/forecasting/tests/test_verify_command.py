@@ -24,7 +24,7 @@ from backend.forecasting.tests.support.tampering import (
     wrong_password,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
 
 
 def test_verify__strict_fails_on_a_warning(healthy: Healthy) -> None:
