@@ -139,6 +139,11 @@ _POSTGRESQL = (
         "of `bq_setup_etl --print-role-sql` again, or grant it SELECT",
     ),
     (
+        "user mapping not found",
+        "a foreign table is read, and its server knows no user for the connection's role: give it "
+        "one (CREATE USER MAPPING FOR ... SERVER ...), or read a materialized view of that table",
+    ),
+    (
         "would be affected by row-level security",
         "a row level security policy hides rows from the connection's PostgreSQL user: give that "
         "role a policy that shows all rows of the table, or BYPASSRLS",

@@ -255,9 +255,9 @@ def _of_its_type(time: Value) -> str:
     """A condition that is always true and costs nothing, but is refused for another type.
 
     PostgreSQL checks types before anything is read. Without it a time that has no zone would be
-    taken for one of the session's zone.
+    taken for one of the session's zone. Beside NULL a domain is the type that it is made of.
     """
-    return f"(true OR {column(time.column)} <@ 'empty'::{_RANGES[time.kind]})"
+    return f"(true OR coalesce({column(time.column)}, NULL) <@ 'empty'::{_RANGES[time.kind]})"
 
 
 def _day(kind: Kind) -> str:

@@ -168,6 +168,10 @@ FAILURES = (
         "work_mem",
     ),
     (
+        PREPARE + 'user mapping not found for user "bigquery_reader", server "archive"',
+        "CREATE USER MAPPING FOR",
+    ),
+    (
         PREPARE + "temporary file size exceeds temp_file_limit (1048576kB)",
         "temp_file_limit",
     ),

@@ -206,6 +206,22 @@ def test_time__of_another_type_than_the_settings_say_is_refused(
         read_rows(news, time_zone=time_zone)
 
 
+@pytest.mark.parametrize(
+    ("column", "time_zone"), [("timestamptz", ""), ("timestamp", "UTC"), ("timestamp", "")]
+)
+def test_time__may_be_a_domain_of_the_type_that_the_settings_say(
+    news: SimpleNamespace, column: str, time_zone: str
+) -> None:
+    execute(f"CREATE DOMAIN news.moment AS {column} CHECK (value > '2000-01-01')")
+    execute('ALTER TABLE "news"."mentions" ALTER seen_at TYPE news.moment')
+    mention(news, ANNA, make_event(news))
+    if column == "timestamp" and not time_zone:
+        with pytest.raises(psycopg2.ProgrammingError, match="without time zone <@ tstzrange"):
+            read_rows(news)
+    else:
+        assert len(read_rows(news, time_zone=time_zone)) == 1
+
+
 @pytest.mark.parametrize("refresh", [False, True])
 def test_event_time__of_another_type_is_refused_where_events_are_chosen_by_it(
     news: SimpleNamespace, refresh: bool
