@@ -258,7 +258,10 @@ def test_script__role_has_no_search_path_where_the_tables_have_their_schema(
     monkeypatch.setitem(options, "options", "-c search_path=public")
     run_psql(admin_uri, role_script())
     with connection.cursor() as cursor:
-        cursor.execute("SELECT rolconfig::text FROM pg_roles WHERE rolname = %s", [ROLE])
-        (settings,) = cursor.fetchone()
-    assert "row_security=off" in settings
-    assert "search_path" not in settings
+        cursor.execute("SELECT rolconfig, rolconnlimit FROM pg_roles WHERE rolname = %s", [ROLE])
+        settings, sessions = cursor.fetchone()
+    assert sessions == 10
+    assert sorted(settings) == [
+        *("default_transaction_read_only=on", "idle_in_transaction_session_timeout=5min"),
+        *("random_page_cost=1.1", "row_security=off", "statement_timeout=30min", "work_mem=16MB"),
+    ]

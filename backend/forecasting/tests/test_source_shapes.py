@@ -464,7 +464,10 @@ def test_score__may_be_of_any_numeric_type(
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [("'NaN'", None), ("1e400", None), ("-1e100", None), ("1e-400", 0), ("-0.25", -0.25)],
+    [
+        *(("'NaN'", None), ("1e400", None), ("-1e100", None), ("9.95e99", 9.95e99)),
+        *(("1e-400", 0), ("9.95e-301", 0), ("1e-300", 1e-300), ("-0.25", -0.25)),
+    ],
 )
 def test_decimal__counts_by_value(news: SimpleNamespace, value: str, number: float | None) -> None:
     source = news.Source.objects.create(code="afp")
