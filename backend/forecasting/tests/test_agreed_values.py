@@ -53,6 +53,9 @@ def shown(value: object) -> Any:
 
 
 def is_worked_out(node: ast.AST) -> bool:
+    """Whether a value follows from others, or begins empty and is what commands have done since."""
+    if isinstance(node, ast.Dict) and not node.keys:
+        return True
     return isinstance(node, WORKED_OUT) or (isinstance(node, ast.Name) and node.id == "vars")
 
 
