@@ -21,6 +21,7 @@ from backend.localcloud.http.errors import (
 )
 
 NAMES = ("127.0.0.1", "localhost", "[::1]")
+PROXIED = ("forwarded", "x-forwarded-", "via")
 LARGEST_BODY = 64 * 1024 * 1024
 
 
@@ -47,6 +48,8 @@ def _check_caller(hosts: list[str], headers: dict[str, str], port: int) -> None:
         )
     if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
         raise PermissionDenied("The local stand-in does not answer web pages.")
+    if any(name.startswith(PROXIED) for name in headers):
+        raise PermissionDenied("The local stand-in does not answer what came through a proxy.")
 
 
 def _check_type(kinds: list[str]) -> None:

@@ -130,6 +130,7 @@ def _uvicorn(app: Any) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         http=Protocol,
+        ws="none",
         interface="asgi3",
         log_config=None,
         access_log=False,

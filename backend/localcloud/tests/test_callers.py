@@ -72,9 +72,15 @@ def test_host__none_or_two_are_refused(cloud: LocalCloud) -> None:
         {"Origin": "http://127.0.0.1:{port}"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example", "Connection": "Upgrade", "Upgrade": "websocket"},
+        {"X-Forwarded-Host": "127.0.0.1:{port}"},
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"Forwarded": "for=203.0.113.9"},
+        {"Via": "1.1 tunnel"},
     ],
 )
 def test_pages__are_refused(cloud: LocalCloud, send: Send, header: dict[str, str]) -> None:
+    """Also what a tunnel brings along from elsewhere."""
     headers = {name: value.format(port=cloud.port) for name, value in header.items()}
     for answer in (
         send("GET", SECRET, headers=headers),
