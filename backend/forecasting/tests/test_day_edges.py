@@ -14,7 +14,11 @@ from backend.forecasting.google.queries import run_query
 from backend.forecasting.loading.day_sums import NO_ROWS, ColumnSums, DaySums
 from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.tables import TableSpec
-from backend.forecasting.sql.day_sums import render_source_by_day, render_table_by_day
+from backend.forecasting.sql.day_sums import (
+    SUMS,
+    render_source_by_day,
+    render_table_by_day,
+)
 from backend.forecasting.sql.queries import render_data_summary, render_report_data
 from backend.forecasting.tests.support.factories import make_config
 from backend.forecasting.tests.support.loading import fill_table, midnight
@@ -341,3 +345,11 @@ def test_sums__of_nothing_are_not_those_of_zeros() -> None:
     assert DaySums.from_row((1, None, 0.0, *numbers)).keys == 0
     unsummed = DaySums.from_row((1, 7, None, *numbers))
     assert not unsummed.same_as(DaySums.from_row((1, 7, 0.0, *numbers)))
+
+
+def test_sums__of_a_row_with_other_columns_are_refused() -> None:
+    row = (1, 2, 3.0, *(0.0,) * len(SUMS) * NUMBERS)
+    assert DaySums.from_row(row).rows == 1
+    for other in (row[: -len(SUMS)], (*row, 0.0)):
+        with pytest.raises(ValueError, match="zip"):
+            DaySums.from_row(other)

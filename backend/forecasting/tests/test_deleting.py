@@ -274,3 +274,11 @@ def test_nights__that_failed_for_longer_than_a_week_are_asked_about(
     spec = ScheduledQuerySpec.from_config(config)
     step = plan_observed(spec, lambda: observed, google)
     assert (step.plan.deletes, bool(step.plan.refusal)) == (expected, expected is not None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "days", "said"),
+    [(1, 1, "1 row of 1 day before"), (1234, 2, "1,234 rows of 2 days before")],
+)
+def test_deletes__are_told_in_rows_and_days(rows: int, days: int, said: str) -> None:
+    assert str(Deletes(rows=rows, days=days, first=OLD, before=OLD)) == f"{said} {OLD}"

@@ -1,5 +1,6 @@
 """The login: proved once, in seconds, before anything is asked of Google."""
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
@@ -105,6 +106,11 @@ def test_login__that_never_comes_is_given_up(tokens: TokenServer) -> None:
     tokens.answer = None
     with pytest.raises(UnreachableError, match="gave no login within "):
         login.log_in(0.1)
+
+
+def test_login__that_never_comes_holds_no_process_back() -> None:
+    thread = login._within(600, threading.current_thread)
+    assert (thread.name, thread.daemon) == ("google-login", True)
 
 
 def test_login__of_a_machine_tells_its_account(monkeypatch: pytest.MonkeyPatch) -> None:

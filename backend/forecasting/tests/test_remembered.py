@@ -200,6 +200,12 @@ def test_see__look_that_ends_a_moment_late_is_not_said_to_go_on(
     assert (seen.value, seen.looking) == ("one", False)
 
 
+def test_look__that_never_ends_holds_no_process_back() -> None:
+    looking: list[threading.Thread] = []
+    assert run_within(600, lambda: looking.append(threading.current_thread()))
+    assert [(thread.name, thread.daemon) for thread in looking] == [("forecasting", True)]
+
+
 def test_look__leaves_no_connection_to_the_database_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

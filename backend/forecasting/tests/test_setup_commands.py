@@ -1,5 +1,6 @@
 """bq_setup and bq_setup_etl as they are called, with Google's clients mocked."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import Mock, patch
@@ -9,6 +10,7 @@ from django.db import connection
 from google.cloud.bigquery_datatransfer_v1.types import CheckValidCredsResponse
 
 from backend.forecasting.conf import Config
+from backend.forecasting.management.commands._watchdog import Watchdog
 from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.commands import ABSENT, Run, start_answers, without_table
 from backend.forecasting.tests.support.factories import (
@@ -497,6 +499,22 @@ def test_timeout__malformed_is_refused_before_any_request(
     assert result.status == 1
     assert result.error == f'--timeout is "{timeout}": expected a number of seconds above 0.'
     assert not no_clients.called
+
+
+def test_timeout__counts_anew_with_each_slice(
+    run: Run, provisioned: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watchdog ends what outlasts a slice, and no command that has a slice to go."""
+    counted: list[float] = []
+    monkeypatch.setattr(Watchdog, "restart", lambda self, seconds: _count(self, counted, seconds))
+    assert run("bq_setup", "--timeout", "400").status == 0
+    provisioned.deadline.start(77)
+    assert counted == [400, 77]
+
+
+def _count(watchdog: Watchdog, counted: list[float], seconds: float) -> None:
+    counted.append(seconds)
+    watchdog._end = time.monotonic() + seconds
 
 
 def test_timeout__may_be_a_number_in_a_call_from_code(run: Run, provisioned: Google) -> None:

@@ -174,6 +174,13 @@ def test_watchdog__that_acts_while_it_is_stopped_leaves_what_has_ended(
     assert not watchdog.watches
 
 
+def test_watchdog__holds_no_process_back(held: HeldTime) -> None:
+    with watching(30):
+        held.let_look(1)
+        watching_now = [each for each in threading.enumerate() if each.name == "timeout"]
+    assert [each.daemon for each in watching_now] == [True] * max(len(watching_now), 1)
+
+
 def test_watchdog__that_is_restarted_counts_anew(held: HeldTime) -> None:
     with watching(0.2) as watchdog:
         watchdog.restart(30)
