@@ -21,7 +21,7 @@ from django.db import connection
 
 from backend.demo.environment import forget_settings, unset_settings
 from backend.localcloud.postgres.server import PORT, RunningPostgres, create_role, start_postgres
-from backend.tests.tracing import leave_stand_in_untraced, untraced
+from backend.tests import tracing
 
 if TYPE_CHECKING:
     from pytest_django import DjangoDbBlocker
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 SQL_INSTANCE = "demo-project:us-central1:main"
 OWNER, READER = "backend", "bigquery"
 PLAIN_HTTP = ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
-_PRODUCT = Path(__file__).parent / "forecasting"
 PASSWORDS = {OWNER: secrets.token_urlsafe(12), READER: secrets.token_urlsafe(12)}
 
 
@@ -48,22 +47,13 @@ def pytest_configure(config: pytest.Config) -> None:
     from backend.forecasting.tests.reliability import counting
 
     config.pluginmanager.register(counting)
+    config.pluginmanager.register(tracing)
 
 
 def pytest_collection_finish() -> None:
     """Coverage has begun by now, and no server has."""
-    leave_stand_in_untraced()
+    tracing.leave_stand_in_untraced()
     _spare_the_collector()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """In place of pytest's own, for a test that is marked `untraced`, or not of the product."""
-    if _PRODUCT in item.path.parents and not item.get_closest_marker("untraced"):
-        return None
-    runner: Any = item.config.pluginmanager.get_plugin("runner")
-    untraced(lambda: runner.pytest_runtest_protocol(item, nextitem))
-    return True
 
 
 def _spare_the_collector() -> None:

@@ -6,9 +6,13 @@ To follow costs half as much again as what is followed.
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pytest
+
+_PRODUCT = Path(__file__).parents[1] / "forecasting"
 _PREFIXES = ("localcloud-", "AnyIO worker thread")
 """How the names of the stand-in's threads begin, and of those of the emulator under it."""
 
@@ -26,6 +30,16 @@ def leave_stand_in_untraced() -> None:
 
     if trace is not None:
         threading.settrace(begin)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """In place of pytest's own, for a test that is marked `untraced`, or not of the product."""
+    if _PRODUCT in item.path.parents and not item.get_closest_marker("untraced"):
+        return None
+    runner: Any = item.config.pluginmanager.get_plugin("runner")
+    untraced(lambda: runner.pytest_runtest_protocol(item, nextitem))
+    return True
 
 
 def untraced(run: Callable[[], object]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser()),
     pytest.mark.django_db(transaction=True),
+    pytest.mark.untraced,
 ]
 
 PAGE, PASSWORD = "/admin/forecasting/pipeline/", "a long enough word"
