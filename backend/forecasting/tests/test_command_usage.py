@@ -1,5 +1,7 @@
 """Flags, settings and exit status of the commands, before and instead of any request."""
 
+import re
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -171,3 +173,15 @@ def test_print_role_sql__needs_neither_project_nor_instance(
     settings.GOOGLE_CLOUD_PROJECT = settings.CLOUD_SQL_INSTANCE = ""
     assert "CREATE ROLE" in run("bq_setup_etl", "--print-role-sql").out
     assert "GOOGLE_CLOUD_PROJECT is not set" in run("bq_setup_etl", "--print-sql").error
+
+
+def test_print_role_sql__says_what_it_needs_and_what_file_it_goes_to(
+    run: Run, no_clients: Mock
+) -> None:
+    script, document = run("bq_setup_etl", "--print-role-sql").out, Path("docs/operations.md")
+    (said,) = re.findall(r"^--\s+(psql .*)$", script, re.MULTILINE)
+    assert "CREATEROLE" in script.partition(said)[0]
+    documented = re.findall(r"--print-role-sql > (\S+) &&\s+psql \S+ (.*)", document.read_text())
+    assert len(documented) == 2
+    assert {f"psql {flags}" for _, flags in documented} == {said}
+    assert {file for file, _ in documented} == {said.split()[-1]}

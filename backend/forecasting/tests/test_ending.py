@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ from django.conf import settings as django_settings
 from django.core.management import ManagementUtility
 from pytest_django import Settings
 
+from backend.forecasting.loading.backfill import Slice, SliceOutcome, SliceResult
 from backend.forecasting.tests.support.commands import Run, start_answers, without_table
 from backend.forecasting.tests.support.factories import Google
 
@@ -190,6 +192,27 @@ def test_signal__while_a_run_is_waited_for_says_that_it_goes_on(
     assert status == 130
     assert "goes on at Google, and `python manage.py bq_verify` tells how it ended" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.django_db
+def test_signal__in_a_backfill_says_how_many_slices_are_done(
+    leave: Callable[..., Any], provisioned: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: Any, on_slice: Callable[[SliceOutcome], None], **__: Any) -> None:
+        for number in (1, 2):
+            first, end = date(2026, 3, 1), date(2026, 3, 8)
+            part = Slice(first_day=first, end_day=end, number=number, count=13)
+            loaded = SliceResult.LOADED
+            on_slice(SliceOutcome(slice=part, result=loaded, rows=9, rows_before=0))
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("backend.forecasting.setup.etl.backfill", load)
+    status, _, said = leave("bq_setup_etl", "--backfill-days", "90")
+    assert status == 143
+    assert said == (
+        "Interrupted: 2 of 13 slices are done and stay, and what BigQuery is loading it may load "
+        "to its end; run it again to go on.\n"
+    )
 
 
 @pytest.mark.django_db

@@ -102,7 +102,19 @@ def test_life__stop_closes_a_connection_that_its_client_does_not_read(
 
 
 def test_address__is_loopback_only(cloud: LocalCloud) -> None:
+    """Another of this machine's own addresses stands for those that others reach."""
     assert cloud.endpoint == f"http://127.0.0.1:{cloud.port}"
+    for endpoint in (cloud.endpoint.removeprefix("http://"), cloud.grpc_endpoint):
+        port = int(endpoint.rpartition(":")[2])
+        answers = [_connect(address, port) for address in ("127.0.0.1", "127.0.0.2")]
+        assert (answers[0], answers[1] != 0) == (0, True)
+
+
+def _connect(address: str, port: int) -> int:
+    """0, or why not."""
+    with socket.socket() as client:
+        client.settimeout(60)
+        return client.connect_ex((address, port))
 
 
 def test_reset__is_as_after_the_start(
