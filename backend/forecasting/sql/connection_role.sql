@@ -11,9 +11,11 @@
 \else
 \set role ''
 \endif
-SELECT :'role' = '' AS without_a_role \gset
+SELECT :'role' = '' AS without_a_role, octet_length(:'role') > 63 AS name_is_cut_off \gset
 \if :without_a_role
 DO 'BEGIN RAISE $$Give the name of the role: psql -v role=bigquery_reader -f role.sql$$; END';
+\elif :name_is_cut_off
+DO 'BEGIN RAISE $$The name of the role has more than the 63 bytes that PostgreSQL takes: give a shorter one$$; END';
 \endif
 
 BEGIN;

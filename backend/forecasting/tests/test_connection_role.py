@@ -164,13 +164,20 @@ def roles(admin_uri: str, pipeline: "LocalCloud") -> Iterator[Callable[[], list[
         run_psql(admin_uri, f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
 
 
-@pytest.mark.parametrize("options", [[], ["-v", "role="]])
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        ([], "Give the name of the role: psql -v role=bigquery_reader -f role.sql"),
+        (["-v", "role="], "Give the name of the role: psql -v role=bigquery_reader -f role.sql"),
+        (["-v", f"role={'ñ' * 32}"], "The name of the role has more than the 63 bytes"),
+    ],
+)
 def test_script__without_a_name_for_the_role_does_nothing(
-    admin_uri: str, roles: Callable[[], list[str]], options: list[str]
+    admin_uri: str, roles: Callable[[], list[str]], options: list[str], refusal: str
 ) -> None:
     done = psql(admin_uri, role_script(), *options)
     assert done.returncode == 3
-    assert "Give the name of the role: psql -v role=bigquery_reader -f role.sql" in done.stderr
+    assert refusal in done.stderr
     assert roles() == []
 
 
