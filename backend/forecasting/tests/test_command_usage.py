@@ -9,6 +9,7 @@ import pytest
 from django.core.management import ManagementUtility
 
 from backend.forecasting.google.clients import make_clients
+from backend.forecasting.management.usage import asks_for_json
 from backend.forecasting.tests.support.commands import MAKE_CLIENTS, Run, without_table
 from backend.forecasting.tests.support.factories import (
     PROJECT,
@@ -185,3 +186,29 @@ def test_print_role_sql__says_what_it_needs_and_what_file_it_goes_to(
     assert len(documented) == 2
     assert {f"psql {flags}" for _, flags in documented} == {said}
     assert {file for file, _ in documented} == {said.split()[-1]}
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("", False),
+        ("--format json", True),
+        ("--format=json --check", True),
+        ("--f json", True),
+        ("--form=json", True),
+        ("--format text", False),
+        ("--format json --format=text", False),
+        ("--format text --format json", True),
+        ("--format json --format yaml", True),
+        ("--format yaml", False),
+        ("--format json -- x", True),
+        ("-- --format json", False),
+        ("--force-color json", False),
+        ("--formats json", False),
+        ("-f json", False),
+        ("-- json", False),
+        ("--format", False),
+    ],
+)
+def test_format__is_known_before_anything_is_parsed(words: str, asked: bool) -> None:
+    assert asks_for_json(words.split()) is asked

@@ -2,10 +2,12 @@
 
 import json
 import re
+from contextlib import nullcontext
 from io import StringIO
 from itertools import combinations
 from typing import Any
 from unittest.mock import Mock
+from unittest.mock import call as mock_call
 
 import pytest
 from django.core.management import ManagementUtility, call_command
@@ -13,6 +15,7 @@ from django.core.management.base import OutputWrapper
 from pytest_django import Settings
 
 from backend.forecasting.conf import Config
+from backend.forecasting.output import progress as progress_module
 from backend.forecasting.output.progress import RunProgress
 from backend.forecasting.tests.support.commands import Run, start_answers, without_table
 from backend.forecasting.tests.support.factories import PASSWORD, Google, assert_no_secret, make_run
@@ -45,6 +48,28 @@ def test_progress__stays_on_one_line_of_a_terminal(monkeypatch: pytest.MonkeyPat
             progress.show(make_run(state))
     assert "Run RUNNING" in screen.getvalue()
     assert screen.getvalue().count("\n") == 1
+
+
+def test_progress__says_state_and_seconds_and_stops_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    console, screen = Mock(), Terminal()
+    monkeypatch.setattr(progress_module, "Console", console)
+    monkeypatch.setattr(
+        progress_module, "time", Mock(monotonic=Mock(side_effect=[0, 100, 100.4, 103.6]))
+    )
+    shown = RunProgress(OutputWrapper(screen))
+    for state in ("PENDING", "SUCCEEDED"):
+        shown.show(make_run(state))
+    console.assert_called_once_with(file=screen, no_color=None)
+    spinner = console.return_value.status
+    spinner.assert_called_once_with("")
+    assert spinner.return_value.mock_calls == [
+        mock_call.start(),
+        mock_call.update("Run PENDING, 0 s"),
+        mock_call.update("Run SUCCEEDED, 4 s"),
+        mock_call.stop(),
+    ]
 
 
 def test_progress__is_lines_among_lines(
@@ -341,6 +366,16 @@ def test_events__closed_standard_error_ends_nothing(
 def test_events__setting_that_is_malformed_is_one_sentence(run: Run, settings: Settings) -> None:
     settings.FORECASTING_LOG_FORMAT = "yaml"
     assert run("bq_setup").error.startswith('FORECASTING_LOG_FORMAT is "yaml": expected text, or')
+
+
+@pytest.mark.parametrize(("verbosity", "told"), [("2", False), ("3", True)])
+def test_requests__are_told_at_the_highest_verbosity_alone(
+    run: Run, monkeypatch: pytest.MonkeyPatch, verbosity: str, told: bool
+) -> None:
+    tell = Mock(return_value=nullcontext())
+    monkeypatch.setattr("backend.forecasting.google.logs.requests_told", tell)
+    assert run("bq_setup", "-v", verbosity).status == 0
+    assert tell.called is told
 
 
 def test_requests__have_no_secret(run: Run, provisioned: Google) -> None:

@@ -1,5 +1,6 @@
 """What the status page says of runs, with several processes that know different things."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,8 @@ from backend.forecasting.errors import ForecastingError, MissingPrerequisiteErro
 from backend.forecasting.loading.runs import RunResult
 from backend.forecasting.monitoring import remembered, status
 from backend.forecasting.monitoring.remembered import Patience, Remembered
-from backend.forecasting.tests.support.factories import make_run
+from backend.forecasting.monitoring.status import RunStatus, StartedRun
+from backend.forecasting.tests.support.factories import RUN_NAME, make_run
 
 NOW = datetime(2026, 3, 2, 2, 1, tzinfo=UTC)
 OLD = {"start_time": NOW - timedelta(hours=2), "end_time": NOW - timedelta(hours=1)}
@@ -138,3 +140,37 @@ def test_see_pipeline__is_newer_than_the_end_of_the_run(
     assert look.call_count == 1
     status.see_pipeline(status.RunStatus(name="new", state="SUCCEEDED", sentence=""))
     assert look.call_count == looks
+
+
+def test_see_run__tells_all_of_one_under_way_and_of_one_that_has_ended(
+    cloud: Cloud, workers: tuple[Worker, Worker]
+) -> None:
+    running, ended = workers
+    cloud.runs = [make_run("RUNNING", start_time=NOW - timedelta(seconds=65.4))]
+    assert running.sees().value == RunStatus(
+        name=RUN_NAME, state="RUNNING", under_way=True, sentence="The run is running.", seconds=65
+    )
+    cloud.runs = [make_run("SUCCEEDED")]
+    assert ended.sees().value == RunStatus(
+        name=RUN_NAME,
+        state="SUCCEEDED",
+        sentence="Run succeeded in 1 s: the training table holds 7 rows.",
+    )
+
+
+def test_see_run__that_has_not_begun_has_no_seconds(
+    cloud: Cloud, workers: tuple[Worker, Worker]
+) -> None:
+    cloud.runs = [make_run("PENDING")]
+    seen = workers[0].sees().value
+    assert (seen.state, seen.seconds, seen.under_way) == ("PENDING", None, True)
+
+
+@pytest.mark.parametrize("adopted", [True, False])
+def test_start__tells_the_run_and_whose_it_is(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, adopted: bool
+) -> None:
+    monkeypatch.setattr(status, "provisioning_lock", lambda *_: nullcontext())
+    started = (make_run("PENDING"), adopted)
+    monkeypatch.setattr(status, "start_or_adopt_run", lambda *_: started)
+    assert status._start() == StartedRun(name=RUN_NAME, adopted=adopted)
