@@ -12,7 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
+from django.db.utils import load_backend
 from environs import Env, EnvError
 
 from backend.forecasting.conf import SETTINGS
@@ -153,9 +155,21 @@ TEMPLATES = [
     },
 ]
 
+
+def _database(name: str) -> dict[str, Any]:
+    """A database for which Django has what it needs."""
+    found: dict[str, Any] = env.dj_db_url(name)
+    if found["ENGINE"] != "django.db.backends.postgresql":
+        try:
+            load_backend(found["ENGINE"])
+        except (ImproperlyConfigured, ImportError):
+            raise EnvError(name) from None
+    return found
+
+
 DATABASES = {
     "default": _read(
-        env.dj_db_url,
+        _database,
         "DATABASE_URL",
         {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "NAME": "venezuelawatch"},
         "postgresql://USER:PASSWORD@HOST:PORT/NAME",

@@ -97,6 +97,8 @@ def test_settings__are_secure_without_a_word_and_plain_for_development(settings_
         ("DJANGO_HSTS_SECONDS", "-1"),
         ("CACHE_URL", "memory"),
         ("CACHE_URL", "x://y"),
+        ("DATABASE_URL", "mysql://u:p@h/n"),  # Of which no driver is installed.
+        ("DATABASE_URL", "oracle://u:p@h/n"),
         ("DJANGO_SECURE_PROXY_SSL_HEADER", "X-Forwarded-Proto, http"),
         ("DJANGO_SECURE_PROXY_SSL_HEADER", "X-Forwarded-Proto: https"),
         ("DJANGO_SECURE_PROXY_SSL_HEADER", "A, https, B"),
