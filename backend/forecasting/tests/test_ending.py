@@ -194,6 +194,26 @@ def test_signal__while_a_run_is_waited_for_says_that_it_goes_on(
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("flags", [["--run-now"], ["--backfill-days", "9"]])
+@pytest.mark.django_db
+def test_signal__before_the_load_has_told_of_itself(
+    leave: Callable[..., Any],
+    provisioned: Google,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+) -> None:
+    """Google may have been asked for it by then."""
+    start_answers(provisioned, "RUNNING")
+    begin = interrupt(signal.SIGINT)
+    provisioned.transfers.start_manual_transfer_runs.side_effect = begin
+    monkeypatch.setattr("backend.forecasting.setup.etl.backfill", begin)
+    assert leave("bq_setup_etl", *flags)[::2] == (
+        130,
+        "Interrupted: what was changed by then stays, and a load that was begun may go on at "
+        "Google; run it again to go on.\n",
+    )
+
+
 @pytest.mark.django_db
 def test_signal__in_a_backfill_says_how_many_slices_are_done(
     leave: Callable[..., Any], provisioned: Google, monkeypatch: pytest.MonkeyPatch

@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 
 
 def make_listeners(
-    command: ProcessCommand, mode: Mode, on_run: Callable[[TransferRun], None] = lambda _: None
+    command: ProcessCommand,
+    mode: Mode,
+    on_run: Callable[[TransferRun], None] = lambda _: None,
+    *,
+    loads: bool = False,
 ) -> Listeners:
-    """Tells the operator what is planned, done and going on; `on_run` shows a run to people."""
+    """Tells the operator what is planned, done and going on; `on_run` shows a run to people.
+
+    `loads`: a load follows, which Google may have begun before anything is heard of it.
+    """
     from ...output.text import describe_applied
     from ...setup.steps import Listeners
 
-    follower = _Follower(command, mode, on_run)
+    follower = _Follower(command, mode, on_run, loads)
     return Listeners(
         plan=follower.show_plans,
         applied=lambda plans: command.say(describe_applied(plans)),
@@ -41,9 +48,13 @@ class _Follower:
     """Shows each step, and keeps what an end from outside would leave true of it."""
 
     def __init__(
-        self, command: ProcessCommand, mode: Mode, on_run: Callable[[TransferRun], None]
+        self,
+        command: ProcessCommand,
+        mode: Mode,
+        on_run: Callable[[TransferRun], None],
+        loads: bool,
     ) -> None:
-        self._command, self._mode, self._on_run = command, mode, on_run
+        self._command, self._mode, self._on_run, self._loads = command, mode, on_run, loads
         self._state = ""
 
     def show_plans(self, plans: Sequence[Plan]) -> None:
@@ -52,7 +63,8 @@ class _Follower:
 
         command = self._command
         if self._mode is Mode.APPLY:
-            command.left_behind = "what was changed by then stays; run it again to go on"
+            load = ", and a load that was begun may go on at Google" if self._loads else ""
+            command.left_behind = f"what was changed by then stays{load}; run it again to go on"
         if command.events:
             for plan in plans:
                 severity = ERROR if plan.refusal else INFO

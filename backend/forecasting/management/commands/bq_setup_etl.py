@@ -119,7 +119,8 @@ class Command(PipelineCommand):
         plain = "no_color" in options and options["no_color"]
         spins, shown = self.verbosity == 1, self.verbosity > 0
         with RunProgress(self.talk, shown=shown, plain=plain, spin=spins) as progress:
-            tell = make_listeners(self, mode, on_run=progress.show)
+            loads = run.start or run.backfill_days > 0
+            tell = make_listeners(self, mode, on_run=progress.show, loads=loads)
             outcome = set_up_etl(
                 config,
                 self.clients(config),
