@@ -100,6 +100,16 @@ def healthy(healthy_pipeline: Healthy) -> Iterator[Healthy]:
 
 
 @pytest.fixture
+def drawn_once() -> Iterator[None]:
+    """A chart that a test has seen before is as it was."""
+    # What draws takes half a second to import, which not every test is to wait for.
+    from backend.forecasting.tests.support.drawing import drawing_once
+
+    with drawing_once():
+        yield
+
+
+@pytest.fixture
 def run(provisioned: Google, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Calls a command with clients that find everything as it should be."""
     settings.GOOGLE_CLOUD_PROJECT = PROJECT
