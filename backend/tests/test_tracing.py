@@ -3,12 +3,13 @@
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 
-from backend.tests.tracing import leave_stand_in_untraced, untraced
+from backend.tests.tracing import import_all, leave_stand_in_untraced, untraced
 
 
 @pytest.fixture
@@ -56,3 +57,18 @@ def test_untraced__ends_when_what_runs_fails(traced: set[str]) -> None:
     with pytest.raises(ZeroDivisionError):
         untraced(lambda: 1 / 0)
     assert threading.gettrace() == before
+
+
+def test_import_all__leaves_out_what_it_is_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("__init__", "one", "tests/__init__", "tests/two", "room/__init__", "room/three"):
+        module = tmp_path / "house_to_import" / f"{name}.py"
+        module.parent.mkdir(exist_ok=True)
+        module.write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    import_all("house_to_import", but=("tests",))
+    found = {name for name in sys.modules if name.startswith("house_to_import.")}
+    assert found - {"house_to_import.tests"} == {
+        f"house_to_import.{name}" for name in ("one", "room", "room.three")
+    }

@@ -3,9 +3,11 @@
 To follow costs half as much again as what is followed.
 """
 
+import importlib
+import pkgutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Generator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,6 +32,28 @@ def leave_stand_in_untraced() -> None:
 
     if trace is not None:
         threading.settrace(begin)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Follows how the product is read, and not how its tests are."""
+    trace = sys.gettrace()
+    if trace is None or session.config.pluginmanager.hasplugin("dsession"):
+        return (yield)
+    import_all("backend.forecasting", but=("tests", "migrations"))
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(trace)
+
+
+def import_all(package: str, *, but: Collection[str]) -> None:
+    """Imports every module of a package, those in rooms of these names apart."""
+    path = importlib.import_module(package).__path__
+    for module in pkgutil.walk_packages(path, f"{package}."):
+        if not set(module.name.split(".")) & set(but):
+            importlib.import_module(module.name)
 
 
 @pytest.hookimpl(tryfirst=True)
