@@ -4,23 +4,28 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
+from google.cloud.bigquery_datatransfer_v1.types import TransferState
 
 from backend.forecasting.conf import Config
 from backend.forecasting.loading.backfill import Slice, _load
 from backend.forecasting.loading.day_sums import sum_up_table
 from backend.forecasting.loading.reach import probe_connection
+from backend.forecasting.loading.runs import list_runs
 from backend.forecasting.output.report_data import _read
+from backend.forecasting.provisioning.deleting import is_behind
 from backend.forecasting.provisioning.partitions import rows_by_day
 from backend.forecasting.tests.support.agreed import assert_agreed
 from backend.forecasting.tests.support.commands import Run, start_answers
 from backend.forecasting.tests.support.factories import (
     SERVICE_ACCOUNT,
     TOPIC,
+    TRANSFER_NAME,
     Google,
     google_error,
     lose_everything,
@@ -116,3 +121,15 @@ def change_everything(google: Google, config: Config) -> None:
     transfer = make_transfer(config, schedule="every day 03:00", disabled=True)
     google.transfers.list_transfer_configs.side_effect = lambda *_, **__: [transfer]
     google.transfers.get_transfer_config.return_value = transfer
+
+
+def test_runs__are_asked_for_in_few_and_full_pages(google: Google, config: Config) -> None:
+    google.transfers.list_transfer_runs.return_value = iter(())
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    failed = make_transfer(config, state=TransferState.FAILED, update_time=long_ago)
+    assert list_runs(google, TRANSFER_NAME) == []
+    assert is_behind(google, failed)
+    asked_for = [call.args[0] for call in google.transfers.list_transfer_runs.call_args_list]
+    assert {request.parent for request in asked_for} == {TRANSFER_NAME}
+    assert {request.page_size for request in asked_for} == {200}
+    assert [list(request.states) for request in asked_for[-1:]] == [[TransferState.SUCCEEDED]]
