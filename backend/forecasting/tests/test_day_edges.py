@@ -20,6 +20,7 @@ from backend.forecasting.sql.day_sums import (
     render_table_by_day,
 )
 from backend.forecasting.sql.queries import render_data_summary, render_report_data
+from backend.forecasting.sql.template import load, render
 from backend.forecasting.tests.support.factories import make_config
 from backend.forecasting.tests.support.loading import fill_table, midnight
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS
@@ -353,3 +354,22 @@ def test_sums__of_a_row_with_other_columns_are_refused() -> None:
     for other in (row[: -len(SUMS)], (*row, 0.0)):
         with pytest.raises(ValueError, match="zip"):
             DaySums.from_row(other)
+
+
+def test_partitions__are_the_days_that_hold_rows(table: Table) -> None:
+    """An emptied partition stays for a while; rows of one may be in several tiers of storage."""
+    held = [
+        *(("t", "20260101", 2), ("t", "20260101", 3), ("t", "20260102", 0), ("t", "20260103", 1)),
+        *(("t", "__NULL__", 4), ("t", "202601", 5), ("other", "20260104", 6)),
+    ]
+    rows = " UNION ALL ".join(
+        f"SELECT '{name}' AS table_name, '{partition}' AS partition_id, {count} AS total_rows"
+        for name, partition, count in held
+    )
+    query = render(load("partitions.sql"), partitions=f"({rows})")
+    wanted = bigquery.ScalarQueryParameter("table", "STRING", "t")
+    found = run_query(table.clients, query, [wanted]).rows
+    assert sorted((row["partition_id"], row["row_count"]) for row in found) == [
+        ("20260101", 5),
+        ("20260103", 1),
+    ]
