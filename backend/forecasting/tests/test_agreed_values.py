@@ -36,11 +36,11 @@ def modules() -> list[ModuleType]:
 
 
 def shown(value: object) -> Any:
-    """A plain value as it is known by; None for prose, and for what is no plain value."""
+    """A plain value as it is known by; None for long prose, and for what is no plain value."""
     if isinstance(value, re.Pattern | Enum):
         return value.pattern if isinstance(value, re.Pattern) else f"{value.value}"
     if isinstance(value, str):
-        return repr(value) if len(value) < 80 and " " not in value else None
+        return repr(value) if len(value) < 80 else None
     if value is None or isinstance(value, bool | int | float | timedelta | range):
         return repr(value)
     if isinstance(value, dict):

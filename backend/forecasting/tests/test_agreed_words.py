@@ -29,6 +29,13 @@ PARTS = (
 )
 
 
+JUDGED = (
+    *("judged_count", "short_count", "sparse_count", "old_count", "usable_count"),
+    *("long_usable_count", "usable_rows", "usable_first_day", "usable_last_day"),
+)
+"""What SUM and MIN have none of where there is no series; COUNTIF has it of no rows."""
+
+
 def part(name: str, value: object) -> Change:
     return lambda _: {name: value}
 
@@ -56,6 +63,11 @@ OTHERS: dict[str, Change] = {
     },
     "one day": lambda _: {"days": make_days(1, rows=1), **data(row_count=1)(make_config())},
     "two series": data(judged_count=2, usable_count=1, long_usable_count=0, usable_rows=1),
+    "nothing judged": data(**dict.fromkeys(JUDGED)),
+    "nothing judged, no horizon": lambda config: {
+        **data(**dict.fromkeys(JUDGED))(config),
+        **{"config": config, "views": []},
+    },
     "rows of today": data(row_count=5000, rows_after_window=2, last_day=TODAY),
     "old rows": data(rows_before_window=1200),
 }

@@ -1,4 +1,5 @@
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from backend.forecasting.conf import Config
 from backend.forecasting.google.waiting import TIMEOUT
+from backend.forecasting.provisioning import scheduled_queries
 from backend.forecasting.provisioning.engine import apply_step, plan_step
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.provisioning.schedule_forms import schedule_of
@@ -664,3 +666,18 @@ def test_create__is_taken_back_although_lists_are_stale(
         spec.create(google)
     google.transfers.delete_transfer_config.assert_called_once()
     assert google.transfers.delete_transfer_config.call_args.kwargs["name"] == second.name
+
+
+@pytest.mark.parametrize("runs_now", [False, True])
+@pytest.mark.parametrize("behind", [False, True])
+def test_kept__is_what_goes_every_night_and_nothing_at_once(
+    google: Google,
+    spec: ScheduledQuerySpec,
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    runs_now: bool,
+    behind: bool,
+) -> None:
+    monkeypatch.setattr(scheduled_queries, "is_behind", lambda *_: behind)
+    kept = replace(spec, runs_now=runs_now).is_kept(google, [make_transfer(config)])
+    assert kept is (not runs_now and not behind)

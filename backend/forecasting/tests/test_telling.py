@@ -1,13 +1,13 @@
 """How a command tells its end and its steps, in a command that has not been run."""
 
 import json
+import os
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management.base import OutputWrapper
 
-from backend.forecasting.management.commands import _process
 from backend.forecasting.management.commands.bq_setup import Command
 
 
@@ -31,7 +31,7 @@ def test_late_end__is_told_in_json_and_in_a_sentence(
     command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     left: list[int] = []
-    monkeypatch.setattr(_process.os, "_exit", left.append)
+    monkeypatch.setattr(os, "_exit", left.append)
     command._leave_late("It hangs.")
     assert document(command)["error"] == "It hangs."
     assert (left, capsys.readouterr().err) == ([1], "It hangs.\n")
