@@ -15,11 +15,14 @@ def is_stdout(path: Path) -> bool:
 
     A file that standard output goes to does: replaced, it would lose what is written after it.
     """
-    if str(path) in _STDOUT:
-        return True
+    return str(path) in _STDOUT or _goes_to(path, 1)
+
+
+def _goes_to(path: Path, descriptor: int) -> bool:
+    """Whether it is an ordinary file, and what is written there goes to it."""
     try:
         named = path.stat()
-        return stat.S_ISREG(named.st_mode) and os.path.samestat(named, os.fstat(1))
+        return stat.S_ISREG(named.st_mode) and os.path.samestat(named, os.fstat(descriptor))
     except (OSError, ValueError):
         return False
 
@@ -49,10 +52,15 @@ def write_text(path: Path, text: str) -> None:
     """Put the text there: a file is replaced at once, so that a reader sees the old or the new.
 
     A link is followed, and the mode of a file that is there stays. What is no ordinary file (a
-    device, a FIFO) is written to and stays what it is. Raises ForecastingError.
+    device, a FIFO, standard error's own file) is written to and stays what it is. Raises
+    ForecastingError.
     """
     try:
-        if _is_written_through(path):
+        if _goes_to(path, 2):
+            # From where it has got to: what is said after it does not write over it.
+            with os.fdopen(os.dup(2), "w", encoding="utf-8") as file:
+                file.write(text)
+        elif _is_written_through(path):
             path.write_text(text, encoding="utf-8")
         else:
             _replace(_target(path), text)

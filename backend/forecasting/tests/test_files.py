@@ -114,3 +114,21 @@ def test_stdout__is_known_by_the_file_that_it_goes_to(
         monkeypatch.setattr("backend.forecasting.output.files.os.fstat", lambda number: seen)
         names = (taken, link, other, tmp_path / "none", Path("/dev/null"))
         assert [is_stdout(path) for path in names] == [True, True, False, False, False]
+
+
+def test_stderr__file_that_it_goes_to_is_added_to(tmp_path: Path) -> None:
+    """Replaced, it would lose what was said and will be (`--report /dev/stderr 2>log`)."""
+    log, before = tmp_path / "log", os.dup(2)
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        os.write(2, b"said\n")
+        refuse_unwritable("--report", log)
+        write_text(log, "page\n")
+        os.write(2, b"and more\n")
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+    # Whatever another thread says meanwhile.
+    ours = [line for line in log.read_text().splitlines() if line in ("said", "page", "and more")]
+    assert ours == ["said", "page", "and more"]
