@@ -67,6 +67,7 @@ SUMMARY_PARAMETERS: Mapping[str, date | int] = {
     "short_days": 30,
     "model_days": 45,
 }
+# Every two of them in each way that they come together.
 VARIANTS = [
     {
         "window_days": window,
@@ -75,11 +76,12 @@ VARIANTS = [
         "score_source": score,
         "min_rows_ratio": ratio,
     }
-    for (window, refresh), keep, score, ratio in product(
+    for (window, refresh), (keep, score, ratio) in product(
         [("90", "90"), ("90", "7"), ("3650", "1")],
-        ["on", "off"],
-        ["event", "entity"],
-        ["0", ".000001"],
+        [
+            *(("on", "event", "0"), ("on", "entity", ".000001")),
+            *(("off", "event", ".000001"), ("off", "entity", "0")),
+        ],
     )
 ]
 # What a name may look like, and what somebody might try to put into one.
