@@ -114,6 +114,8 @@ def _connect(address: str, port: int) -> int:
     """0, or why not."""
     with socket.socket() as client:
         client.settimeout(60)
+        # Else it could be given that very port, and reach itself.
+        client.bind(("127.0.0.1", 0))
         return client.connect_ex((address, port))
 
 
