@@ -1,6 +1,7 @@
 """What bq_verify says of each thing that may be wrong, word by word."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from backend.forecasting.tests.support.agreed import assert_agreed
 from backend.forecasting.tests.support.check_cases import CASES
 from backend.forecasting.tests.support.factories import make_config, make_run, make_transfer
 from backend.forecasting.tests.support.snapshots import (
+    NOW,
     TODAY,
     UNSEEN,
     Change,
@@ -56,6 +58,8 @@ OTHERS: dict[str, Change] = {
     "cost": part("bytes_processed", 1234567),
     "run under way": lambda _: {"runs": [make_run("RUNNING"), make_run("SUCCEEDED")]},
     "two schedules": lambda c: {"schedules": [make_transfer(c), make_transfer(c)]},
+    "our clock behind": part("now", NOW - timedelta(days=1)),
+    "half an hour ago": part("now", datetime(2026, 3, 2, 2, 30, 47, tzinfo=UTC)),
     "another writer": lambda c: {"writers": [make_transfer(c)]},
     "two and a writer": lambda c: {
         "schedules": [make_transfer(c)] * 2,

@@ -68,3 +68,10 @@ def test_wrap__of_a_terminal_without_a_width(width: int) -> None:
 )
 def test_colour__is_the_operators_to_refuse(environment: dict[str, str], without: bool) -> None:
     assert wants_no_colour(environment) is without
+
+
+def test_wrap__fills_each_line_to_its_last_column() -> None:
+    """Of twenty columns all twenty, and the next word goes below."""
+    assert lines("123456789 1234567890 x", 20) == ["123456789 1234567890", "  x"]
+    assert lines("123456789 12345678901 x", 20) == ["123456789", "  12345678901 x"]
+    assert lines("y\n  123456789 12345678 x", 20) == ["y", "  123456789 12345678", "    x"]
