@@ -72,6 +72,7 @@ OTHERS: dict[str, Change] = {
         **data(**dict.fromkeys(JUDGED))(config),
         **{"config": config, "views": []},
     },
+    "no share of missing days": data(missing_share=None, most_steps=None),
     "rows of today": data(row_count=5000, rows_after_window=2, last_day=TODAY),
     "old rows": data(rows_before_window=1200),
 }

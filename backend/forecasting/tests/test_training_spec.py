@@ -14,6 +14,7 @@ from backend.forecasting.conf import Config
 from backend.forecasting.errors import VerificationFailed
 from backend.forecasting.output.page import make_page
 from backend.forecasting.output.training_spec import render_training_spec
+from backend.forecasting.tests.support.agreed import assert_agreed
 from backend.forecasting.tests.support.commands import Run
 from backend.forecasting.tests.support.factories import Google, make_config
 from backend.forecasting.tests.support.snapshots import (
@@ -50,6 +51,10 @@ def test_spec__each_set_of_arguments_fits_googles_client_and_the_documents_progr
     inspect.signature(job.run).bind(None, dataset=None, **found["training"]["run"])
     predict = inspect.signature(aiplatform.Model.batch_predict)
     predict.bind(None, **found["prediction"]["batch_predict"])
+
+
+def test_spec__is_as_agreed(tmp_path: Path) -> None:
+    assert_agreed("training_spec.json", spec(), tmp_path)
 
 
 def test_spec__columns_have_their_roles() -> None:
