@@ -75,9 +75,9 @@ def test_command__serves_until_it_is_told_to_end(start: Start, number: signal.Si
         secrets = SecretManagerServiceClient(transport=transport)
         found = secrets.access_secret_version(name="projects/p/secrets/A/versions/1", timeout=60)
     assert found.payload.data == b"b=c"
+    process.send_signal(number)  # First: without the line there is an end to read, and no waiting.
     assert process.stdout is not None
     assert process.stdout.readline().startswith("For development: any program on this machine, and")
-    process.send_signal(number)
     assert process.communicate() == ("", "")
     assert process.returncode == 0
 
