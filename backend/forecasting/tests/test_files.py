@@ -132,3 +132,14 @@ def test_stderr__file_that_it_goes_to_is_added_to(tmp_path: Path) -> None:
     # Whatever another thread says meanwhile.
     ours = [line for line in log.read_text().splitlines() if line in ("said", "page", "and more")]
     assert ours == ["said", "page", "and more"]
+
+
+def test_refusal__names_the_flag_and_the_file(tmp_path: Path) -> None:
+    refused = {
+        tmp_path: ", a directory: name a file to write.",
+        tmp_path / "none" / "x.html": f", and there is no directory {tmp_path / 'none'}.",
+    }
+    for path, why in refused.items():
+        with pytest.raises(ForecastingError) as caught:
+            refuse_unwritable("--report", path)
+        assert str(caught.value) == f"--report is {path}{why}"
