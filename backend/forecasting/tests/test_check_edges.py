@@ -144,6 +144,15 @@ def test_baseline__that_is_none_says_why(config: Config, series: int, rows: int,
     snapshot = make_snapshot(config, baseline=baseline, baseline_asked=True)
     found = findings_of(snapshot)["vertex.baseline"]
     assert (found.status, why in found.message) == ("skipped", True)
+    assert "--backfill-days" in found.hint
+
+
+@pytest.mark.parametrize("reason", [{"baseline": UNSEEN}, {"data": UNSEEN, "baseline": None}])
+def test_baseline__that_could_not_be_looked_at_is_no_want_of_history(
+    config: Config, reason: dict[str, Any]
+) -> None:
+    found = findings_of(make_snapshot(config, baseline_asked=True, **reason))["vertex.baseline"]
+    assert (found.status, found.hint) == ("skipped", "")
 
 
 def test_check__of_an_unknown_number_is_none(config: Config) -> None:

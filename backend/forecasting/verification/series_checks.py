@@ -50,7 +50,8 @@ def check_baseline(snapshot: Snapshot) -> Iterator[Finding]:
     if isinstance(baseline, Baseline) and baseline.best:
         yield passed(check, _describe_baseline(baseline), baseline.best)
     elif snapshot.baseline_asked:
-        yield skipped(check, _why_no_baseline(snapshot), more_history(snapshot))
+        hint = more_history(snapshot) if isinstance(baseline, Baseline) else ""
+        yield skipped(check, _why_no_baseline(snapshot), hint)
 
 
 def tested_days(days: int, split: Split) -> int:
@@ -84,7 +85,7 @@ def _check_usable(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
         return passed(check, f"{message} {dense}; {NO_HORIZON}", str(usable))
     message += " are usable"
     if usable:
-        message += f", {data['usable_rows']:,} rows to train on"
+        message += f", {count_things(data['usable_rows'], 'row')} to train on"
     if usable >= advised:
         return passed(check, message, str(usable))
     finding = warned if usable else failed

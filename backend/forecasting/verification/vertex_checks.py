@@ -14,6 +14,7 @@ from ..database.mapping import load_mapping
 from ..database.source_mapping import Owner
 from .findings import (
     Finding,
+    count_things,
     failed,
     passed,
     skipped,
@@ -56,7 +57,7 @@ def check_vertex(snapshot: Snapshot) -> Iterator[Finding]:
 def _check_rows(data: dict[str, Any]) -> Finding:
     return _within(
         "vertex.rows",
-        "rows",
+        "row",
         data["row_count"],
         ROWS,
         "load more history (FORECASTING_WINDOW_DAYS) or, above the limit, less",
@@ -66,12 +67,12 @@ def _check_rows(data: dict[str, Any]) -> Finding:
 def _check_table(table: bigquery.Table) -> Iterator[Finding]:
     names = [field.name for field in table.schema]
     yield _within(
-        "vertex.columns", "columns", len(names), COLUMNS, "drop columns that nobody trains on"
+        "vertex.columns", "column", len(names), COLUMNS, "drop columns that nobody trains on"
     )
     size = table.num_bytes or 0
     yield _within(
         "vertex.size",
-        "bytes",
+        "byte",
         size,
         range(MAX_BYTES + 1),
         "shorten the window (FORECASTING_WINDOW_DAYS) or drop columns",
@@ -190,7 +191,7 @@ MAX_MISSING_SHARE = 0.5
 
 def _within(check: str, what: str, number: int, allowed: range, hint: str) -> Finding:
     if number in allowed:
-        return passed(check, f"{number:,} {what}", str(number))
+        return passed(check, count_things(number, what), str(number))
     limits = f"{allowed.start:,} to {allowed.stop - 1:,}"
-    message = f"{number:,} {what}, Vertex AI takes {limits}"
+    message = f"{count_things(number, what)}, Vertex AI takes {limits}"
     return failed(check, message, hint, limits, str(number))
