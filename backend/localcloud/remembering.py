@@ -1,12 +1,11 @@
 """What was found out about a text is remembered: clients send the same few over and over."""
 
-from __future__ import annotations
-
 import functools
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
+
+from cachetools import LRUCache, cached
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,57 +15,27 @@ LARGEST_SHARE = 10
 
 
 def remembered(characters: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Have a function of texts answer the same question once.
+    """Have a function of texts answer the same question once, from whatever thread.
 
     It has to depend on nothing but its arguments, and nobody may change what it returns. The last
     answers used are kept, as many as have `characters` with their questions. An error is no answer.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        answers = _Answers(characters)
+        room = LRUCache[tuple[object, ...], tuple[int, R]](characters, lambda known: known[0])
+
+        @cached(room, lock=threading.Lock())
+        def weighed(*args: P.args, **options: P.kwargs) -> tuple[int, R]:
+            answer = function(*args, **options)
+            texts = [text for text in (*args, *options.values(), answer) if isinstance(text, str)]
+            size = sum(map(len, texts))
+            # What is larger than the room is not kept.
+            return size if size * LARGEST_SHARE <= characters else characters + 1, answer
 
         @functools.wraps(function)
         def ask(*args: P.args, **options: P.kwargs) -> R:
-            key = args, tuple(options.items())
-            known: tuple[R] | None = answers.get(key)
-            if known is None:
-                known = (function(*args, **options),)
-                answers.keep(key, known)
-            return known[0]
+            return weighed(*args, **options)[1]
 
         return ask
 
     return decorate
-
-
-class _Answers:
-    """By question, the one used last at the end; for several threads."""
-
-    def __init__(self, characters: int) -> None:
-        self._room = characters
-        self._taken = 0
-        self._known: OrderedDict[Any, tuple[Any]] = OrderedDict()
-        self._turn = threading.Lock()
-
-    def get(self, key: Any) -> tuple[Any] | None:
-        with self._turn:
-            if key in self._known:
-                self._known.move_to_end(key)
-            return self._known.get(key)
-
-    def keep(self, key: Any, answer: tuple[Any]) -> None:
-        size = _characters(key, answer)
-        if size * LARGEST_SHARE > self._room:
-            return
-        with self._turn:
-            if key not in self._known:
-                self._taken += size
-            self._known[key] = answer
-            while self._taken > self._room:
-                self._taken -= _characters(*self._known.popitem(last=False))
-
-
-def _characters(key: Any, answer: tuple[Any]) -> int:
-    args, options = key
-    values = (*args, *(value for _, value in options), *answer)
-    return sum(len(value) for value in values if isinstance(value, str))
