@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 from django.db import models
 
@@ -10,21 +10,21 @@ from ..training_table import TARGET_COLUMN
 from .lookups import Column, Join, Table
 
 
-class Kind(StrEnum):
+class Kind(Enum):
     """What a column holds, as far as the query treats it differently.
 
     A moment is a point in time; what a wall clock shows, and a day, are so only in a time zone.
     """
 
-    FLOAT = "float"
-    INTEGER = "integer"
-    DECIMAL = "decimal"
-    JSON = "json"
-    JSON_TEXT = "json text"
-    MOMENT = "moment"
-    WALL_CLOCK = "wall clock"
-    DAY = "day"
-    KEY = "key"
+    FLOAT = auto()
+    INTEGER = auto()
+    DECIMAL = auto()
+    JSON = auto()
+    JSON_TEXT = auto()
+    MOMENT = auto()
+    WALL_CLOCK = auto()
+    DAY = auto()
+    KEY = auto()
 
 
 class Owner(StrEnum):

@@ -59,6 +59,13 @@ def test_dimensions__what_may_be_chance_is_not_told(days: Any) -> None:
     assert check(days).status == "pass"
 
 
+def test_dimensions__fall_beyond_chance_is_told_of_one_that_half_the_rows_have() -> None:
+    """9 of 42 rows, where half are usual: 21 less three deviations of 3.2 are 11."""
+    days = [*make_days(90, share=0.5)[:-3], *make_days(3, rows=14, share=3 / 14)[-3:]]
+    said = "political_risk in 21 % of the last 3 days' rows, 50 % of those before"
+    assert (check(days).status, check(days).message) == ("warn", said)
+
+
 def test_dimensions__rare_one_may_be_away_for_a_week() -> None:
     days = [*make_days(90, share=0.02)[:-7], *make_days(7, rows=10, share=0.0)[-7:]]
     assert check(days).status == "pass"
