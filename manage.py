@@ -68,9 +68,10 @@ def _is_module(name: str) -> bool:
     from importlib.util import find_spec
 
     try:
-        return find_spec(name) is not None
-    except (ImportError, TypeError, ValueError):
-        return False
+        return not name.startswith(".") and find_spec(name) is not None
+    except ModuleNotFoundError as error:
+        # What a package around it imports and lacks is a fault of that package.
+        return not f"{name}.".startswith(f"{error.name}.")
 
 
 def _refuse_settings(name: str) -> SystemExit:

@@ -19,6 +19,7 @@ from django.core.management import ManagementUtility
 from pytest_django import Settings
 
 from backend.forecasting.loading.backfill import Slice, SliceOutcome, SliceResult
+from backend.forecasting.management.commands.bq_setup import Command
 from backend.forecasting.tests.support.commands import Run, start_answers, without_table
 from backend.forecasting.tests.support.factories import Google
 
@@ -134,6 +135,21 @@ def test_signal__that_is_ignored_from_the_start_stays_so(
 
     assert begin(go_on, "bq_setup") == 0
     assert signal.getsignal(number) is signal.SIG_IGN
+
+
+@pytest.mark.django_db
+def test_signal__second_one_ends_the_process_and_has_nothing_told_twice(
+    leave: Callable[..., Any], provisioned: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[Any] = []
+
+    def tell(_: Command) -> None:
+        met.extend(signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM))
+
+    monkeypatch.setattr(Command, "_tell_ending", tell)
+    provisioned.bigquery.get_dataset.side_effect = interrupt(signal.SIGTERM)
+    assert leave("bq_setup")[0] == 143
+    assert met == [signal.SIG_DFL] * 2
 
 
 @SIGNALS
@@ -358,6 +374,20 @@ def test_settings__that_lack_a_module_of_their_own_are_a_fault(begin: Callable[.
     """What is wrong there is for who wrote them: the traceback has it."""
     lacking = Mock(side_effect=ModuleNotFoundError("No module named 'x'", name="x"))
     with pytest.raises(ModuleNotFoundError, match="'x'"):
+        begin(lacking, "bq_setup")
+
+
+def test_settings__whose_package_lacks_a_module_are_a_fault(
+    begin: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "lacking_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("import celery_of_nobody")
+    (package / "settings.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "lacking_package.settings")
+    lacking = Mock(side_effect=ModuleNotFoundError("No module named 'celery_of_nobody'"))
+    with pytest.raises(ModuleNotFoundError, match="celery_of_nobody"):
         begin(lacking, "bq_setup")
 
 

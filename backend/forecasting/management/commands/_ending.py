@@ -37,17 +37,23 @@ def signals_raised() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heeded = (
-        number
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    )
-    before = {number: signal.signal(number, _raise) for number in heeded}
+    before = {number: signal.signal(number, _raise) for number in _heeded()}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def forget_signals() -> None:
+    """Let SIGINT and SIGTERM end the process without a word, where they are not ignored."""
+    for number in _heeded():
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _heeded() -> list[signal.Signals]:
+    both = (signal.SIGINT, signal.SIGTERM)
+    return [number for number in both if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 @contextmanager

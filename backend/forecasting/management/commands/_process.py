@@ -15,6 +15,7 @@ from ._ending import (
     OutputError,
     flush_output,
     forget_output,
+    forget_signals,
     leave_for,
     show_what_can_be_shown,
     signals_raised,
@@ -72,12 +73,17 @@ class ProcessCommand(TellingCommand):
             if sys.stdout is None:
                 raise OutputError
             with signals_raised(), without_arrow():
-                self._run_and_flush(argv)
-        except EndedFromOutside as ended:
-            self._tell_ending()
-            sys.exit(ended.status)
+                self._run_until_ended(argv)
         except OutputError as error:
             leave_for(error, self._print_error)
+
+    def _run_until_ended(self, argv: list[str]) -> None:
+        try:
+            self._run_and_flush(argv)
+        except EndedFromOutside as ended:
+            forget_signals()  # A second one ends it here and now, and has nothing told twice.
+            self._tell_ending()
+            sys.exit(ended.status)
 
     def _run_and_flush(self, argv: list[str]) -> None:
         try:
