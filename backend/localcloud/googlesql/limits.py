@@ -88,7 +88,7 @@ def _arguments(tokens: tuple[Token, ...]) -> list[list[Token]]:
 
 
 def _is_literal(token: Token) -> bool:
-    return token.token_type.name == "STRING"
+    return token.token_type.name in ("STRING", "RAW_STRING", "BYTE_STRING")
 
 
 def _literals(tokens: tuple[Token, ...]) -> Iterator[float]:

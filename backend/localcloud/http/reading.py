@@ -7,6 +7,7 @@ refused, too) it cannot send JSON as JSON.
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -21,7 +22,7 @@ from backend.localcloud.http.errors import (
 )
 
 NAMES = ("127.0.0.1", "localhost", "[::1]")
-PROXIED = ("forwarded", "x-forwarded-", "via")
+PROXIED = re.compile(r"forwarded|via|x-forwarded-.*")
 LARGEST_BODY = 64 * 1024 * 1024
 
 
@@ -48,7 +49,7 @@ def _check_caller(hosts: list[str], headers: dict[str, str], port: int) -> None:
         )
     if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
         raise PermissionDenied("The local stand-in does not answer web pages.")
-    if any(name.startswith(PROXIED) for name in headers):
+    if any(map(PROXIED.fullmatch, headers)):
         raise PermissionDenied("The local stand-in does not answer what came through a proxy.")
 
 

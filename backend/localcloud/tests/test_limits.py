@@ -25,6 +25,7 @@ def nested(levels: int) -> str:
         "SELECT REPEAT(a, n), REPEAT('a', 2 * n), repeat",
         "SELECT REPEAT(",
         "SELECT REPEAT(')', 3), '(', 1",
+        "SELECT REPEAT(r'(', 3), REPEAT(b'(', 3), 9000000000",
         "SELECT IF(REPEAT(a, 2) = b, 9000000000, 1)",
     ],
 )
@@ -45,6 +46,8 @@ def test_limits__of_what_bigquery_takes_pass(sql: str) -> None:
             "SELECT REPEAT('ab', 50000001)",
             "Output of REPEAT exceeds max allowed output size of 1MB",
         ),
+        ("SELECT REPEAT(r')', 200000000)", "Output of REPEAT exceeds"),
+        ("SELECT REPEAT(b'ab', 50000001)", "Output of REPEAT exceeds"),
         ("SELECT repeat(CONCAT(a, '(', b), 1000000000)", "Output of REPEAT exceeds"),
         ("SELECT 1; SELECT LPAD('a', 2000000000)", "Output of LPAD/RPAD exceeds"),
         ("SELECT RPAD(TRIM(a), 2000000000, REPEAT('b', 2))", "Output of LPAD/RPAD exceeds"),
