@@ -11,6 +11,7 @@ from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 from ..conf import Config
 from ..database.hypertables import missing_lookback
 from ..database.lock import provisioning_lock
+from ..database.mapping import load_mapping
 from ..database.source import LOCK_SECONDS, prepare_source_query
 from ..google.causes import is_credential_refused, is_out_of_reach
 from ..google.clients import Clients
@@ -29,7 +30,7 @@ from ..provisioning.consent import require_consent
 from ..provisioning.credentials import read_credential
 from ..provisioning.datasets import DatasetSpec
 from ..provisioning.engine import Step, apply_step, plan_observed, plan_step
-from ..provisioning.plan import Action
+from ..provisioning.plan import Action, Plan
 from ..provisioning.readiness import require_table
 from ..provisioning.scheduled_queries import ScheduledQuerySpec
 from ..provisioning.tables import TableSpec
@@ -89,6 +90,7 @@ def set_up_etl(
             runs_now=run.start,
         )
         steps = _plan_etl(config, clients, spec)
+        _tell_of_search_path(config, steps.schedule.plan, tell)
         refusal = _refusal_of(config, clients, steps.connection)
         if is_credential_refused(refusal):
             steps = steps.with_credential()
@@ -111,6 +113,17 @@ def set_up_etl(
 def _lock_seconds(clients: Clients) -> float:
     """How long a locked table is waited for: what is left, but for the time to tell it."""
     return min(LOCK_SECONDS, clients.deadline.left * 0.9)
+
+
+def _tell_of_search_path(config: Config, schedule: Plan, tell: Listeners) -> None:
+    """What a script that names no schemas asks of the role, whenever it is stored or changed."""
+    schemas = load_mapping(config).search_path
+    if schemas and schedule.action is not Action.UNCHANGED:
+        tell.note(
+            f"Tables are looked for in the schemas {', '.join(schemas)}, in this order, as Django "
+            "does. The connection's role has to do so too: run the script of `bq_setup_etl "
+            "--print-role-sql` before the next load, again where an earlier version printed it."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

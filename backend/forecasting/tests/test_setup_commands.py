@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import Mock, patch
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from google.cloud.bigquery_datatransfer_v1.types import CheckValidCredsResponse
 
@@ -201,6 +202,19 @@ def test_etl__says_who_needs_which_role_as_commands_to_paste(run: Run, provision
         (SERVICE_ACCOUNT, "roles/bigquery.connectionUser"),
     ):
         assert f"    {grant}{account} --role {role}" in result.out.splitlines()
+
+
+def test_etl__several_schemas_are_told_of_when_the_script_is_stored(
+    run: Run, provisioned: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The role that an earlier version's script made would look for the tables elsewhere."""
+    lose_everything(provisioned)
+    options = settings.DATABASES["default"]["OPTIONS"]
+    monkeypatch.setitem(options, "options", "-c search_path=app,public")
+    told = "Tables are looked for in the schemas app, public, in this order"
+    assert told in run("bq_setup_etl", "--dry-run").out
+    monkeypatch.setitem(options, "options", "-c search_path=app")
+    assert "Tables are looked for" not in run("bq_setup_etl", "--dry-run").out
 
 
 def test_etl__second_run_sends_eight_reads(run: Run, provisioned: Google) -> None:
