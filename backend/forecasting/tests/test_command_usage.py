@@ -1,7 +1,6 @@
 """Flags, settings and exit status of the commands, before and instead of any request."""
 
 import re
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -11,6 +10,7 @@ from django.core.management import ManagementUtility
 from backend.forecasting.google.clients import make_clients
 from backend.forecasting.management.usage import asks_for_json
 from backend.forecasting.tests.support.commands import MAKE_CLIENTS, Run, without_table
+from backend.forecasting.tests.support.documents import ROOT
 from backend.forecasting.tests.support.factories import (
     PROJECT,
     Google,
@@ -179,7 +179,7 @@ def test_print_role_sql__needs_neither_project_nor_instance(
 def test_print_role_sql__says_what_it_needs_and_what_file_it_goes_to(
     run: Run, no_clients: Mock
 ) -> None:
-    script, document = run("bq_setup_etl", "--print-role-sql").out, Path("docs/operations.md")
+    script, document = run("bq_setup_etl", "--print-role-sql").out, ROOT / "docs/operations.md"
     (said,) = re.findall(r"^--\s+(psql .*)$", script, re.MULTILINE)
     assert "CREATEROLE" in script.partition(said)[0]
     documented = re.findall(r"--print-role-sql > (\S+) &&\s+psql \S+ (.*)", document.read_text())

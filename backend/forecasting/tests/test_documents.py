@@ -130,14 +130,14 @@ def test_readme__is_short() -> None:
 
 
 def test_security__has_both_threat_models_on_a_page() -> None:
-    text = Path("docs/security.md").read_text()
+    text = (ROOT / "docs/security.md").read_text("utf-8")
     parts = text.split("\n## ")[1:]
     assert [part.split()[1] for part in parts] == ["stand-in", "admin"]
     assert [part.count("\n| who | can | what stops the rest |") for part in parts] == [1, 1]
     assert [part.count("\nNot defended: ") for part in parts] == [1, 1]
     tests = set(re.findall(r"test_\w+\.py", text))
     assert len(tests) > 10
-    assert {name for name in tests if not list(Path("backend").rglob(name))} == set()
+    assert {name for name in tests if not list((ROOT / "backend").rglob(name))} == set()
     assert text.count("\n") < 100
 
 

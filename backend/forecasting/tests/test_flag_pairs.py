@@ -4,6 +4,7 @@ Those that say what `bq_setup_etl` is to do are in test_manners.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -48,25 +49,25 @@ def is_document(result: Result) -> bool:
 
 
 def test_pairs__of_bq_setup(run: Run, provisioned: Google) -> None:
-    bigquery = provisioned.bigquery
+    bigquery, quiet = provisioned.bigquery, [False]
 
     def call(*pair: str) -> Result:
         bigquery.reset_mock()
+        quiet[:] = ["--verbosity 0" in pair]
         return run("bq_setup", *" ".join(pair).split())
 
     def looks_at(name: str) -> Effect:
         asked = (bigquery.get_dataset, bigquery.get_table)
         return lambda _: any(name in str(each.call_args_list) for each in asked)
 
-    def shows(words: str) -> Effect:
+    def shows(flag: str, words: str) -> Effect:
         """In the views; else it is told that there are none, but for who wants to hear nothing."""
 
         def look(result: Result) -> bool:
             made = [call.args[0].view_query for call in bigquery.create_table.call_args_list]
             queries = [query for query in made if query]
-            idle = "and without --horizon-days there are none" in result.err
-            quiet = "Plan:" not in f"{result.out}{result.err}"
-            return all(words in query for query in queries) if queries else idle or quiet
+            told = re.search(rf"no effect of [^:]*{flag}\b", result.err)
+            return all(words in query for query in queries) if queries else bool(told) or quiet[0]
 
         return look
 
@@ -79,8 +80,8 @@ def test_pairs__of_bq_setup(run: Run, provisioned: Google) -> None:
         "--dataset other": looks_at(".other"),
         "--table mine": looks_at(".mine"),
         "--horizon-days 9": looks_at("_forecast"),
-        "--window-days 30": shows("INTERVAL 30 DAY"),
-        "--keep-history": shows("mentioned_at < TIMESTAMP("),
+        "--window-days 30": shows("--window-days", "INTERVAL 30 DAY"),
+        "--keep-history": shows("--keep-history", "mentioned_at < TIMESTAMP("),
     }
     refused = {("--dry-run", "--check"): "not allowed with"}
     assert lost(call, flags, refused) == []
@@ -159,6 +160,12 @@ def test_flags__window_of_views_that_show_the_whole_table_is_idle(
     assert run("bq_setup", *flags).err == ""
     idle = "no effect of --window-days: the views show the whole table where history is kept"
     assert idle in run("bq_setup", *flags, "--keep-history").err
+
+
+def test_flags__that_are_idle_are_told_as_they_were_given(run: Run, provisioned: Google) -> None:
+    without_table(provisioned)
+    said = run("bq_setup", "--window-days", "30", "--no-keep-history").err
+    assert "no effect of --window-days and --no-keep-history: " in said
 
 
 SETTING_FLAGS = {

@@ -70,8 +70,12 @@ def mode_of(options: dict[str, Any]) -> Mode:
 
 def idle_flags(options: dict[str, Any], fields: Iterable[str]) -> str:
     """Those of these settings' flags that are given, to tell that they do nothing."""
-    idle = [s.flag for s in SETTINGS if s.field in fields and options[s.field] is not None]
-    return " and ".join(idle)
+    idle = [s for s in SETTINGS if s.field in fields and options[s.field] is not None]
+    return " and ".join(_as_given(s.flag, options[s.field]) for s in idle)
+
+
+def _as_given(flag: str, value: object) -> str:
+    return flag.replace("--", "--no-", 1) if value is False else flag
 
 
 def refuse_together(options: dict[str, Any], *fields: str) -> None:
