@@ -4,9 +4,9 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from django.contrib.admin import site
+from django.contrib.admin import AdminSite, site
 from django.contrib.auth.models import Permission, User
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from backend.forecasting.admin import PipelineAdmin
 from backend.forecasting.models import Pipeline
@@ -67,6 +67,13 @@ def test_addresses__of_objects_are_not_there(start: Mock) -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("ana"))
     assert [client.get(f"{PAGE}{rest}").status_code for rest in ("add/", "1/change/")] == [404, 404]
+
+
+def test_page__links_to_the_site_that_shows_it(start: Mock, rf: RequestFactory) -> None:
+    request: Any = rf.get(PAGE)
+    request.user = User.objects.create_superuser("ana")
+    PipelineAdmin(Pipeline, AdminSite("own")).changelist_view(request)
+    assert request.current_app == "own"
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,7 @@ def test_credential__new_versions_or_none_are_the_only_thing_that_is_sent(
         ("", f"[credential: {VERSIONS}]"),
         ("Ask Ana first.", f"Ask Ana first. [credential: {VERSIONS}]"),
         (f"Ana. [credential: {ROTATED}] Wiki.", f"Ana. [credential: {VERSIONS}] Wiki."),
+        (f"[credential: {ROTATED}] [credential: 1]", f"[credential: {VERSIONS}] [credential: 1]"),
     ],
 )
 def test_description__keeps_the_operators_words(

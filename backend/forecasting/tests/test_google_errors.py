@@ -289,6 +289,10 @@ def test_failure__over_grpc(google: Google) -> None:
     )
 
 
+def test_failure__loses_its_full_stop_alone() -> None:
+    assert text_of(google_error(400, "There is no column X.")) == "There is no column X"
+
+
 def test_failure__very_long_text_is_cut() -> None:
     assert len(text_of(google_error(400, "x" * 5000))) < 620
 

@@ -176,16 +176,17 @@ def test_see__look_that_somebody_else_has_just_ended_is_not_made_again(
     assert cache.get(remembered._lock) is None
 
 
+@pytest.mark.parametrize(("others", "left"), [(2, 10), (3, 0)])
 def test_see__waits_no_longer_in_all_for_two_looks_than_for_one(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, others: int, left: int
 ) -> None:
-    passed, waited, begun = [0.0], Mock(return_value=True), iter([False, False, True])
+    passed, waited, begun = [0.0], Mock(return_value=True), iter([*[False] * others, True])
     clock = Mock(monotonic=lambda: passed[0], sleep=lambda pause: passed.append(passed.pop() + 10))
     monkeypatch.setattr(LocMemCache, "add", lambda *arguments: next(begun))
     monkeypatch.setattr(f"{REMEMBERED}.time", clock)
     monkeypatch.setattr(f"{REMEMBERED}.run_within", waited)
     remember(Look()).see(WAIT)
-    assert waited.call_args.args[0] == 10
+    assert waited.call_args.args[0] == left
 
 
 def test_see__look_that_ends_a_moment_late_is_not_said_to_go_on(

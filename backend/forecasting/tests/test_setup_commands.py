@@ -419,6 +419,7 @@ def test_etl__credential_of_a_new_connection_that_is_refused_is_a_failure(
     result = run("bq_setup_etl")
     assert (result.status, provisioned.writes) == (1, ["create_connection"])
     assert result.error.startswith("PostgreSQL ")
+    assert "holds, too" not in result.error
     assert "Likely cause: the " in result.error
 
 

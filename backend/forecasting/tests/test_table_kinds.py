@@ -188,5 +188,7 @@ def test_table__of_another_kind_does_not_exist_as_one(config: Config) -> None:
     findings = findings_of(make_snapshot(config, table=make_table(type="SNAPSHOT")))
     assert findings["table.exists"].status == "fail"
     assert "is one of another kind: snapshot" in findings["table.exists"].message
+    seen = findings["table.exists"]
+    assert (seen.expected, seen.observed) == ("table", "snapshot")
     others = ("table.schema", "table.partitioning", "table.description")
     assert [findings[other].status for other in others] == ["skipped"] * 3
