@@ -9,17 +9,26 @@ from django.core.management.color import no_style
 
 from backend.forecasting.conf import Config
 from backend.forecasting.output.text import describe_findings
+from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.agreed import assert_agreed
 from backend.forecasting.tests.support.check_cases import CASES
-from backend.forecasting.tests.support.factories import make_config, make_run, make_transfer
+from backend.forecasting.tests.support.factories import (
+    make_config,
+    make_dataset,
+    make_run,
+    make_table,
+    make_transfer,
+)
 from backend.forecasting.tests.support.snapshots import (
     NOW,
     TODAY,
     UNSEEN,
+    YESTERDAY,
     Change,
     data,
     make_days,
     make_snapshot,
+    source,
 )
 from backend.forecasting.verification.findings import collapse_skipped
 from backend.forecasting.verification.snapshot import Snapshot
@@ -40,6 +49,12 @@ JUDGED = (
 
 def part(name: str, value: object) -> Change:
     return lambda _: {name: value}
+
+
+def stored(**options: Any) -> Change:
+    """A scheduled query that other settings made."""
+    query = render_nightly_load(make_config(**options))
+    return lambda config: {"schedules": [make_transfer(config, params={"query": query})]}
 
 
 def settings(**fields: Any) -> Change:
@@ -75,6 +90,17 @@ OTHERS: dict[str, Change] = {
     "no share of missing days": data(missing_share=None, most_steps=None),
     "rows of today": data(row_count=5000, rows_after_window=2, last_day=TODAY),
     "old rows": data(rows_before_window=1200),
+    "a snapshot of a table": part("table", make_table(type="SNAPSHOT")),
+    "a linked dataset": part("dataset", make_dataset(type="LINKED")),
+    "a dimension fell": part("days", make_days(3, share=0.0)),
+    "a dimension off its scale": part("days", make_days(1, off_scale=2, least=-5.0)),
+    "fewer rows of late": part("days", make_days(7, rows=20)),
+    "no more than a few days": part("days", make_days()[-3:]),
+    "a day that was lost": source(YESTERDAY, rows=8, keys=6),
+    "rows that came late": source(YESTERDAY, rows=12, scores=430.0),
+    "an old day that changed": source(TODAY - timedelta(days=95), rows=12),
+    "stored with a wider window": stored(window_days="365", refresh_days="90"),
+    "stored with another share": stored(min_rows_ratio="0.25"),
 }
 
 
