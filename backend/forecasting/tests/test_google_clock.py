@@ -124,6 +124,7 @@ def test_verify__counts_by_googles_day(provisioned: Google, config: Config) -> N
 
     provisioned.bigquery.get_table.side_effect = answer
     seen = look_at_resources(config, provisioned)
+    assert (seen.reconcile, seen.baseline_asked) == (False, False)
     assert timedelta(days=8) < datetime.now(UTC) - seen.now < timedelta(days=10)
     assert seen.window.end == seen.now.date()
 

@@ -16,7 +16,7 @@ from backend.forecasting.tests.support.factories import (
     make_table,
     make_wire,
 )
-from backend.forecasting.training_table import COLUMNS, DESCRIPTION
+from backend.forecasting.training_table import COLUMNS, DESCRIPTION, canonical_type
 
 NAME = f"{PROJECT}.intelligence.entity_risk_training_data"
 PATH = f"/projects/{PROJECT}/datasets/intelligence/tables/entity_risk_training_data"
@@ -108,6 +108,14 @@ def test_table__equal_is_left_alone(spec: TableSpec) -> None:
 def test_table__type_aliases_are_no_difference(spec: TableSpec, alias: str) -> None:
     floats = {c.name: {"type": alias} for c in COLUMNS if c.type == "FLOAT64"}
     assert spec.plan(table_with(**floats)).action is Action.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    ("spelled", "name"),
+    [("INTEGER", "INT64"), ("float", "FLOAT64"), ("Boolean", "BOOL"), ("RECORD", "STRUCT")],
+)
+def test_type__has_one_name_however_bigquery_spells_it(spelled: str, name: str) -> None:
+    assert canonical_type(spelled) == canonical_type(name) == name
 
 
 def test_table__column_without_a_mode_is_nullable(spec: TableSpec) -> None:

@@ -73,7 +73,7 @@ def context_for(data: dict[str, Any], horizon: int) -> int:
 def training_days(data: dict[str, Any]) -> int:
     """The days from the first to the last of all usable series, both counted."""
     first, last = data["usable_first_day"], data["usable_last_day"]
-    return (last - first).days + 1 if first and last else 0
+    return (last - first).days + 1 if first else 0
 
 
 def _check_usable(snapshot: Snapshot, data: dict[str, Any]) -> Finding:

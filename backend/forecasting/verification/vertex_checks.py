@@ -126,7 +126,7 @@ def _check_span(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     """Whether the default split by date leaves whole horizons to validate and test on."""
     check, horizon = "vertex.span", snapshot.config.horizon_days
     first, last = data["first_day"], data["last_day"]
-    span = (last - first).days + 1 if first and last else 0
+    span = (last - first).days + 1 if first else 0
     needed = round(horizon / TEST_SHARE)
     if span >= needed:
         longest = horizon or f"up to {int(span * TEST_SHARE)}; {NO_HORIZON}"
