@@ -11,8 +11,11 @@ import psycopg2
 import pytest
 from django.db import connection
 
+from backend.forecasting.database.lookups import Column
+from backend.forecasting.database.source_mapping import Kind, Owner, Value
 from backend.forecasting.sql.queries import with_days
 from backend.forecasting.sql.source import render_orphans, render_source
+from backend.forecasting.sql.values import select
 from backend.forecasting.tests.support.newsroom import newsroom, newsroom_mapping
 
 pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
@@ -419,6 +422,16 @@ def test_json_text__is_read_once_for_all_of_its_keys(news: SimpleNamespace) -> N
     mention(news, ANNA, make_event(news, raw='{"p": 1, "e": 2, "s": "x"}'))
     row = read_row(news, **paths)
     assert [row[name] for name in SCORES] == [50, None, 1, 2, None]
+
+
+def test_json_text__of_two_columns_is_read_of_each_under_its_name() -> None:
+    values = {
+        name: Value(
+            owner=Owner.EVENT, column=Column("event", name), kind=Kind.JSON_TEXT, keys=("a",)
+        )
+        for name in ("political", "economic")
+    }
+    assert list(select(values).columns) == ["political_json", "economic_json"]
 
 
 @pytest.mark.parametrize(("keys", "number"), [("b__1", 6), ("b__-1", 7), ("b", None), ("c__0", 9)])
