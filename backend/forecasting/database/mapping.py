@@ -28,7 +28,6 @@ from .lookups import (
 )
 from .source_mapping import EntityNames, Kind, Owner, Related, SourceMapping, Value
 
-UTC = "UTC"
 _KEYS = (models.UUIDField, models.IntegerField, models.CharField, models.TextField)
 _COLUMN_NAMES = {column.dimension: column.name for column in DIMENSIONS}
 _NUMBERS = {
@@ -238,7 +237,8 @@ class _Reader:
             found = self.tables.follow(self.model, Owner.MENTION, parts)
         except LookupFailed as error:
             raise fail(error, expected) from None
-        return self._moment(Owner.MENTION, found, fail, expected, self.config.time_zone)
+        in_utc = bool(self.config.time_zone)
+        return self._moment(Owner.MENTION, found, fail, expected, in_utc=in_utc)
 
     def event_time(self) -> Value | None:
         path = self.config.event_time_field
@@ -249,7 +249,7 @@ class _Reader:
         owner, found = self._follow(path, fail, expected)
         if owner is not Owner.EVENT:
             raise fail("it is no column of the event", expected)
-        value = self._moment(owner, found, fail, expected, UTC)
+        value = self._moment(owner, found, fail, expected, in_utc=True)
         # Django's own column for a date and time has a zone.
         return replace(value, kind=Kind.MOMENT) if value.kind is Kind.WALL_CLOCK else value
 
@@ -270,14 +270,15 @@ class _Reader:
         found: Found,
         fail: Callable[..., SettingError],
         expected: str,
-        zone: str,
+        *,
+        in_utc: bool,
     ) -> Value:
         if found.keys or not isinstance(found.field, models.DateField):
             raise fail(f"{found.field} is no date and time", expected)
         kind = Kind.DAY
         if isinstance(found.field, models.DateTimeField):
-            kind = Kind.WALL_CLOCK if zone else Kind.MOMENT
-        elif not zone:
+            kind = Kind.WALL_CLOCK if in_utc else Kind.MOMENT
+        elif not in_utc:
             raise fail(
                 f"{found.field} is a date, which has no time zone",
                 f"{expected}, or FORECASTING_TIME_ZONE=UTC to read it as a day in UTC",

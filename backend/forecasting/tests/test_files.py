@@ -62,8 +62,13 @@ def test_file__links_in_a_circle_are_refused(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.symlink_to(other)
     other.symlink_to(one)
-    with pytest.raises(ForecastingError, match="no such file can be"):
+    with pytest.raises(ForecastingError, match=r"no such file can be .*(circle|symbolic links)"):
         refuse_unwritable("--report", one)
+
+
+def test_file__name_that_is_too_long_is_refused_in_the_systems_words(tmp_path: Path) -> None:
+    with pytest.raises(ForecastingError, match=r"no such file can be \(File name too long\)\."):
+        refuse_unwritable("--report", tmp_path / f"{'x' * 300}")
 
 
 def test_file__fifo_is_written_through_and_stays(tmp_path: Path) -> None:

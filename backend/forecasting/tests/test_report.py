@@ -253,7 +253,7 @@ def test_report_option__json_stays_one_document(healthy: Healthy, tmp_path: Path
     path = tmp_path / "report.html"
     verified = healthy.verify(report=path)
     assert verified.document["ok"] is True
-    assert f"Report: {path}" in verified.said
+    assert f"Report: {path}" in verified.said.splitlines()
 
 
 def test_report_option__directory_that_is_not_there_is_refused_before_any_query(

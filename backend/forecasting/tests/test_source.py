@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 from django.db import ProgrammingError, connection, connections, transaction
 
+from backend.forecasting.activity import telling
 from backend.forecasting.conf import Config
 from backend.forecasting.database import lock
 from backend.forecasting.database.hypertables import missing_lookback
@@ -63,6 +64,13 @@ def prepare(config: Config) -> str:
     return prepare_source_query(config, render_trial_query(config))
 
 
+def told_of(work: Callable[[], Any]) -> list[str]:
+    told: list[str] = []
+    with telling(lambda what, *_: told.append(what)):
+        work()
+    return told
+
+
 def try_lock(config: Config) -> str:
     return f"SELECT pg_try_advisory_xact_lock({zlib.crc32(config.table_id.encode())})"
 
@@ -95,6 +103,13 @@ def test_prepare__leaves_nothing_behind_and_reads_nothing(config: Config) -> Non
     assert first.startswith("PREPARE forecasting_source_query AS ")
     assert last == "DEALLOCATE forecasting_source_query"
     assert prepare(config) == ""
+
+
+def test_database__is_told_of_whenever_it_is_asked(config: Config) -> None:
+    reaching, trying = told_of(lambda: prepare(config))
+    assert reaching == "Reaching Django's database"
+    assert trying == "Trying the source query in Django's database"
+    assert told_of(lambda: read_source(config, "SELECT 1"))[-1] == "Reading Django's database"
 
 
 def test_prepare__table_that_is_missing_says_what_to_do(config: Config) -> None:
