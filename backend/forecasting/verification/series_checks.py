@@ -72,7 +72,11 @@ def context_for(data: dict[str, Any], horizon: int) -> int:
 
 def training_days(data: dict[str, Any]) -> int:
     """The days from the first to the last of all usable series, both counted."""
-    first, last = data["usable_first_day"], data["usable_last_day"]
+    return span_days(data["usable_first_day"], data["usable_last_day"])
+
+
+def span_days(first: Any, last: Any) -> int:
+    """The days from one to another, both counted; 0 where there are none."""
     return (last - first).days + 1 if first else 0
 
 

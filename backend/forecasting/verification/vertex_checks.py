@@ -20,7 +20,7 @@ from .findings import (
     skipped,
     warned,
 )
-from .series_checks import NO_HORIZON, check_baseline, check_series, more_history
+from .series_checks import NO_HORIZON, check_baseline, check_series, more_history, span_days
 from .snapshot import Snapshot, Unseen, short_days
 
 ROWS = range(1_000, 100_000_001)
@@ -125,8 +125,7 @@ def _check_length(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
 def _check_span(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     """Whether the default split by date leaves whole horizons to validate and test on."""
     check, horizon = "vertex.span", snapshot.config.horizon_days
-    first, last = data["first_day"], data["last_day"]
-    span = (last - first).days + 1 if first else 0
+    span = span_days(data["first_day"], data["last_day"])
     needed = round(horizon / TEST_SHARE)
     if span >= needed:
         longest = horizon or f"up to {int(span * TEST_SHARE)}; {NO_HORIZON}"

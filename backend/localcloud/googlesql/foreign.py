@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from backend.localcloud.googlesql.text import position, tokenize
+from backend.localcloud.googlesql.text import is_literal, position, tokenize
 from backend.localcloud.http.errors import InvalidQuery, NotDone
 
 if TYPE_CHECKING:
@@ -94,7 +94,4 @@ def _calls(tokens: tuple[Token, ...]) -> Iterator[tuple[str, int]]:
 
 
 def _is_name(token: Token) -> bool:
-    from sqlglot.tokenizer_core import TokenType
-
-    quoted = (TokenType.STRING, TokenType.RAW_STRING, TokenType.BYTE_STRING)
-    return token.token_type not in quoted and NAME.fullmatch(token.text) is not None
+    return not is_literal(token) and NAME.fullmatch(token.text) is not None

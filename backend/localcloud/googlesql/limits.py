@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from backend.localcloud.googlesql.text import tokenize
+from backend.localcloud.googlesql.text import is_literal, tokenize
 from backend.localcloud.http.errors import InvalidQuery, QueryTooComplex
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def refuse_beyond_limits(sql: str) -> None:
     open_structs: list[bool] = []
     tokens = tokenize(sql)
     for index, token in enumerate(tokens):
-        if _is_literal(token):  # Of a parenthesis, say.
+        if is_literal(token):  # Of a parenthesis, say.
             continue
         if token.text == ")" and open_structs:
             open_structs.pop()
@@ -61,7 +61,7 @@ def _refuse_long_text(called: str, tokens: tuple[Token, ...]) -> None:
     if len(arguments) < 2 or len(arguments[1]) != 1 or not arguments[1][0].text.isdigit():
         return
     text, times = arguments[0], int(arguments[1][0].text)
-    if called == "REPEAT" and len(text) == 1 and _is_literal(text[0]):
+    if called == "REPEAT" and len(text) == 1 and is_literal(text[0]):
         times *= len(text[0].text)
     if times > TEXT_BYTES:
         raise InvalidQuery(
@@ -74,7 +74,7 @@ def _arguments(tokens: tuple[Token, ...]) -> list[list[Token]]:
     found: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
-        if _is_literal(token):
+        if is_literal(token):
             found[-1].append(token)
             continue
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
@@ -85,10 +85,6 @@ def _arguments(tokens: tuple[Token, ...]) -> list[list[Token]]:
         else:
             found[-1].append(token)
     return found
-
-
-def _is_literal(token: Token) -> bool:
-    return token.token_type.name in ("STRING", "RAW_STRING", "BYTE_STRING")
 
 
 def _literals(tokens: tuple[Token, ...]) -> Iterator[float]:

@@ -35,6 +35,13 @@ def tokenize(sql: str) -> tuple[Token, ...]:
         raise InvalidQuery(f"Syntax error: {error}", location="query") from error
 
 
+def is_literal(token: Token) -> bool:
+    """Whether it is a text or bytes in quotes, raw or not: whatever stands in it is no syntax."""
+    from sqlglot.tokenizer_core import TokenType
+
+    return token.token_type in (TokenType.STRING, TokenType.RAW_STRING, TokenType.BYTE_STRING)
+
+
 @functools.cache
 def _tokenizer_class() -> type[Tokenizer]:
     from sqlglot.dialects.bigquery import BigQuery
