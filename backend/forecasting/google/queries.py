@@ -1,7 +1,7 @@
 """Queries that read only, bounded in bytes and time."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from google.cloud import bigquery
@@ -12,6 +12,7 @@ MAX_BYTES_BILLED = 200 * 10**9
 """The most that one query may bill: twice the largest table that Vertex AI takes."""
 
 WAIT_SECONDS = 300.0
+_TYPES = {date: "DATE", int: "INT64", str: "STRING"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,18 +24,18 @@ class Answer:
 
 
 def run_query(
-    clients: Clients,
-    sql: str,
-    parameters: Iterable[bigquery.ScalarQueryParameter] = (),
-    *,
-    bounded: bool = True,
+    clients: Clients, sql: str, *, bounded: bool = True, **parameters: date | int | str
 ) -> Answer:
-    """The answer to a query. Raises what google-cloud-bigquery raises.
+    """The answer to a query with these parameters. Raises what google-cloud-bigquery raises.
 
     `bounded` is off for federated queries, which refuse a limit on bytes
     (federated-queries-intro, limitations).
     """
-    job_config = bigquery.QueryJobConfig(query_parameters=list(parameters))
+    given = [
+        bigquery.ScalarQueryParameter(name, _TYPES[type(value)], value)
+        for name, value in parameters.items()
+    ]
+    job_config = bigquery.QueryJobConfig(query_parameters=given)
     if bounded:
         job_config.maximum_bytes_billed = MAX_BYTES_BILLED
     rows = clients.surely(

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Self
 
-from google.cloud import bigquery
-
 from ..conf import Config
 from ..database.source import read_source
 from ..google.clients import Clients
@@ -189,11 +187,8 @@ def sum_up_table(
 
     Raises what google-cloud-bigquery raises.
     """
-    parameters = [
-        bigquery.ScalarQueryParameter("window_start", "DATE", first_day),
-        bigquery.ScalarQueryParameter("end_day", "DATE", end_day),
-    ]
-    answer = run_query(clients, render_table_by_day(config, as_of), parameters)
+    query = render_table_by_day(config, as_of)
+    answer = run_query(clients, query, window_start=first_day, end_day=end_day)
     return _by_day(tuple(row.values()) for row in answer.rows), answer.bytes_processed
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
-from google.cloud import bigquery
-
 from ..conf import Config
 from ..database.names import read_names
 from ..errors import ForecastingError
@@ -104,13 +102,14 @@ def _missing_library() -> str:
 
 def _read(config: Config, clients: Clients, window: Window) -> ReportData:
     entities_from = max(window.start, window.end - timedelta(days=ENTITY_DAYS))
-    parameters = [
-        bigquery.ScalarQueryParameter("window_start", "DATE", window.start),
-        bigquery.ScalarQueryParameter("end_day", "DATE", window.end),
-        bigquery.ScalarQueryParameter("entities_from", "DATE", entities_from),
-        bigquery.ScalarQueryParameter("entities", "INT64", ENTITIES),
-    ]
-    answer = run_query(clients, render_report_data(config), parameters)
+    answer = run_query(
+        clients,
+        render_report_data(config),
+        window_start=window.start,
+        end_day=window.end,
+        entities_from=entities_from,
+        entities=ENTITIES,
+    )
     kinds: dict[str, list[dict[str, Any]]] = {"day": [], "score": [], "entity": []}
     for row in answer.rows:
         kinds[row["kind"]].append(row)

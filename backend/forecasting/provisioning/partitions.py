@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import date, datetime
 
 from google.api_core.exceptions import NotFound
-from google.cloud import bigquery
 
 from ..google.clients import Clients
 from ..google.queries import run_query
@@ -16,9 +15,9 @@ def rows_by_day(clients: Clients, table_id: str) -> Iterator[tuple[date, int]]:
 
     Raises what google-cloud-bigquery raises.
     """
-    table = bigquery.ScalarQueryParameter("table", "STRING", table_id.rsplit(".", 1)[-1])
+    table = table_id.rsplit(".", 1)[-1]
     try:
-        rows = run_query(clients, render_partitions(table_id), [table]).rows
+        rows = run_query(clients, render_partitions(table_id), table=table).rows
     except NotFound:
         rows = []
     for row in rows:

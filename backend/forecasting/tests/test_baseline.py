@@ -112,7 +112,7 @@ NOTHING = {f"{name}_value": None for name in ("last", "mean", "weekday")}
 def answered(monkeypatch: pytest.MonkeyPatch, **total: Any) -> Baseline:
     """The baseline of a query that answers this."""
     answer = Answer(rows=[{**TOTAL, **total}], bytes_processed=4096)
-    monkeypatch.setattr(module, "run_query", lambda *_: answer)
+    monkeypatch.setattr(module, "run_query", lambda *_, **__: answer)
     return read_baseline(make_config(horizon_days="7"), make_google(), TODAY)
 
 

@@ -112,7 +112,7 @@ def test_data__shows_entities_for_120_days_at_most(
     window = Window(start=FIRST, end=FIRST + timedelta(days=days))
     data = report_data._read(config, Mock(), window)
     assert (window.end - data.entities_from).days == shown
-    parameters = {p.name: p.value for p in asked.call_args.args[2]}
+    parameters = asked.call_args.kwargs
     assert parameters == {
         **{"window_start": window.start, "end_day": window.end},
         **{"entities_from": data.entities_from, "entities": 40},

@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from google.cloud import bigquery
 
 from backend.forecasting.google.clients import Clients, make_clients
 from backend.forecasting.google.queries import run_query
@@ -68,13 +67,8 @@ class Table:
         fill_table(self.cloud, rows)
 
     def ask(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
-        kinds = {date: "DATE", int: "INT64"}
         asked = {"window_start": START, "end_day": END, **parameters}
-        used = [
-            bigquery.ScalarQueryParameter(name, kinds[type(value)], value)
-            for name, value in asked.items()
-        ]
-        return run_query(self.clients, query, used).rows
+        return run_query(self.clients, query, **asked).rows
 
     def summary(self, **settings: Any) -> dict[str, Any]:
         config = replace(self.config, **settings)
@@ -367,8 +361,7 @@ def test_partitions__are_the_days_that_hold_rows(table: Table) -> None:
         for name, partition, count in held
     )
     query = render(load("partitions.sql"), partitions=f"({rows})")
-    wanted = bigquery.ScalarQueryParameter("table", "STRING", "t")
-    found = run_query(table.clients, query, [wanted]).rows
+    found = run_query(table.clients, query, table="t").rows
     assert sorted((row["partition_id"], row["row_count"]) for row in found) == [
         ("20260101", 5),
         ("20260103", 1),

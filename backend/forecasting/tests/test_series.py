@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from google.cloud import bigquery
 
 from backend.forecasting import training_table
 from backend.forecasting.conf import Config
@@ -298,12 +297,12 @@ def test_summary__counts_are_what_python_computes(
     local: "LocalCloud", wanted: Wanted, options: Mapping[str, Any]
 ) -> None:
     config, days = variant(options), 3 * wanted.horizon
-    parameters = [
-        *(date_parameter(name, TODAY) for name in ("window_start", "end_day", "today")),
-        *(bigquery.ScalarQueryParameter(n, "INT64", days) for n in ("short_days", "model_days")),
-    ]
+    parameters: dict[str, Any] = {
+        **dict.fromkeys(("window_start", "end_day", "today"), TODAY),
+        **dict.fromkeys(("short_days", "model_days"), days),
+    }
     clients = make_clients(replace(config, api_endpoint=local.endpoint))
-    (found,) = run_query(clients, render_data_summary(config), parameters).rows
+    (found,) = run_query(clients, render_data_summary(config), **parameters).rows
     usable, judged = wanted.usable(ROWS), wanted.complete(ROWS)
     assert found["judged_count"] == len(judged)
     assert found["usable_count"] == len(usable)
@@ -321,19 +320,11 @@ def test_summary__counts_are_what_python_computes(
     assert found["old_count"] == sum((TODAY - max(days)).days > 30 for days in judged.values())
 
 
-def date_parameter(name: str, day: date) -> bigquery.ScalarQueryParameter:
-    return bigquery.ScalarQueryParameter(name, "DATE", day)
-
-
 def ask(local: "LocalCloud", config: Config, examples: int = 3) -> list[dict[str, Any]]:
     clients = make_clients(replace(config, api_endpoint=local.endpoint))
     cutoff = before(TODAY, config.horizon_days)
-    parameters = [
-        date_parameter("today", TODAY),
-        date_parameter("cutoff", cutoff),
-        bigquery.ScalarQueryParameter("examples", "INT64", examples),
-    ]
-    return run_query(clients, render_baseline(config), parameters).rows
+    query = render_baseline(config)
+    return run_query(clients, query, today=TODAY, cutoff=cutoff, examples=examples).rows
 
 
 @pytest.mark.parametrize(("wanted", "options"), VARIANTS)

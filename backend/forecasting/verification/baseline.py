@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from google.cloud import bigquery
-
 from ..conf import Config
 from ..google.clients import Clients
 from ..google.queries import run_query
@@ -86,12 +84,8 @@ class Baseline:
 def read_baseline(config: Config, clients: Clients, today: date) -> Baseline:
     """The backtest of the last complete days. Raises what google-cloud-bigquery raises."""
     cutoff = today - timedelta(days=config.horizon_days)
-    parameters = [
-        bigquery.ScalarQueryParameter("today", "DATE", today),
-        bigquery.ScalarQueryParameter("cutoff", "DATE", cutoff),
-        bigquery.ScalarQueryParameter("examples", "INT64", EXAMPLES),
-    ]
-    answer = run_query(clients, render_baseline(config), parameters)
+    query = render_baseline(config)
+    answer = run_query(clients, query, today=today, cutoff=cutoff, examples=EXAMPLES)
     (total,) = (row for row in answer.rows if row["kind"] == "total")
     return Baseline(
         horizon_days=config.horizon_days,

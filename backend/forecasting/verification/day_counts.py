@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from google.cloud import bigquery
-
 from ..conf import Config
 from ..google.clients import Clients
 from ..google.queries import run_query
@@ -43,11 +41,8 @@ def count_days(
 
     Raises what google-cloud-bigquery raises.
     """
-    parameters = [
-        bigquery.ScalarQueryParameter("window_start", "DATE", first_day),
-        bigquery.ScalarQueryParameter("end_day", "DATE", end_day),
-    ]
-    answer = run_query(clients, render_day_counts(config), parameters)
+    query = render_day_counts(config)
+    answer = run_query(clients, query, window_start=first_day, end_day=end_day)
     found = {row["day"]: _read(row) for row in answer.rows}
     first = min(found, default=end_day)
     days = [first + timedelta(days=n) for n in range((end_day - first).days)]

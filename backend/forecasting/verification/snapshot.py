@@ -257,14 +257,16 @@ def _see_data(seen: Snapshot, clients: Clients) -> Answer | Unseen | None:
     if not seen.readable:
         return None
     horizon = seen.config.horizon_days
-    parameters = [
-        bigquery.ScalarQueryParameter("window_start", "DATE", seen.window.start),
-        bigquery.ScalarQueryParameter("end_day", "DATE", seen.window.end),
-        bigquery.ScalarQueryParameter("today", "DATE", seen.now.date()),
-        bigquery.ScalarQueryParameter("short_days", "INT64", short_days(horizon)),
-        bigquery.ScalarQueryParameter("model_days", "INT64", (CONTEXT_HORIZONS + 1) * horizon),
-    ]
-    look = partial(run_query, clients, render_data_summary(seen.config), parameters)
+    look = partial(
+        run_query,
+        clients,
+        render_data_summary(seen.config),
+        window_start=seen.window.start,
+        end_day=seen.window.end,
+        today=seen.now.date(),
+        short_days=short_days(horizon),
+        model_days=(CONTEXT_HORIZONS + 1) * horizon,
+    )
     return see(clients, "Reading the training table", look)
 
 
