@@ -30,6 +30,11 @@ class Column:
     scale: tuple[float, float] = (0, 100)
 
     @property
+    def label(self) -> str:
+        """What people read for the name, such as `supply chain`."""
+        return (self.dimension or self.name).replace("_", " ")
+
+    @property
     def mode(self) -> str:
         return "REQUIRED" if self.required else "NULLABLE"
 
@@ -71,6 +76,8 @@ COLUMNS = (
 )
 
 DIMENSIONS = tuple(column for column in COLUMNS if column.dimension)
+NUMBERS = tuple(column for column in COLUMNS if column.type == "FLOAT64")
+"""The target and the dimensions: what is averaged, summed up and drawn."""
 
 # BigQuery answers with the legacy names of some types: `INTEGER` is INT64.
 # https://cloud.google.com/bigquery/docs/reference/rest/v2/tables (TableFieldSchema.type)

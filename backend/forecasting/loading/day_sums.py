@@ -11,13 +11,13 @@ from ..database.source import read_source
 from ..google.clients import Clients
 from ..google.queries import run_query
 from ..sql.day_sums import (
-    NUMBERS,
     SUMS,
     render_federated_by_day,
     render_source_by_day,
     render_table_by_day,
 )
 from ..sql.queries import with_days
+from ..training_table import NUMBERS
 
 _TOLERANCE = 1e-9
 """Relative. A change of less than a billionth of a day's sum is not seen."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import altair as alt
 
-from ..training_table import DIMENSIONS, TARGET_COLUMN
+from ..training_table import DIMENSIONS, NUMBERS, TARGET_COLUMN
 from ..verification.findings import count_bytes
 from .day_charts import DAY, draw_rows_per_day, draw_shares
 from .labels import label_names
@@ -24,9 +24,6 @@ from .svg import BAR, EMPTY, HEAT, LINE, SIDE_LINE, day_axis, drawn, with_full_n
 
 HISTORIES = 6
 _STEP = 5
-_MEASURES = {TARGET_COLUMN: "risk score"} | {
-    column.name: column.dimension.replace("_", " ") for column in DIMENSIONS
-}
 
 
 def draw_report(data: ReportData) -> Charts:
@@ -90,7 +87,7 @@ def draw_coverage(data: ReportData) -> Chart:
 
 
 def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
-    order = list(_MEASURES.values())
+    order = [column.label for column in NUMBERS]
     chart = (
         alt.Chart(alt.InlineData(values=_history_values(entity, data)), width=290, height=38)
         # With round caps a day between two gaps is a dot: no marks of their own are needed.
@@ -175,11 +172,11 @@ def _history_values(entity: EntityHistory, data: ReportData) -> list[dict[str, A
     return [
         {
             "day": f"{day}",
-            "measure": label,
-            "value": _finite(entity.days.get(day, {}).get(name)),
+            "measure": column.label,
+            "value": _finite(entity.days.get(day, {}).get(column.name)),
         }
         for day in (data.entities_from + timedelta(days=number) for number in range(days))
-        for name, label in _MEASURES.items()
+        for column in NUMBERS
     ]
 
 

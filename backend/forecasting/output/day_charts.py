@@ -29,15 +29,14 @@ def draw_rows_per_day(days: Sequence[DayRows]) -> Chart:
 
 def draw_shares(days: Sequence[DayCounts]) -> Chart:
     """A small plot for each dimension, whether it is mapped or not."""
-    names = {column.name: column.dimension.replace("_", " ") for column in DIMENSIONS}
     values = [
         {
             "day": f"{day.day}",
-            "dimension": label,
-            "share": day.of(name).count / day.rows if day.rows else None,
+            "dimension": column.label,
+            "share": day.of(column.name).count / day.rows if day.rows else None,
         }
         for day in days
-        for name, label in names.items()
+        for column in DIMENSIONS
     ]
     chart = (
         alt.Chart(alt.InlineData(values=values), width=400, height=30)
@@ -53,7 +52,7 @@ def draw_shares(days: Sequence[DayCounts]) -> Chart:
             row=alt.Row(
                 "dimension:N",
                 title="share of the day's rows",
-                sort=list(names.values()),
+                sort=[column.label for column in DIMENSIONS],
                 spacing=4,
                 header=alt.Header(labelOrient="top", labelAnchor="start", labelPadding=3),
             ),
@@ -110,8 +109,7 @@ def _describe_days(days: Sequence[DayRows], has_band: bool) -> str:
 def _describe_shares(days: Sequence[DayCounts]) -> str:
     """Each dimension's share over all the days, and over the last seven."""
     shares = (
-        f"{column.dimension.replace('_', ' ')} {_share(days, column.name)}, "
-        f"{_share(days[-7:], column.name)} of late"
+        f"{column.label} {_share(days, column.name)}, {_share(days[-7:], column.name)} of late"
         for column in DIMENSIONS
     )
     return f"{'; '.join(shares)}. Of late: the last 7 days."

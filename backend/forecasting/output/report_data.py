@@ -13,7 +13,7 @@ from ..google.clients import Clients
 from ..google.errors import reading
 from ..google.queries import run_query
 from ..sql.queries import render_report_data
-from ..training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
+from ..training_table import NUMBERS, SERIES_COLUMN, TARGET_COLUMN
 from ..verification.baseline import Baseline
 from ..verification.day_counts import DayCounts
 from ..verification.snapshot import Snapshot, Unseen, Window
@@ -22,8 +22,6 @@ from .labels import one_line
 ENTITIES = 40
 ENTITY_DAYS = 120
 """Days that are shown entity by entity: more would be too narrow to see, and make a heavy page."""
-
-_MEASURES = (TARGET_COLUMN, *(column.name for column in DIMENSIONS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +158,7 @@ def _entities(config: Config, rows: Iterable[dict[str, Any]]) -> list[EntityHist
     for row in rows:
         entity_id = row[SERIES_COLUMN]
         counts[entity_id] = row["day_count"]
-        numbers = {measure: row[measure] for measure in _MEASURES}
+        numbers = {column.name: row[column.name] for column in NUMBERS}
         days.setdefault(entity_id, {})[row["day"]] = numbers
     first = sorted(days, key=lambda entity_id: (-counts[entity_id], entity_id))
     names = entity_names(config, first)

@@ -4,16 +4,13 @@ from datetime import date, datetime
 
 from ..conf import Config
 from ..database.mapping import load_mapping
-from ..training_table import COLUMNS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN, Column
+from ..training_table import NUMBERS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN, Column
 from .queries import embedded, with_days
 from .source import render_source
 from .template import load, quote_path, quote_string, render
 
-NUMBERS = tuple(column for column in COLUMNS if column.type == "FLOAT64")
-"""The columns that are summed up, in the order in which the queries yield them."""
-
 SUMS = ("count", "sum", "excess")
-"""What is yielded of each of them."""
+"""What is yielded of each of the table's numbers."""
 
 _FAR = 10
 """By its scale: a value further off is summed up apart."""

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 from ..conf import Config
 from ..database.mapping import load_mapping
-from ..training_table import COLUMNS, DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
+from ..training_table import COLUMNS, DIMENSIONS, NUMBERS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
 from .script_head import describe_settings, seal
 from .series import usable_series
 from .source import render_orphans, render_source
@@ -131,9 +131,7 @@ CROSS JOIN EXTERNAL_QUERY({}, r'''
 ''') AS counted"""
 EVERY_DAY = f"{TIME_COLUMN} >= TIMESTAMP('0001-01-01', 'UTC') OR {TIME_COLUMN} IS NULL"
 _REQUIRED_IS_NULL = " OR ".join(f"{c.name} IS NULL" for c in COLUMNS if c.required)
-_NOT_FINITE = " OR ".join(
-    f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in COLUMNS if c.type == "FLOAT64"
-)
+_NOT_FINITE = " OR ".join(f"IS_NAN({c.name}) OR IS_INF({c.name})" for c in NUMBERS)
 
 
 def _nightly_source_query(config: Config) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from ..conf import Config
 from ..training_table import (
-    COLUMNS,
     FORECAST_SUFFIX,
+    NUMBERS,
     SERIES_COLUMN,
     TARGET_COLUMN,
     TIME_COLUMN,
@@ -26,7 +26,6 @@ RECENT_DAYS = 30
 
 # A view takes no parameters, and knows no day but its own.
 _TODAY = "CURRENT_DATE('UTC')"
-_NUMBERS = tuple(column.name for column in COLUMNS if column.type == "FLOAT64")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +46,7 @@ def render_training_view(config: Config, today: str = _TODAY) -> str:
         filled_days=_filled_days("last_day"),
         series_column=SERIES_COLUMN,
         time_column=TIME_COLUMN,
-        values=",\n".join(_NUMBERS),
+        values=",\n".join(column.name for column in NUMBERS),
         observed_column=OBSERVED_COLUMN,
     )
 
@@ -55,7 +54,7 @@ def render_training_view(config: Config, today: str = _TODAY) -> str:
 def render_forecast_view(config: Config, today: str = _TODAY) -> str:
     """The text of the view to forecast from."""
     last_day = f"DATE_ADD({today}, INTERVAL {config.horizon_days - 1} DAY)"
-    complete = (f"IF(day < {today}, {name}, NULL) AS {name}" for name in _NUMBERS)
+    complete = (f"IF(day < {today}, {c.name}, NULL) AS {c.name}" for c in NUMBERS)
     return render(
         load("forecast_view.sql"),
         description=FORECAST_VIEW.description,
@@ -94,7 +93,7 @@ def usable_series(config: Config, today: str, until: str = "") -> str:
         table=quote_path(config.project, config.dataset, config.table),
         series_column=SERIES_COLUMN,
         time_column=TIME_COLUMN,
-        day_means=",\n".join(f"AVG({name}) AS {name}" for name in _NUMBERS),
+        day_means=",\n".join(f"AVG({c.name}) AS {c.name}" for c in NUMBERS),
         complete_days=_complete_days(config, today),
         until=until or today,
         least_days=str(CONTEXT_HORIZONS * config.horizon_days),
@@ -129,7 +128,7 @@ def _complete_days(config: Config, today: str) -> str:
 
 
 _LAST_VALUES = ",\n".join(
-    f"LAST_VALUE(observation.{name} IGNORE NULLS) OVER so_far AS {name}" for name in _NUMBERS
+    f"LAST_VALUE(observation.{c.name} IGNORE NULLS) OVER so_far AS {c.name}" for c in NUMBERS
 )
 
 TRAINING_VIEW = View(

@@ -7,12 +7,11 @@ event_id, moment, event_time, and for the numbers those of the training table's 
 from collections.abc import Iterable, Mapping
 
 from ..database.source_mapping import Kind, Owner, Related, SourceMapping, Value
-from ..training_table import COLUMNS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
+from ..training_table import NUMBERS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
 from .shadowing import keep_apart
 from .template import load, render
 from .values import Selection, column, named, number, select
 
-_MEASURES = tuple(column.name for column in COLUMNS if column.type == "FLOAT64")
 _EVENT_OF_A_DAY = "entity_id, day, event_id"
 _ONCE = """\
 -- An event counts once for an entity and day, however often it mentions the entity. The sort
@@ -192,7 +191,8 @@ def _result_names(mapping: SourceMapping) -> dict[str, str]:
     entities = mapping.numbers_of(Owner.ENTITY)
     means = [n for o in (Owner.MENTION, Owner.EVENT) for n in mapping.numbers_of(o)]
     known = {*entities, *means}
-    results = (name if name in known else f"NULL::float8 AS {name}" for name in _MEASURES)
+    names = (column.name for column in NUMBERS)
+    results = (name if name in known else f"NULL::float8 AS {name}" for name in names)
     in_result = f"{TARGET_COLUMN} IS NOT NULL"
     return {
         "series_column": SERIES_COLUMN,

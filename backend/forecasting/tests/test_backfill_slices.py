@@ -9,9 +9,10 @@ import pytest
 
 from backend.forecasting.errors import ConflictError, SettingError
 from backend.forecasting.loading.backfill import SliceOutcome, backfill, refuse_unkept_backfill
-from backend.forecasting.sql.day_sums import NUMBERS, SUMS
+from backend.forecasting.sql.day_sums import SUMS
 from backend.forecasting.sql.script_head import StoredScript, read_script
 from backend.forecasting.tests.support.factories import Google, google_error, make_config
+from backend.forecasting.training_table import NUMBERS
 
 TODAY = datetime.now(UTC).date()
 

@@ -22,12 +22,7 @@ from backend.forecasting.sql.day_counts import (
     counted,
     render_day_counts,
 )
-from backend.forecasting.sql.day_sums import (
-    NUMBERS,
-    SUMS,
-    render_federated_by_day,
-    render_table_by_day,
-)
+from backend.forecasting.sql.day_sums import SUMS, render_federated_by_day, render_table_by_day
 from backend.forecasting.sql.queries import (
     render_connection_probe,
     render_data_summary,
@@ -54,7 +49,7 @@ from backend.forecasting.tests.oracles.googlesql import (
     read_path,
     statement_kinds,
 )
-from backend.forecasting.training_table import COLUMNS, DIMENSIONS
+from backend.forecasting.training_table import COLUMNS, DIMENSIONS, NUMBERS
 
 pytestmark = pytest.mark.untraced
 
