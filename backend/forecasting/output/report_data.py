@@ -4,6 +4,8 @@ import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from ..conf import Config
@@ -80,8 +82,7 @@ def read_report_data(snapshot: Snapshot, clients: Clients) -> ReportData | str:
     try:
         with reading("Reading what the report shows", clients):
             data = _read(snapshot.config, clients, snapshot.window)
-        counts = () if isinstance(snapshot.days, Unseen | None) else tuple(snapshot.days)
-        return _with_baseline(replace(data, counts=counts), snapshot)
+        return _with_seen(data, snapshot)
     except ForecastingError as error:
         return str(error)
 
@@ -121,12 +122,13 @@ def _read(config: Config, clients: Clients, window: Window) -> ReportData:
     )
 
 
-def _with_baseline(data: ReportData, snapshot: Snapshot) -> ReportData:
+def _with_seen(data: ReportData, snapshot: Snapshot) -> ReportData:
+    """The same with what the checks have read already."""
+    counts = () if isinstance(snapshot.days, Unseen | None) else tuple(snapshot.days)
     baseline = baseline_of(snapshot)
-    if baseline is None:
-        return data
-    keys = [example.key for example in baseline.examples]
-    return replace(data, baseline=baseline, names=entity_names(snapshot.config, keys))
+    keys = [example.key for example in baseline.examples] if baseline else []
+    names = entity_names(snapshot.config, keys) if keys else {}
+    return replace(data, counts=counts, baseline=baseline, names=names)
 
 
 def baseline_of(snapshot: Snapshot) -> Baseline | None:
@@ -153,23 +155,14 @@ def _scores(rows: Iterable[dict[str, Any]]) -> list[ScoreStep]:
 
 
 def _entities(config: Config, rows: Iterable[dict[str, Any]]) -> list[EntityHistory]:
-    days: dict[str, dict[date, dict[str, float | None]]] = {}
-    counts: dict[str, int] = {}
-    for row in rows:
-        entity_id = row[SERIES_COLUMN]
-        counts[entity_id] = row["day_count"]
-        numbers = {column.name: row[column.name] for column in NUMBERS}
-        days.setdefault(entity_id, {})[row["day"]] = numbers
-    first = sorted(days, key=lambda entity_id: (-counts[entity_id], entity_id))
-    names = entity_names(config, first)
-    return [
-        EntityHistory(
-            key=entity_id,
-            name=names[entity_id],
-            days=dict(sorted(days[entity_id].items())),
-        )
-        for entity_id in first
-    ]
+    """Those with most days first, the days of each in order."""
+    ordered = sorted(rows, key=lambda row: (-row["day_count"], row[SERIES_COLUMN], row["day"]))
+    days = {
+        key: {row["day"]: {column.name: row[column.name] for column in NUMBERS} for row in of_key}
+        for key, of_key in groupby(ordered, key=itemgetter(SERIES_COLUMN))
+    }
+    names = entity_names(config, days)
+    return [EntityHistory(key=key, name=names[key], days=days[key]) for key in days]
 
 
 def entity_names(config: Config, entity_ids: Iterable[str]) -> dict[str, str]:
