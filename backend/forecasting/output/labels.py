@@ -53,11 +53,8 @@ def _cut(name: str, length: int) -> str:
 
 
 def _fitting(characters: str, room: int) -> str:
-    """As many of the first characters as there is room for."""
-    end = next(
-        (at for at in range(len(characters)) if _width(characters[: at + 1]) > room),
-        len(characters),
-    )
+    """As many of the first characters as there is room for, which is not for all of them."""
+    end = next(at for at in range(len(characters)) if _width(characters[: at + 1]) > room)
     return characters[:end]
 
 
