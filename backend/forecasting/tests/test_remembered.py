@@ -98,6 +98,20 @@ def test_outdate__keeps_what_is_known_until_the_next_look() -> None:
     assert remembered.see(WAIT).value == "two"
 
 
+def test_outdate__has_the_next_one_look_each_time() -> None:
+    remembered, seen = remember(Look("one", "two", "three")), list[str | None]()
+    for _ in range(3):
+        seen += [remembered.see(WAIT).value for _ in range(2)]
+        remembered.outdate()
+    assert seen == ["one", "one", "two", "two", "three", "three"]
+
+
+def test_outdate__is_kept_for_as_long_as_what_it_outdates() -> None:
+    with patch.object(LocMemCache, "set") as kept:
+        remember(Look()).outdate()
+    assert [call.args[2] for call in kept.call_args_list] == [24 * 3600]
+
+
 def test_see__failure_keeps_the_older_value_with_its_age() -> None:
     remembered = remember(Look("one", ""), fresh_seconds=0)
     first, second = remembered.see(WAIT), remembered.see(WAIT)
