@@ -421,7 +421,12 @@ def test_generic_relation__is_refused(registry: Apps) -> None:
     assert "FORECASTING_ENTITY_FIELD is" in one
     assert "Mention.target is no column of one row" in one
     (other,) = refusals(registry, **MENTION, entity_field="number")
-    assert "it is the key of target" in other
+    assert other == (
+        'FORECASTING_ENTITY_FIELD is "number", but it is the key of target, and one key may be '
+        "that of several kinds of entities: expected a relation or a column of "
+        "forecasting.Mention: uuid, integer or text, of one kind of entities, such as a view has "
+        "for each kind."
+    )
 
 
 @pytest.mark.parametrize("setting", ["entity_field", "event_field", "time_field", "score_field"])

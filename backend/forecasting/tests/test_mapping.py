@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import create_autospec
@@ -13,10 +14,11 @@ from pytest_django import Settings
 
 from backend.forecasting.conf import load_config
 from backend.forecasting.database.lookups import Column, Join, Table, schemas_of
-from backend.forecasting.database.mapping import load_mapping, misfits
+from backend.forecasting.database.mapping import load_mapping, longest_key, misfits
 from backend.forecasting.database.source_mapping import Kind, Owner, SourceMapping
 from backend.forecasting.errors import SettingError
-from backend.forecasting.sql.role import _sources
+from backend.forecasting.sql.role import _search_path, _sources
+from backend.forecasting.tests.support.agreed import assert_agreed
 from backend.forecasting.tests.support.factories import INSTANCE, PROJECT, make_config
 from backend.forecasting.tests.support.newsroom import (
     isolated_apps,
@@ -305,6 +307,18 @@ def test_misfit__is_named_by_setting_value_and_what_is_expected(
     assert str(found) == str(raised.value)
 
 
+def test_misfits__are_said_as_agreed(news: SimpleNamespace, tmp_path: Path) -> None:
+    changes: dict[str, dict[str, Any]] = {
+        f"{f}: {v}": {f: v} for f, values in MISFITS.items() for v in values
+    }
+    changes["no day"] = {"event_time_field": "", "event_lookback_days": 30}
+    shown = {
+        name: [str(error) for error in misfits(newsroom_config(**change), news.registry)]
+        for name, change in changes.items()
+    }
+    assert_agreed("misfits.json", shown, tmp_path)
+
+
 def test_misfits__are_all_named_at_once(news: SimpleNamespace) -> None:
     config = newsroom_config(time_field="nowhen", score_field="event__nothing", event_time_field="")
     found = [error.problem.split()[0] for error in misfits(config, news.registry)]
@@ -367,3 +381,22 @@ def test_role__names_with_quotes_stay_names_and_texts() -> None:
         """('"it''s"."a ""b"\""'::regclass, true, '"c''s", "d"\""')""",
         """('"plain"'::regclass, false, ('"' || '$script' || '$script' || '$"'))""",
     ]
+
+
+@pytest.mark.parametrize(
+    ("schemas", "statement"),
+    [((), ""), (("a", 'b "c"', "D"), 'SET LOCAL search_path = "a", "b ""c""", "D";')],
+)
+def test_role__looks_for_tables_where_django_does(schemas: tuple[str, ...], statement: str) -> None:
+    assert _search_path(schemas) == statement
+
+
+@pytest.mark.parametrize(
+    ("field", "longest"),
+    [("subject", 36), ("raw_name", 100), ("event", 20), ("note_text", None), ("nobody", None)],
+)
+def test_key__is_as_long_as_its_column_lets_it_be(
+    news: SimpleNamespace, field: str, longest: int | None
+) -> None:
+    models.TextField().contribute_to_class(news.Mention, "note_text")
+    assert longest_key(newsroom_config(entity_field=field), news.registry) == longest
