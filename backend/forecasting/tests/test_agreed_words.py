@@ -171,6 +171,11 @@ MORE: dict[str, Change] = {
     },
     "both views absent": lambda c: {"views": [(spec, None) for spec, _ in make_views(c)]},
     "both views unseen": lambda c: {"views": [(spec, UNSEEN) for spec, _ in make_views(c)]},
+    "one view absent, the other unseen": lambda c: {
+        "views": [
+            (spec, seen) for (spec, _), seen in zip(make_views(c), (None, UNSEEN), strict=True)
+        ]
+    },
     "a dataset that lets things expire": part(
         "dataset",
         make_dataset(defaultTableExpirationMs="86400000", defaultPartitionExpirationMs="3600000"),
