@@ -15,12 +15,12 @@ import altair as alt
 
 from ..training_table import DIMENSIONS, NUMBERS, TARGET_COLUMN
 from ..verification.findings import count_bytes
-from .day_charts import DAY, draw_rows_per_day, draw_shares
+from .day_charts import draw_rows_per_day, draw_shares
 from .labels import label_names
 from .model_charts import draw_model
 from .page import Chart, Charts
 from .report_data import EntityHistory, ReportData, ScoreStep
-from .svg import BAR, EMPTY, HEAT, LINE, SIDE_LINE, day_axis, drawn, with_full_names
+from .svg import BAR, EMPTY, HEAT, LINE, SIDE_LINE, day_scale, drawn, small_rows, with_full_names
 
 HISTORIES = 6
 _STEP = 5
@@ -93,20 +93,14 @@ def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
         # With round caps a day between two gaps is a dot: no marks of their own are needed.
         .mark_line(strokeCap="round", strokeJoin="round", strokeWidth=1.75)
         .encode(
-            x=alt.X("day:T", timeUnit=DAY, title="day (UTC)", axis=day_axis()),
+            x=day_scale(),
             y=alt.Y(
                 "value:Q",
                 title=None,
                 scale=alt.Scale(domain=[0, 100], nice=False),
                 axis=alt.Axis(values=[0, 50, 100], labelOverlap=True, tickSize=0),
             ),
-            row=alt.Row(
-                "measure:N",
-                title="mean of the day (0 to 100)",
-                sort=order,
-                spacing=4,
-                header=alt.Header(labelOrient="top", labelAnchor="start", labelPadding=3),
-            ),
+            row=small_rows("measure", "mean of the day (0 to 100)", order),
             color=alt.Color(
                 "measure:N",
                 legend=None,
@@ -137,12 +131,8 @@ def _coverage(data: ReportData, labels: Mapping[str, str], *, width: int, label_
         )
         .mark_rect()
         .encode(
-            x=alt.X(
-                "day:T",
-                timeUnit=DAY,
-                title="day (UTC)",
-                axis=day_axis(width // 70),
-                scale=alt.Scale(domain=[f"{data.entities_from}", f"{data.window.end}"]),
+            x=day_scale(
+                width // 70, scale=alt.Scale(domain=[f"{data.entities_from}", f"{data.window.end}"])
             ),
             y=alt.Y(
                 "entity:N",
@@ -150,10 +140,7 @@ def _coverage(data: ReportData, labels: Mapping[str, str], *, width: int, label_
                 sort=list(labels.values()),
                 # The page's font may be wider than the one that the converter measures with.
                 axis=alt.Axis(
-                    labelLimit=label_width,
-                    minExtent=label_width,
-                    ticks=False,
-                    labelPadding=6,
+                    labelLimit=label_width, minExtent=label_width, ticks=False, labelPadding=6
                 ),
             ),
             color=alt.Color(

@@ -6,7 +6,7 @@ A module that is imported when a chart is drawn, like `charts`, whose ways these
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import dropwhile
-from typing import Any, Final
+from typing import Any
 
 import altair as alt
 
@@ -15,9 +15,7 @@ from ..verification.day_counts import DayCounts, count_rows
 from ..verification.volume_checks import LEAST_WEEKS, WEEKS, usual_rows
 from .page import Chart
 from .report_data import DayRows
-from .svg import BAND, BAR, SIDE_LINE, day_axis, drawn
-
-DAY: Final = "utcyearmonthdate"
+from .svg import BAND, BAR, SIDE_LINE, day_scale, drawn, small_rows
 
 
 def draw_rows_per_day(days: Sequence[DayRows]) -> Chart:
@@ -42,20 +40,14 @@ def draw_shares(days: Sequence[DayCounts]) -> Chart:
         alt.Chart(alt.InlineData(values=values), width=400, height=30)
         .mark_line(strokeCap="round", strokeWidth=1.75, color=SIDE_LINE)
         .encode(
-            x=alt.X("day:T", timeUnit=DAY, title="day (UTC)", axis=day_axis()),
+            x=day_scale(),
             y=alt.Y(
                 "share:Q",
                 title=None,
                 scale=alt.Scale(domain=[0, 1], nice=False),
                 axis=alt.Axis(values=[0, 1], format="%", tickSize=0),
             ),
-            row=alt.Row(
-                "dimension:N",
-                title="share of the day's rows",
-                sort=[column.label for column in DIMENSIONS],
-                spacing=4,
-                header=alt.Header(labelOrient="top", labelAnchor="start", labelPadding=3),
-            ),
+            row=small_rows("dimension", "share of the day's rows", [c.label for c in DIMENSIONS]),
         )
     )
     return drawn("How many rows have a dimension", _describe_shares(days), chart)
@@ -63,7 +55,7 @@ def draw_shares(days: Sequence[DayCounts]) -> Chart:
 
 def _rows(days: Sequence[DayRows], band: list[dict[str, Any]], width: int, *, bar: float) -> Any:
     """A bar takes so much of its day's width: less than all, so that the band is seen between."""
-    x = alt.X("day:T", timeUnit=DAY, title="day (UTC)", axis=day_axis(max(width // 70, 4)))
+    x = day_scale(max(width // 70, 4))
     y = alt.Y("rows:Q", title="rows (entities with a score)", axis=alt.Axis(tickCount=4))
     values = [{"day": f"{day.day}", "rows": day.rows} for day in days]
     bars = _plot(values, width).mark_bar(color=BAR, width={"band": bar}).encode(x=x, y=y)

@@ -12,7 +12,7 @@ import altair as alt
 from ..verification.baseline import METHODS, Baseline, Example
 from ..verification.findings import count_things
 from .page import Chart
-from .svg import BAR, INK, LINE, SIDE_LINE, day_axis, drawn
+from .svg import BAR, DAY, INK, LINE, SIDE_LINE, day_scale, drawn
 
 _MEASURES = {"mae": ("MAE", ",.2f"), "wape": ("WAPE", ",.3f"), "mase": ("MASE", ",.3f")}
 
@@ -88,7 +88,7 @@ def _figures(baseline: Baseline, measure: str) -> list[float | None]:
 
 def _encoded(values: list[dict[str, Any]]) -> Any:
     return alt.Chart(alt.InlineData(values=values), width=400, height=130).encode(
-        x=alt.X("day:T", timeUnit="utcyearmonthdate", title="day (UTC)", axis=day_axis()),
+        x=day_scale(),
         y=alt.Y(
             "value:Q",
             title="score of the day",
@@ -114,7 +114,7 @@ def _rule(baseline: Baseline) -> Any:
     return (
         alt.Chart(alt.InlineData(values=values))
         .mark_rule(color=INK, strokeDash=[3, 3])
-        .encode(x=alt.X("day:T", timeUnit="utcyearmonthdate"))
+        .encode(x=alt.X("day:T", timeUnit=DAY))
     )
 
 

@@ -4,7 +4,7 @@ Colours are CSS variables, which `forecasting/chart_colours.css` sets for light 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import altair
 import vl_convert
@@ -19,6 +19,7 @@ INK, GRID, EMPTY = "var(--chart-ink)", "var(--chart-grid)", "var(--chart-empty)"
 BAR, LINE, SIDE_LINE = "var(--chart-bar)", "var(--chart-line)", "var(--chart-side-line)"
 HEAT = tuple(f"var(--chart-heat-{step})" for step in range(1, 6))
 BAND = HEAT[0]
+DAY: Final = "utcyearmonthdate"
 
 _FONT_SIZE = 11
 
@@ -43,10 +44,18 @@ def with_full_names(
     return SafeString(text)  # nosec
 
 
-def day_axis(count: int = 5) -> Any:
-    return altair.Axis(
+def day_scale(count: int = 5, **more: Any) -> Any:
+    """The field `day` from left to right, with about so many labels."""
+    axis = altair.Axis(
         format="%b %d", tickCount=count, grid=False, labelOverlap=True, labelFlush=True
     )
+    return altair.X("day:T", timeUnit=DAY, title="day (UTC)", axis=axis, **more)
+
+
+def small_rows(field: str, title: str, names: list[str]) -> Any:
+    """A small plot for each of the names, one above the other."""
+    header = altair.Header(labelOrient="top", labelAnchor="start", labelPadding=3)
+    return altair.Row(f"{field}:N", title=title, sort=names, spacing=4, header=header)
 
 
 def to_svg(chart: altair.TopLevelMixin, label: str) -> SafeString:
