@@ -1,7 +1,6 @@
 """A run of the nightly load as it goes on."""
 
 import time
-from types import TracebackType
 
 from django.core.management.base import OutputWrapper
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
@@ -27,15 +26,8 @@ class RunProgress:
         self._started = time.monotonic()
         self._status: Status | None = None
 
-    def __enter__(self) -> "RunProgress":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leave the terminal to what comes next."""
         if self._status:
             self._status.stop()
             self._status = None
@@ -60,4 +52,4 @@ class RunProgress:
             self._status.start()
         self._status.update(f"Run {state}, {time.monotonic() - self._started:.0f} s")
         if over:
-            self.__exit__(None, None, None)
+            self.close()

@@ -2,7 +2,7 @@
 
 import json
 import re
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from io import StringIO
 from itertools import combinations
 from typing import Any
@@ -43,7 +43,7 @@ def failing(run: Run, monkeypatch: pytest.MonkeyPatch, config: Config) -> None:
 def test_progress__stays_on_one_line_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     screen = Terminal()
-    with RunProgress(OutputWrapper(screen), plain=True) as progress:
+    with closing(RunProgress(OutputWrapper(screen), plain=True)) as progress:
         for state in ("PENDING", "RUNNING"):
             progress.show(make_run(state))
     assert "Run RUNNING" in screen.getvalue()
@@ -385,7 +385,7 @@ def test_requests__have_no_secret(run: Run, provisioned: Google) -> None:
 
 def test_progress__without_a_terminal_is_a_line_for_each_new_state() -> None:
     out = StringIO()
-    with RunProgress(OutputWrapper(out)) as progress:
+    with closing(RunProgress(OutputWrapper(out))) as progress:
         for state in ("PENDING", "PENDING", "RUNNING", "RUNNING", "SUCCEEDED"):
             progress.show(make_run(state))
     said = [line.rpartition(": ")[2] for line in out.getvalue().splitlines()]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ...conf import SETTINGS, Config
@@ -116,9 +117,10 @@ class Command(PipelineCommand):
             backfill_days=0 if days is None else DAYS.read("--backfill-days", days),
             timeout=self.timeout,
         )
-        plain = "no_color" in options and options["no_color"]
+        plain = bool(options.get("no_color"))
         spins, shown = self.verbosity == 1, self.verbosity > 0
-        with RunProgress(self.talk, shown=shown, plain=plain, spin=spins) as progress:
+        progress = RunProgress(self.talk, shown=shown, plain=plain, spin=spins)
+        with closing(progress):
             loads = run.start or run.backfill_days > 0
             tell = make_listeners(self, mode, on_run=progress.show, loads=loads)
             outcome = set_up_etl(
