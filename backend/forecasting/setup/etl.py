@@ -48,27 +48,26 @@ _REFUSED = "refused by PostgreSQL"
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What is loaded after the set-up.
+    """What is loaded after the set-up, and whether training data may go.
 
     `start` starts a run of the nightly load, whose end is waited for where `wait` says so;
     `backfill_days` loads the last days directly. `timeout` is for how many seconds the end of a run
     or slice is waited for, and never beyond the deadline of the clients.
     """
 
-    start: bool = False
-    wait: bool = True
-    backfill_days: int = 0
+    start: bool
+    wait: bool
+    backfill_days: int
+    allow_deleting: bool
     timeout: float
+
+    @property
+    def loads(self) -> bool:
+        return self.start or self.backfill_days > 0
 
 
 def set_up_etl(
-    config: Config,
-    clients: Clients,
-    mode: Mode,
-    tell: Listeners,
-    run: RunOptions,
-    *,
-    allow_deleting: bool = False,
+    config: Config, clients: Clients, mode: Mode, tell: Listeners, run: RunOptions
 ) -> Outcome:
     """Bring the connection and the scheduled query into their desired state, and run the load.
 
@@ -86,7 +85,7 @@ def set_up_etl(
         spec = ScheduledQuerySpec.from_config(
             config,
             clients.service_account_email,
-            allow_deleting=allow_deleting,
+            allow_deleting=run.allow_deleting,
             runs_now=run.start,
         )
         steps = _plan_etl(config, clients, spec)
@@ -98,15 +97,14 @@ def set_up_etl(
         if mode is Mode.APPLY and not outcome.failure:
             _tell_of_refusal(config, steps.connection, refusal, tell)
         if outcome.status is Status.APPLIED:
-            loads = run.start or run.backfill_days > 0
-            steps = steps.apply(config, clients, tell, loads=loads)
+            steps = steps.apply(config, clients, tell, loads=run.loads)
             conclude(outcome, steps.all, clients, tell)
     if mode is not Mode.APPLY or outcome.failure:
         return outcome
     if run.start and _is_new(steps.connection, clients):
         seconds = min(run.timeout, clients.deadline.left) * _SHARE_FOR_REACH
         wait_for_reach(config, clients, seconds, tell.note)
-    result = _load(config, clients, steps.config_name, tell, run, allow_deleting=allow_deleting)
+    result = _load(config, clients, steps.config_name, tell, run)
     return replace(outcome, run=result, timeout=run.timeout)
 
 
@@ -233,13 +231,7 @@ def _is_new(step: Step[Connection], clients: Clients) -> bool:
 
 
 def _load(
-    config: Config,
-    clients: Clients,
-    config_name: str,
-    tell: Listeners,
-    options: RunOptions,
-    *,
-    allow_deleting: bool,
+    config: Config, clients: Clients, config_name: str, tell: Listeners, options: RunOptions
 ) -> RunResult | None:
     """What came of the load that was asked for, if any was."""
     if options.backfill_days:
@@ -249,7 +241,7 @@ def _load(
             options.backfill_days,
             timeout=options.timeout,
             on_slice=tell.slice,
-            allow_deleting=allow_deleting,
+            allow_deleting=options.allow_deleting,
         )
     return _run(config, clients, config_name, tell, options) if options.start else None
 

@@ -115,22 +115,15 @@ class Command(PipelineCommand):
             start=options["run_now"],
             wait=not options["no_wait"],
             backfill_days=0 if days is None else DAYS.read("--backfill-days", days),
+            allow_deleting=options["allow_deleting"],
             timeout=self.timeout,
         )
         plain = bool(options.get("no_color"))
         spins, shown = self.verbosity == 1, self.verbosity > 0
         progress = RunProgress(self.talk, shown=shown, plain=plain, spin=spins)
         with closing(progress):
-            loads = run.start or run.backfill_days > 0
-            tell = make_listeners(self, mode, on_run=progress.show, loads=loads)
-            outcome = set_up_etl(
-                config,
-                self.clients(config),
-                mode,
-                tell,
-                run,
-                allow_deleting=options["allow_deleting"],
-            )
+            tell = make_listeners(self, mode, on_run=progress.show, loads=run.loads)
+            outcome = set_up_etl(config, self.clients(config), mode, tell, run)
         if mode is not Mode.APPLY and outcome.status is not Status.CONFLICT:
             self._show_what_would_follow(run)
         if outcome.run:
