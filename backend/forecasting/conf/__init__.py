@@ -13,7 +13,8 @@ from django.conf import settings
 from ..errors import SettingError, shown
 from ..training_table import FORECAST_SUFFIX, TRAINING_SUFFIX
 from .config import MULTI_REGIONS, SCORE_FIELD, SETTINGS, Config
-from .setting import MAX_TABLE_LENGTH, PREFIX
+from .forms import MAX_TABLE_LENGTH
+from .setting import PREFIX
 
 __all__ = ["SETTINGS", "Config", "load_config", "unknown_settings"]
 

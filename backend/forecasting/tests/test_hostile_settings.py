@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from backend.forecasting.conf import SETTINGS, Config, load_config
-from backend.forecasting.conf.setting import DAYS, SECONDS, Form
+from backend.forecasting.conf.forms import DAYS, SECONDS, Form
 from backend.forecasting.errors import ForecastingError, SettingError
 from backend.forecasting.output.files import refuse_unwritable
 from backend.forecasting.sql.role import render_connection_role

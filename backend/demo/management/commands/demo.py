@@ -64,7 +64,7 @@ class Command(BaseCommand):
 
 def _read_days(text: str) -> int:
     """The number, refused before anything is started where it is none."""
-    from backend.forecasting.conf.setting import DAYS
+    from backend.forecasting.conf.forms import DAYS
     from backend.forecasting.errors import SettingError
 
     try:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...conf import SETTINGS
-from ...conf.setting import SWITCH, Setting
+from ...conf.forms import SWITCH
+from ...conf.setting import Setting
 from ...errors import SettingError, shown
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ... import __version__
 from ...activity import telling
 from ...conf import SETTINGS, Config, load_config, unknown_settings
-from ...conf.setting import SECONDS
+from ...conf.forms import SECONDS
 from ...database.mapping import load_mapping
 from ...errors import ForecastingError
 from ._events import DEBUG

@@ -5,7 +5,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ...conf import SETTINGS, Config
-from ...conf.setting import DAYS
+from ...conf.forms import DAYS
 from ...errors import SettingError
 from ...sql.queries import render_nightly_load
 from ...sql.role import render_connection_role
