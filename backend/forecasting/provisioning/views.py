@@ -11,6 +11,13 @@ from ..sql.series import VIEWS, View
 from .plan import Change, Plan, Resource, differences
 
 VIEW = "VIEW"
+# What an owned field is written to.
+_PROPERTIES = {
+    "description": "description",
+    "query": "view_query",
+    "dialect": "view_query",
+    "expirationTime": "expires",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +79,10 @@ class ViewSpec(Resource[bigquery.Table]):
 
     def update(self, clients: Clients, observed: bigquery.Table, plan: Plan) -> bigquery.Table:
         """Patch what the plan names; the ETag of `observed` guards against another writer."""
-        fields = []
-        if "description" in plan.fields:
-            observed.description = self.description
-            fields.append("description")
-        if plan.fields & {"query", "dialect"}:
-            observed.view_query = self.query
-            fields.append("view_query")
-        if "expirationTime" in plan.fields:
-            observed.expires = None
-            fields.append("expires")
+        observed.description = self.description
+        observed.view_query = self.query
+        observed.expires = None
+        fields = sorted({_PROPERTIES[field] for field in plan.fields})
         with readable():
             return clients.bigquery.update_table(observed, fields, **clients.repeating)
 

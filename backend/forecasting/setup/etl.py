@@ -90,7 +90,9 @@ def set_up_etl(
         )
         steps = _plan_etl(config, clients, spec)
         _tell_of_search_path(config, steps.schedule.plan, tell)
-        refusal = _refusal_of(config, clients, steps.connection)
+        # That the noted secret versions are the newest does not prove what the connection holds.
+        is_there = steps.connection.observed is not None
+        refusal = learn_refusal(config, clients) if is_there else ""
         if is_credential_refused(refusal):
             steps = steps.with_credential()
         outcome = present("bq_setup_etl", config, clients, mode, tell, steps.all)
@@ -200,14 +202,6 @@ def _dataset_to_load(
     if schedule.plan.action is Action.UNCHANGED:
         return ()
     return [plan_step(DatasetSpec.from_config(config), clients)]
-
-
-def _refusal_of(config: Config, clients: Clients, step: Step[Connection]) -> str:
-    """What a query through a connection that is there meets; empty where it meets nothing.
-
-    That the noted secret versions are the newest does not prove what the connection holds.
-    """
-    return learn_refusal(config, clients) if step.observed is not None else ""
 
 
 def _tell_of_refusal(config: Config, step: Step[Connection], refusal: str, tell: Listeners) -> None:

@@ -6,8 +6,8 @@ hook a tenth of a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +35,10 @@ class Listeners:
     slice: Callable[[SliceOutcome], None] = lambda _: None
 
 
-@contextmanager
-def exclusively(config: Config, clients: Clients, mode: Mode) -> Iterator[None]:
+def exclusively(config: Config, clients: Clients, mode: Mode) -> AbstractContextManager[None]:
+    """One run at a time, where it writes."""
     left = clients.deadline.left
-    with provisioning_lock(config, left) if mode is Mode.APPLY else nullcontext():
-        yield
+    return provisioning_lock(config, left) if mode is Mode.APPLY else nullcontext()
 
 
 def present(
