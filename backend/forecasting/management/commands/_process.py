@@ -20,7 +20,6 @@ from ._ending import (
     show_what_can_be_shown,
     signals_raised,
 )
-from ._events import ERROR
 from ._help import HelpFormatter, epilog_of
 from ._imports import without_arrow
 from ._options import switches_of
@@ -59,9 +58,7 @@ class ProcessCommand(TellingCommand):
 
     def _tell_misuse(self, sentence: str) -> str:
         """What is left for argparse to write of it."""
-        self._write_error(ForecastingError(sentence))
-        if self.events:
-            self.events(ERROR, sentence)
+        self._tell_error(ForecastingError(sentence))
         return "" if self.events else f"{sentence}\n"
 
     def run_from_argv(self, argv: list[str]) -> None:

@@ -126,13 +126,17 @@ class TellingCommand(BaseCommand):
     def _write_error(self, error: ForecastingError) -> None:
         self._answer(document_of(self.name, error))
 
+    def _tell_error(self, error: ForecastingError, **fields: Any) -> None:
+        """Tell it in every form but that of a sentence on standard error."""
+        self._write_error(error)
+        if self.events:
+            self.events(ERROR, _clean(str(error)), **fields)
+
     def _tell_fault(self, error: Exception) -> None:
         """Tell those who read no traceback that there is one."""
         kind = type(error).__name__
         sentence = f"{self.name} ended by a fault of its own, {kind}: see its standard error."
-        self._write_error(ForecastingError(sentence))
-        if self.events:
-            self.events(ERROR, sentence)
+        self._tell_error(ForecastingError(sentence))
 
     def _print_error(self, sentence: str) -> None:
         if self.events:
@@ -142,10 +146,8 @@ class TellingCommand(BaseCommand):
 
     def _failure_of(self, error: ForecastingError, seconds: float) -> CommandError:
         """What Django is to raise for it, told in every other form."""
-        self._write_error(error)
+        self._tell_error(error, duration=round(seconds, 3))
         message = _clean(str(error))
-        if self.events:
-            self.events(ERROR, message, duration=round(seconds, 3))
         if self.ends_process:
             message = self._fit_failure(message)
         return CommandError(message, returncode=error.returncode)
