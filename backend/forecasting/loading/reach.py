@@ -52,12 +52,7 @@ def probe_connection(
         return Probe(error="", orphans=sum(row["orphans"] for row in answer.rows))
 
 
-def learn_refusal(config: Config, clients: Clients) -> str:
-    """The error of a probe; empty too where it cannot be learned, which a run tells for good."""
-    return learn_answer(config, clients) or ""
-
-
-def learn_answer(config: Config, clients: Clients) -> str | None:
+def learn_refusal(config: Config, clients: Clients) -> str | None:
     """The error of a probe, empty for none; None where it cannot be learned."""
     try:
         return probe_connection(config, clients).error
@@ -85,7 +80,7 @@ def prove_credential(config: Config, clients: Clients, *, again: bool, lets_in: 
     has to be let in, where PostgreSQL does not, which no waiting cures. A rotated one need not: the
     password may be changed in PostgreSQL a moment later. `again`: the one before was refused, too.
     """
-    refusal = learn_answer(config, clients)
+    refusal = learn_refusal(config, clients)
     raise_refusal_of_query(config, refusal or "")
     if lets_in and refusal and is_login_refused(refusal):
         also = ", too" if again else ""
@@ -112,7 +107,8 @@ def wait_for_reach(
     Raises ForecastingError where it is not within `seconds`.
     """
     for number in rounds(seconds, clients.pace.run_pause):
-        if not is_out_of_reach(learn_refusal(config, clients)):
+        # What cannot be learned a run tells for good.
+        if not is_out_of_reach(learn_refusal(config, clients) or ""):
             return
         if number == 1:
             note("Waiting until BigQuery reaches the instance: a new grant takes minutes to act.")

@@ -92,7 +92,7 @@ def set_up_etl(
         _tell_of_search_path(config, steps.schedule.plan, tell)
         # That the noted secret versions are the newest does not prove what the connection holds.
         is_there = steps.connection.observed is not None
-        refusal = learn_refusal(config, clients) if is_there else ""
+        refusal = (learn_refusal(config, clients) if is_there else None) or ""
         if is_credential_refused(refusal):
             steps = steps.with_credential()
         outcome = present("bq_setup_etl", config, clients, mode, tell, steps.all)
