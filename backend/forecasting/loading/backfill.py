@@ -39,16 +39,12 @@ class SliceResult(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """The days [first_day, end_day); `number` of `count` slices, newest first.
-
-    `may_lose` is the operator's word that rows may go that PostgreSQL has no more.
-    """
+    """The days [first_day, end_day); `number` of `count` slices, newest first."""
 
     first_day: date
     end_day: date
     number: int
     count: int
-    may_lose: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +98,7 @@ def backfill(
     began, done = time.monotonic(), list[SliceOutcome]()
     for part in slice_days(clients.now().date(), days):
         clients.deadline.start(timeout)
-        outcome = _fill(config, clients, replace(part, may_lose=allow_deleting), timeout)
+        outcome = _fill(config, clients, part, timeout, may_lose=allow_deleting)
         on_slice(outcome)
         done.append(outcome)
     loaded = [outcome for outcome in done if outcome.result is SliceResult.LOADED]
@@ -115,7 +111,9 @@ def backfill(
     )
 
 
-def _fill(config: Config, clients: Clients, part: Slice, timeout: float) -> SliceOutcome:
+def _fill(
+    config: Config, clients: Clients, part: Slice, timeout: float, *, may_lose: bool
+) -> SliceOutcome:
     days = f"{part.first_day} to {part.end_day - timedelta(days=1)}"
     with google_errors(f"Backfilling {days}", clients):
         try:
@@ -123,7 +121,7 @@ def _fill(config: Config, clients: Clients, part: Slice, timeout: float) -> Slic
                 sides = sum_up_through_connection(config, clients, part.first_day, part.end_day)
             result = _needed(sides)
             if result is SliceResult.LOADED:
-                if not part.may_lose:
+                if not may_lose:
                     _refuse_loss(config, clients, sides, days)
                 note_backfill(config, clients, part.first_day, part.end_day, done=False)
                 _load(config, clients, part, timeout)
