@@ -6,7 +6,7 @@ from typing import Any
 
 from ..google.causes import likely_cause
 from ..loading.reach import Probe
-from ..loading.runs import ENDED, message_of, state_of
+from ..loading.runs import message_of, state_of
 from .findings import (
     Finding,
     count_bytes,
@@ -107,11 +107,10 @@ def check_orphans(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _check_last_run(snapshot: Snapshot) -> Finding:
-    runs = [] if isinstance(snapshot.runs, Unseen) else snapshot.runs
-    ended = [run for run in runs if run.state in ENDED]
-    if not ended:
+    last = snapshot.last_ended
+    if last is None:
         return failed("run.succeeded", "no run has ended yet", _RUN_NOW)
-    last, state = ended[0], state_of(ended[0])
+    state = state_of(last)
     day = f"{last.run_time:%Y-%m-%d}" if "run_time" in last else "an unknown day"
     if state == "SUCCEEDED":
         return passed("run.succeeded", f"the last run, for {day}, succeeded", state)
@@ -140,8 +139,7 @@ def _check_freshness(snapshot: Snapshot) -> Finding:
 
 def _why_not_since(snapshot: Snapshot) -> str:
     """The cure of the last run, where that has failed; a new run would fail likewise."""
-    runs = [] if isinstance(snapshot.runs, Unseen) else snapshot.runs
-    last = next((run for run in runs if run.state in ENDED), None)
+    last = snapshot.last_ended
     return likely_cause(message_of(last)) if last is not None else ""
 
 

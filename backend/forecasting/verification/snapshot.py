@@ -17,7 +17,7 @@ from ..google.errors import reading
 from ..google.queries import Answer, run_query
 from ..loading.day_sums import BothSides, sum_up_both_sides
 from ..loading.reach import Probe, probe_connection
-from ..loading.runs import list_runs
+from ..loading.runs import ENDED, list_runs
 from ..provisioning.connections import observe_connection
 from ..provisioning.datasets import DatasetSpec
 from ..provisioning.tables import TableSpec, by_name
@@ -109,6 +109,12 @@ class Snapshot:
         """None where no run has succeeded; 0 where this machine's clock is behind."""
         ends = [cast(datetime, run.end_time) for run in succeeded_runs(self.runs)]
         return max((self.now - max(ends)) / timedelta(hours=1), 0.0) if ends else None
+
+    @property
+    def last_ended(self) -> TransferRun | None:
+        """The latest run that has ended; None too where the runs could not be looked at."""
+        runs = () if isinstance(self.runs, Unseen) else self.runs
+        return next((run for run in runs if run.state in ENDED), None)
 
     @property
     def scheduled(self) -> TransferConfig | None:
