@@ -252,11 +252,7 @@ def make_clients(config: Config) -> Clients:
     return Clients(
         config.project,
         config.location,
-        _credentials(config),
+        AnonymousCredentials() if config.api_endpoint else log_in(),
         config.api_endpoint,
         grpc_endpoint=config.grpc_endpoint,
     )
-
-
-def _credentials(config: Config) -> Credentials:
-    return AnonymousCredentials() if config.api_endpoint else log_in()

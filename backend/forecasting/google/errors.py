@@ -150,17 +150,16 @@ def _disabled_service(error: exceptions.GoogleAPICallError) -> str:
 
 
 def _service_in(text: str) -> str:
-    found = re.search(r"\b([a-z]+\.googleapis\.com)/(?:overview|apis?\b)", text)
-    titles = {title: service for service, title in _API_TITLES.items()}
-    named = (service for title, service in titles.items() if title in text)
-    return found.group(1) if found else next(named, "bigquery.googleapis.com")
+    linked = _part_of(text, r"\b([a-z]+\.googleapis\.com)/(?:overview|apis?\b)")
+    named = (service for service, title in _API_TITLES.items() if title in text)
+    return linked or next(named, "bigquery.googleapis.com")
 
 
 def _explain_disabled(
     error: exceptions.GoogleAPICallError, service: str, clients: Clients
 ) -> ApiError:
     consumer = str((error.metadata or {}).get("consumer", "")).removeprefix("projects/")
-    found = consumer or _number_in(str(error))
+    found = consumer or _part_of(str(error), r"in project (\d+) before")
     if not found or found in (clients.project, clients.project_number or found):
         return ApiDisabledError([service], clients.project)
     return ApiError(
@@ -168,11 +167,6 @@ def _explain_disabled(
         f"{clients.project}: the credentials in use are billed to that project; run "
         f"`gcloud auth application-default set-quota-project {clients.project}`."
     )
-
-
-def _number_in(text: str) -> str:
-    found = re.search(r"in project (\d+) before", text)
-    return found.group(1) if found else ""
 
 
 def _enable(service: str, project: str) -> str:
@@ -189,7 +183,7 @@ def _explain_refusal(
             f"{doing} failed: billing is off for project {clients.project}; link a billing account "
             f"with `gcloud billing projects link {clients.project} --billing-account ACCOUNT`."
         )
-    permission = str((error.metadata or {}).get("permission", "")) or _permission_in(text)
+    permission = str((error.metadata or {}).get("permission", "")) or _part_of(text, _PERMISSION)
     if not permission or circumstance(text):
         cause = cause_line(str(error))
         if not cause and isinstance(error, exceptions.Unauthorized):
@@ -203,8 +197,9 @@ def _explain_refusal(
     )
 
 
-def _permission_in(text: str) -> str:
-    found = _PERMISSION.search(text)
+def _part_of(text: str, pattern: str | re.Pattern[str]) -> str:
+    """What a pattern's group finds in a text; empty where it finds nothing."""
+    found = re.search(pattern, text)
     return found.group(1) if found else ""
 
 

@@ -55,7 +55,8 @@ def _shares(data: ReportData) -> tuple[Chart, ...]:
 def draw_scores(steps: Sequence[ScoreStep]) -> Chart:
     values = [{"low": s.low, "high": s.low + _STEP, "rows": s.rows} for s in steps]
     ends = [min([0.0, *(s.low for s in steps)]), max([100.0, *(s.low + _STEP for s in steps)])]
-    chart = _bars(values).encode(
+    bars = alt.Chart(alt.InlineData(values=values), width=400, height=170).mark_bar(color=BAR)
+    chart = bars.encode(
         x=alt.X(
             "low:Q",
             bin="binned",
@@ -109,11 +110,6 @@ def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
         )
     )
     return drawn(entity.name, _describe_history(entity), chart)
-
-
-def _bars(values: list[dict[str, Any]]) -> Any:
-    data = alt.InlineData(values=values)
-    return alt.Chart(data, width=400, height=170).mark_bar(color=BAR)
 
 
 def _coverage(data: ReportData, labels: Mapping[str, str], *, width: int, label_width: int) -> Any:

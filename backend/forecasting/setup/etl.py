@@ -41,6 +41,9 @@ from .steps import Listeners, conclude, exclusively, present
 _SHARE_FOR_REACH = 0.9
 """Of the time that is left: a query that is under way then has to end, too."""
 
+_SHARE_FOR_LOCKS = 0.9
+"""Likewise: that a table stays locked has to be told, too."""
+
 _NEW_SECONDS = 900
 
 _REFUSED = "refused by PostgreSQL"
@@ -79,7 +82,8 @@ def set_up_etl(
     if run.backfill_days:
         refuse_unkept_backfill(config, run.backfill_days)
     with exclusively(config, clients, mode):
-        note = prepare_source_query(config, render_trial_query(config), _lock_seconds(clients))
+        lock_seconds = min(LOCK_SECONDS, clients.deadline.left * _SHARE_FOR_LOCKS)
+        note = prepare_source_query(config, render_trial_query(config), lock_seconds)
         for each in filter(None, (note, missing_lookback(config))):
             tell.note(each)
         spec = ScheduledQuerySpec.from_config(
@@ -108,11 +112,6 @@ def set_up_etl(
         wait_for_reach(config, clients, seconds, tell.note)
     result = _load(config, clients, steps.config_name, tell, run)
     return replace(outcome, run=result, timeout=run.timeout)
-
-
-def _lock_seconds(clients: Clients) -> float:
-    """How long a locked table is waited for: what is left, but for the time to tell it."""
-    return min(LOCK_SECONDS, clients.deadline.left * 0.9)
 
 
 def _tell_of_search_path(config: Config, schedule: Plan, tell: Listeners) -> None:

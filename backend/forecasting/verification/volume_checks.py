@@ -10,7 +10,7 @@ from statistics import median
 
 from .day_checks import judge_days
 from .day_counts import DayCounts, count_rows
-from .findings import Finding, passed, warned
+from .findings import Finding, FindingStatus, passed, warned
 from .snapshot import Snapshot
 
 CHECK = "data.volume"
@@ -32,8 +32,10 @@ def check_volume(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _judge(days: Sequence[DayCounts]) -> Finding:
-    findings = [_compare(days, length) for length in LEAST_SHARES]
-    return next((f for f in findings if f and f.status != "pass"), None) or _pass(findings)
+    compared = [found for length in LEAST_SHARES if (found := _compare(days, length))]
+    if not compared:
+        return passed(CHECK, "too few days or rows to compare the last")
+    return next((f for f in compared if f.status is not FindingStatus.PASSED), compared[-1])
 
 
 def usual_rows(rows: Sequence[int]) -> list[tuple[int, int] | None]:
@@ -46,11 +48,6 @@ def usual_rows(rows: Sequence[int]) -> list[tuple[int, int] | None]:
         before = [rows[at - 7 * week] for week in range(1, WEEKS + 1) if at >= 7 * week]
         found.append((min(before), max(before)) if len(before) >= LEAST_WEEKS else None)
     return found
-
-
-def _pass(findings: Sequence[Finding | None]) -> Finding:
-    compared = [finding for finding in findings if finding]
-    return compared[-1] if compared else passed(CHECK, "too few days or rows to compare the last")
 
 
 def _compare(days: Sequence[DayCounts], length: int) -> Finding | None:
