@@ -105,7 +105,7 @@ def test_run__asks_bigquery_for_the_time_where_only_grpc_has_answered(google: Go
 def test_backfill__ends_with_googles_day(
     google: Google, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backfill_module, "_fill", lambda _config, _clients, part, _: filled(part))
+    monkeypatch.setattr(backfill_module, "_fill", lambda _c, _g, part, *_, **__: filled(part))
     today, seen = set_clock(google, 9 * DAY).date(), list[SliceOutcome]()
     backfill_module.backfill(config, google, 3, timeout=9, on_slice=seen.append)
     assert seen[0].slice.end_day - today in (timedelta(), DAY)
