@@ -122,7 +122,7 @@ def reason_of(error: Exception) -> str:
     if reason:
         return str(reason)
     items = getattr(error, "errors", None) or ()
-    reasons = (item.get("reason", "") for item in items if isinstance(item, dict))
+    reasons = (item.get("reason") for item in items if isinstance(item, dict))
     return next((str(item) for item in reasons if item), "")
 
 
@@ -145,7 +145,7 @@ def _disabled_service(error: exceptions.GoogleAPICallError) -> str:
     """The service that the error says is disabled, empty when it says something else."""
     reason = reason_of(error)
     if reason == "SERVICE_DISABLED":
-        return str((error.metadata or {}).get("service", "")) or _service_in(str(error))
+        return _detail(error, "service") or _service_in(str(error))
     return _service_in(str(error)) if reason == "accessNotConfigured" else ""
 
 
@@ -158,7 +158,7 @@ def _service_in(text: str) -> str:
 def _explain_disabled(
     error: exceptions.GoogleAPICallError, service: str, clients: Clients
 ) -> ApiError:
-    consumer = str((error.metadata or {}).get("consumer", "")).removeprefix("projects/")
+    consumer = _detail(error, "consumer").removeprefix("projects/")
     found = consumer or _part_of(str(error), r"in project (\d+) before")
     if not found or found in (clients.project, clients.project_number or found):
         return ApiDisabledError([service], clients.project)
@@ -183,18 +183,23 @@ def _explain_refusal(
             f"{doing} failed: billing is off for project {clients.project}; link a billing account "
             f"with `gcloud billing projects link {clients.project} --billing-account ACCOUNT`."
         )
-    permission = str((error.metadata or {}).get("permission", "")) or _part_of(text, _PERMISSION)
+    permission = _detail(error, "permission") or _part_of(text, _PERMISSION)
     if not permission or circumstance(text):
         cause = cause_line(str(error))
         if not cause and isinstance(error, exceptions.Unauthorized):
             cause = f"\nLikely cause: {expired()}."
         return ApiError(f"{doing} was refused: {text} ({_code(error)}).{cause}")
-    role = next((role for start, role in _ROLES.items() if permission.startswith(start)), "")
+    roles = (role for start, role in _ROLES.items() if permission.startswith(start))
     return ApiError(
         f"{doing} was refused: the credentials in use lack {permission} ({text}); grant it with "
         f"`gcloud projects add-iam-policy-binding {clients.project} --member {clients.member} "
-        f"--role {role or 'a role that holds it'}`."
+        f"--role {next(roles, 'a role that holds it')}`."
     )
+
+
+def _detail(error: exceptions.GoogleAPICallError, name: str) -> str:
+    """What the reply's ErrorInfo has under a name; empty where there is none."""
+    return str((error.metadata or {}).get(name, ""))
 
 
 def _part_of(text: str, pattern: str | re.Pattern[str]) -> str:

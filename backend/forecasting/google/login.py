@@ -114,7 +114,7 @@ def missing_scope() -> UnreachableError:
 
 def is_missing_scope(error: BaseException) -> bool:
     """Whether Google refuses for want of a scope."""
-    text = f"{getattr(error, 'reason', None)} {error}"
+    text = str(error)  # With its details, of which the reason is one.
     return "ACCESS_TOKEN_SCOPE_INSUFFICIENT" in text or "insufficient authentication scope" in text
 
 

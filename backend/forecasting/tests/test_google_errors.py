@@ -154,6 +154,15 @@ def test_gather__names_every_disabled_api_in_one_message(google: Google) -> None
     ]
 
 
+def test_gather__of_one_disabled_api_is_raised_from_it(google: Google) -> None:
+    error = explain(disabled("secretmanager.googleapis.com", "x"), DOING, google)
+    with pytest.raises(ApiDisabledError) as raised:
+        gather([_raising(error)])
+    assert raised.value.__cause__ is error
+    assert raised.value.services == ("secretmanager.googleapis.com",)
+    assert raised.value.project == PROJECT
+
+
 def test_gather__raises_the_first_error_where_no_api_is_disabled() -> None:
     with pytest.raises(MissingPrerequisiteError, match="first"):
         gather(
