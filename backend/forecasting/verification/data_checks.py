@@ -1,6 +1,6 @@
 """Checks of the runs and of what they loaded: pure functions from a snapshot to findings."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +20,9 @@ from .script_check import stored_script
 from .snapshot import Snapshot, Unseen
 
 _RUN_NOW = "run `python manage.py bq_setup_etl --run-now`"
-_DATA = ("rows", "grain", "nulls", "finite", "range", "window", "coverage")
+
+Judge = Callable[[str, Snapshot, dict[str, Any]], Finding]
+"""From the id of a check, the snapshot and its figures of the table to what is found."""
 
 
 def check_runs(snapshot: Snapshot) -> Iterator[Finding]:
@@ -35,46 +37,34 @@ def check_runs(snapshot: Snapshot) -> Iterator[Finding]:
 
 def check_data(snapshot: Snapshot) -> Iterator[Finding]:
     data = snapshot.data
-    if data is None or isinstance(data, Unseen):
-        yield from (skipped(f"data.{name}", snapshot.why_no_data) for name in _DATA)
-        return
-    again = "load the days again: " + _RUN_NOW + _and_older_days(snapshot)
-    yield _check_rows(snapshot, data)
-    for check, number, fine, what in (
-        (
-            "data.grain",
-            "repeated_rows",
-            "one row for each entity and day",
-            "rows that repeat an entity and day",
-        ),
-        (
-            "data.nulls",
-            "rows_with_null",
-            "every row has entity, day and score",
-            "rows without entity, day or score",
-        ),
-        (
-            "data.finite",
-            "rows_not_finite",
-            "every number is finite",
-            "rows with NaN or an infinite number",
-        ),
-    ):
-        if data["row_count"]:
-            yield none_of(check, data[number], fine, what, again)
+    for check, judge in _JUDGES.items():
+        if isinstance(data, dict):
+            yield judge(check, snapshot, data)
         else:
-            yield failed(check, "the table is empty", _fill(snapshot), "at least 1 row", "0")
-    yield none_of(
-        "data.range",
+            yield skipped(check, snapshot.why_no_data)
+
+
+def _none(number: str, fine: str, what: str) -> Judge:
+    """Judges by a number of rows that has to be 0; of an empty table that would say nothing."""
+
+    def judge(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+        if not data["row_count"]:
+            return failed(check, "the table is empty", _fill(snapshot), "at least 1 row", "0")
+        again = f"load the days again: {_RUN_NOW}{_and_older_days(snapshot)}"
+        return none_of(check, data[number], fine, what, again)
+
+    return judge
+
+
+def _check_range(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+    return none_of(
+        check,
         data["rows_out_of_range"],
         "every score is from 0 to 100",
         "rows with a score below 0 or above 100",
         "correct the scores in PostgreSQL (FORECASTING_SCORE_FIELD), then "
-        + _RUN_NOW
-        + _and_older_days(snapshot),
+        f"{_RUN_NOW}{_and_older_days(snapshot)}",
     )
-    yield _check_window(snapshot, data)
-    yield _check_coverage(snapshot, data)
 
 
 def _and_older_days(snapshot: Snapshot) -> str:
@@ -148,7 +138,7 @@ def _fill(snapshot: Snapshot) -> str:
     return _why_not_since(snapshot) or _RUN_NOW
 
 
-def _check_rows(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+def _check_rows(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     window, rows = snapshot.window, data["rows_in_window"]
     days = f"{window.start} to {window.end - timedelta(days=1)}"
     if rows:
@@ -156,11 +146,11 @@ def _check_rows(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
         of = f" of the window; {held:,} in the whole table" if held > rows else ""
         cost = count_bytes(snapshot.bytes_processed)
         message = f"{rows:,} rows of {series:,} entities, {days}{of}{cost}"
-        return passed("data.rows", message, str(rows))
-    return failed("data.rows", f"no rows, {days}", _fill(snapshot), "at least 1", "0")
+        return passed(check, message, str(rows))
+    return failed(check, f"no rows, {days}", _fill(snapshot), "at least 1", "0")
 
 
-def _check_window(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+def _check_window(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     """Rows of days that should not be there, or that are not midnight UTC of their day."""
     window, kept = snapshot.window, _kept_days(snapshot)
     # `rows_before_window` counts from the window of the settings here.
@@ -172,10 +162,10 @@ def _check_window(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     }
     wrong = ", ".join(f"{number:,} {what}" for what, number in outside.items() if number)
     if not wrong:
-        return passed("data.window", "complete days only, all in the window")
+        return passed(check, "complete days only, all in the window")
     expected = f"complete days from {window.start if too_old else 'any day'} to before {window.end}"
     hint = _OLDER_ROWS if outside[f"rows before {window.start}"] else _later_hint(snapshot, data)
-    return failed("data.window", wrong, hint, expected, wrong)
+    return failed(check, wrong, hint, expected, wrong)
 
 
 def _later_hint(snapshot: Snapshot, data: dict[str, Any]) -> str:
@@ -207,13 +197,33 @@ _DAYS_TO_COME = (
 )
 
 
-def _check_coverage(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+def _check_coverage(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     found, expected = data["days_in_window"], snapshot.window.days
     message = f"{found} of the window's {expected} days have rows"
     if found >= expected:
-        return passed("data.coverage", message, str(found))
+        return passed(check, message, str(found))
     hint = (
         "days without any mention teach a model nothing: check that PostgreSQL holds the whole "
         "window, or set FORECASTING_WINDOW_DAYS to what it holds"
     )
-    return warned("data.coverage", message, hint, str(expected), str(found))
+    return warned(check, message, hint, str(expected), str(found))
+
+
+_JUDGES: dict[str, Judge] = {
+    "data.rows": _check_rows,
+    "data.grain": _none(
+        "repeated_rows", "one row for each entity and day", "rows that repeat an entity and day"
+    ),
+    "data.nulls": _none(
+        "rows_with_null",
+        "every row has entity, day and score",
+        "rows without entity, day or score",
+    ),
+    "data.finite": _none(
+        "rows_not_finite", "every number is finite", "rows with NaN or an infinite number"
+    ),
+    "data.range": _check_range,
+    "data.window": _check_window,
+    "data.coverage": _check_coverage,
+}
+"""The checks of the table's figures; they are skipped where there are none."""
