@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 from django.core.management import CommandError, call_command
 
-from backend.forecasting.errors import ForecastingError
+from backend.forecasting.errors import ForecastingError, shown
 from backend.forecasting.output.files import is_stdout, refuse_unwritable, write_text
 from backend.forecasting.tests.support.healthy import Healthy
 
@@ -140,11 +140,65 @@ def test_stderr__file_that_it_goes_to_is_added_to(tmp_path: Path) -> None:
 
 
 def test_refusal__names_the_flag_and_the_file(tmp_path: Path) -> None:
+    link, other = tmp_path / "link", tmp_path / "none" / "other"
+    link.symlink_to(other)
     refused = {
         tmp_path: ", a directory: name a file to write.",
         tmp_path / "none" / "x.html": f", and there is no directory {tmp_path / 'none'}.",
+        link: f", and there is no directory {tmp_path / 'none'}.",
+        tmp_path / f"{'x' * 300}": ": no such file can be (File name too long).",
     }
     for path, why in refused.items():
         with pytest.raises(ForecastingError) as caught:
             refuse_unwritable("--report", path)
-        assert str(caught.value) == f"--report is {path}{why}"
+        assert str(caught.value) == f"--report is {shown(str(path))}{why}"
+    with pytest.raises(ForecastingError) as caught:
+        refuse_unwritable("--report", Path("a\0b"))
+    assert str(caught.value).endswith(": a name cannot hold a NUL character.")
+
+
+def test_refusal__asks_whether_the_folder_of_the_file_itself_may_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir()
+    link, access = tmp_path / "link", Mock(return_value=False)
+    link.symlink_to(tmp_path / "real" / "page")
+    monkeypatch.setattr(os, "access", access)
+    for path, folder in ((tmp_path / "x", tmp_path), (link, tmp_path / "real")):
+        with pytest.raises(ForecastingError) as caught:
+            refuse_unwritable("--report", path)
+        assert str(caught.value) == f"--report is {path}, and {folder} may not be written to."
+        assert access.call_args_list[-1].args == (folder, os.W_OK)
+
+
+def test_file__is_made_hidden_beside_its_place_and_gone_however_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "page.html", list[str]()
+
+    def stop(made: Path, _: Path) -> None:
+        seen.extend(file.name for file in tmp_path.iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_text(path, "n\u00f8w")
+    (name,) = seen
+    assert name.startswith(".page.html.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file__is_utf_8_and_its_link_is_followed_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("page")
+    write_text(Path("link"), "\u00f8 \u65e5")
+    write_text(Path("other"), "\u00f8 \u65e5")
+    for name in ("page", "other"):
+        assert (tmp_path / name).read_bytes() == "\u00f8 \u65e5".encode()
+
+
+def test_stdout__is_known_by_its_names() -> None:
+    names = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "stdout", "/dev/null", "a\0b")
+    assert [is_stdout(Path(name)) for name in names] == [*[True] * 4, *[False] * 3]

@@ -1,14 +1,32 @@
 """What the report and the status page say before their charts, from a snapshot made by hand."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock, call
 
 import pytest
 
 from backend.forecasting.output.page import Page, RunLine, make_page
-from backend.forecasting.tests.support.factories import make_config, make_run
-from backend.forecasting.tests.support.snapshots import DATA, TODAY, UNSEEN, make_snapshot
-from backend.forecasting.verification.findings import Finding, failed, passed, warned
+from backend.forecasting.tests.support.factories import (
+    RUN_NAME,
+    make_config,
+    make_run,
+    make_transfer,
+)
+from backend.forecasting.tests.support.snapshots import (
+    BASELINE,
+    DATA,
+    FIRST_DAY,
+    NO_BASELINE,
+    NOW,
+    TODAY,
+    UNSEEN,
+    YESTERDAY,
+    make_snapshot,
+)
+from backend.forecasting.verification.findings import Finding, failed, passed, skipped, warned
+from backend.forecasting.verification.snapshot import Window
 from backend.forecasting.verification.verify import Verification
 
 FINE, WARNED = passed("a.fine", "fine"), warned("b.warned", "hm", "look")
@@ -75,3 +93,66 @@ def test_page__tells_of_each_run_when_how_long_and_why() -> None:
     )
     assert (failed_run.rows, failed_run.message) == (None, "boom")
     assert (pending.started, pending.seconds, pending.rows) == (None, None, None)
+
+
+def test_page__has_all_that_it_shows() -> None:
+    snapshot = make_snapshot(make_config())
+    findings = (FINE, WARNED, skipped("c.one", "no table"), skipped("d.other", "no table"))
+    result = Verification(config=snapshot.config, snapshot=snapshot, findings=findings, strict=True)
+    drawn: Any = Mock(return_value="charts")
+    page = make_page(result, "no charts", drawn)
+    assert page == Page(
+        table="demo-project.intelligence.entity_risk_training_data",
+        now=NOW,
+        window=Window(start=FIRST_DAY, end=TODAY),
+        verdict="All there and right, with 1 warning",
+        mood="warned",
+        summary="4 checks: 1 passed, 1 warned, 2 skipped.",
+        figures=page.figures,
+        findings=findings,
+        runs=page.runs,
+        ended_runs=(RUN_NAME,),
+        why_no_runs="No run yet.",
+        next_run=None,
+        baseline=BASELINE,
+        charts=None,
+        why_no_charts="no charts",
+    )
+    assert (page.last_day, len(page.runs), drawn.called) == (YESTERDAY, 1, False)
+    together = skipped("2 checks", "no table", "c.one, d.other")
+    assert (page.lines, page.attention) == ([FINE, WARNED, together], [WARNED, together])
+    data: Any = Mock()
+    with_charts = make_page(result, data, drawn)
+    assert with_charts == replace(page, charts=drawn.return_value, why_no_charts="")
+    assert drawn.call_args_list == [call(data)]
+
+
+def test_page__without_runs_or_figures_says_why_and_shows_what_there_is() -> None:
+    page = page_of(FINE, runs=UNSEEN, data=UNSEEN, baseline=NO_BASELINE)
+    assert (page.runs, page.ended_runs, page.figures) == ((), (), ())
+    assert (page.why_no_runs, page.baseline) == ("the network is down", None)
+    assert page_of(FINE, data=None).figures == (("last good run", "10.0 hours ago"),)
+
+
+def test_page__shows_the_last_fifteen_runs_and_which_of_them_have_ended() -> None:
+    states = ("PENDING", "RUNNING", "FAILED", "CANCELLED", *("SUCCEEDED",) * 12)
+    runs = [make_run(state, name=f"{number}") for number, state in enumerate(states)]
+    page = page_of(FINE, runs=runs)
+    assert [line.state for line in page.runs] == list(states[:15])
+    assert page.ended_runs == tuple(f"{number}" for number in range(2, 15))
+    assert [line.rows for line in page.runs] == [*[None] * 4, "4,200", *[None] * 10]
+
+
+def test_page__tells_the_next_run_and_how_many_usable_series_of_how_many() -> None:
+    at = NOW + timedelta(hours=14)
+    schedules = [make_transfer(make_config(), next_run_time=at)]
+    data = {**DATA, "usable_count": 1200, "judged_count": 3400, "series_count": 5600}
+    page = page_of(FINE, schedules=schedules, data=data)
+    figures = dict(page.figures)
+    assert page.next_run == at
+    assert (figures["usable series"], figures["entities"]) == ("1,200 of 3,400", "5,600")
+
+
+@pytest.mark.parametrize("table", [None, UNSEEN])
+def test_page__of_an_unknown_table_tells_no_rows(table: Any) -> None:
+    assert [line.rows for line in page_of(FINE, table=table).runs] == [None]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.forecasting.output.terminal import cells, wants_no_colour, wrap
+from backend.forecasting.output.terminal import cells, columns, wants_no_colour, wrap
 
 WORDS = "the table holds fewer rows than the source says that it should"
 
@@ -75,3 +75,58 @@ def test_wrap__fills_each_line_to_its_last_column() -> None:
     assert lines("123456789 1234567890 x", 20) == ["123456789 1234567890", "  x"]
     assert lines("123456789 12345678901 x", 20) == ["123456789", "  12345678901 x"]
     assert lines("y\n  123456789 12345678 x", 20) == ["y", "  123456789 12345678", "    x"]
+
+
+@pytest.mark.parametrize(
+    ("line", "made"),
+    [
+        ("    one two three four five", ["    one two three", "      four five"]),
+        ("         one two three", ["         one two", "  three"]),
+        ("        one two three", ["        one two", "          three"]),
+        ("FAIL  one two three four", ["FAIL  one two three", "      four"]),
+        ("ab  cdef  one two three", ["ab  cdef  one two", "          three"]),
+        ("ab  cdefg  one two three", ["ab  cdefg  one two", "  three"]),
+        (
+            "\x1b[31mFAIL\x1b[0m  one two three four",
+            ["\x1b[31mFAIL\x1b[0m  one two three", "      four"],
+        ),
+        ("one  two three four five", ["one  two three four", "     five"]),
+    ],
+)
+def test_wrap__goes_on_under_the_text_unless_that_begins_beyond_the_middle(
+    line: str, made: list[str]
+) -> None:
+    assert lines(line, 20) == made
+
+
+@pytest.mark.parametrize("command", ["gcloud", "bq", "python", "psql", "pip"])
+def test_wrap__keeps_each_kind_of_command_whole(command: str) -> None:
+    line = f"  {command} {WORDS}"
+    assert wrap(line, 30) == line
+    assert len(lines(f"{command}x {WORDS}", 30)) > 1
+    assert len(lines(f"run {command} {WORDS}", 30)) > 1
+
+
+def test_wrap__of_an_address_that_words_follow_is_in_lines() -> None:
+    assert len(lines(f"See https://example.com/a {WORDS}", 30)) > 1
+
+
+def test_columns__are_the_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "77")
+    assert columns() == 77
+
+
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [
+        ("", 0),
+        ("abc", 3),
+        ("e\u0301", 1),
+        ("\u65e5", 2),
+        ("\uff21", 2),
+        ("\uff71", 1),
+        ("\x1b[1;31mx", 1),
+    ],
+)
+def test_cells__are_those_that_a_terminal_takes(text: str, width: int) -> None:
+    assert cells(text) == width
