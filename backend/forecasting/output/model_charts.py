@@ -35,7 +35,7 @@ def draw_methods(baseline: Baseline) -> Chart:
 
 def draw_example(example: Example, baseline: Baseline, name: str) -> Chart:
     """The scores as a line, and on the days of the test what the best method had said."""
-    first, best = example.days[0].day, baseline.best or ""
+    first, best = example.days[0].day, str(baseline.best)
     scored = {shown.day: shown.score for shown in example.days}
     days = [first + timedelta(days=n) for n in range((example.days[-1].day - first).days + 1)]
     scores = [{"day": f"{day}", "value": scored.get(day), "what": "score"} for day in days]
@@ -119,7 +119,7 @@ def _rule(baseline: Baseline) -> Any:
 
 
 def _describe(baseline: Baseline) -> str:
-    best = baseline.best or ""
+    best = str(baseline.best)
     others = ", ".join(
         f"{name} {baseline.methods[name].mae:.2f}" for name in METHODS if name != best
     )
@@ -131,7 +131,7 @@ def _describe(baseline: Baseline) -> str:
 
 
 def _describe_example(example: Example, baseline: Baseline) -> str:
-    best = baseline.best or ""
+    best = str(baseline.best)
     errors = [abs(d.score - d.forecasts[best]) for d in example.days if best in d.forecasts]
     tested = count_things(len(errors), "day")
     return (

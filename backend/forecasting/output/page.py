@@ -162,8 +162,9 @@ def _figures_of_model(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[tupl
     yield "horizon", count_things(snapshot.config.horizon_days, "day")
     yield "usable series", f"{data['usable_count']:,} of {data['judged_count']:,}"
     baseline = baseline_of(snapshot)
-    if baseline and baseline.best:
-        yield "to beat", f"{baseline.best}, MAE {baseline.methods[baseline.best].mae:.2f}"
+    if baseline:
+        error = baseline.methods[str(baseline.best)].mae
+        yield "to beat", f"{baseline.best}, MAE {error:.2f}"
 
 
 def _lines(snapshot: Snapshot) -> Iterator[RunLine]:

@@ -161,7 +161,7 @@ def _check_split(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
 
 
 def _describe_baseline(baseline: Baseline) -> str:
-    best = baseline.methods[baseline.best or ""]
+    best = baseline.methods[str(baseline.best)]
     wape = "" if best.wape is None else f", WAPE {best.wape:.3f}"
     return (
         f"a model has to beat `{baseline.best}`, with a MAE of {best.mae:.2f}{wape} over "
