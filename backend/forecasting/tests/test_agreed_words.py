@@ -22,6 +22,7 @@ from backend.forecasting.tests.support.factories import (
     make_table,
     make_transfer,
 )
+from backend.forecasting.tests.support.reconciled_cases import RECONCILED
 from backend.forecasting.tests.support.snapshots import (
     BASELINE,
     NO_BASELINE,
@@ -40,6 +41,7 @@ from backend.forecasting.tests.support.snapshots import (
     table,
 )
 from backend.forecasting.verification.findings import collapse_skipped
+from backend.forecasting.verification.reconciliation import check_source
 from backend.forecasting.verification.snapshot import Snapshot
 from backend.forecasting.verification.verify import check_snapshot
 
@@ -265,3 +267,12 @@ def test_findings__are_said_as_agreed(config: Config, tmp_path: Path) -> None:
         for name, change in changes.items()
     }
     assert_agreed("findings.json", {"usual": usual, **shown}, tmp_path)
+
+
+def test_reconciliation__is_said_as_agreed(config: Config, tmp_path: Path) -> None:
+    shown = {}
+    assert len(RECONCILED) > 40
+    for name, change in RECONCILED.items():
+        (finding,) = check_source(make_snapshot(config, **change(config)))
+        shown[name] = {part: value for part, value in finding.as_json().items() if part != "id"}
+    assert_agreed("reconciliation.json", shown, tmp_path)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.forecasting.conf import Config
-from backend.forecasting.errors import ForecastingError, VerificationFailed
+from backend.forecasting.errors import ApiError, ForecastingError, VerificationFailed
 from backend.forecasting.provisioning.tables import TableSpec
 from backend.forecasting.tests.support.check_cases import CASES, Case
 from backend.forecasting.tests.support.factories import (
@@ -331,6 +331,15 @@ def test_verification__failure_names_what_was_skipped(config: Config) -> None:
     failure = verified(make_snapshot(config, baseline=NO_BASELINE)).failure
     assert isinstance(failure, VerificationFailed)
     assert str(failure) == "1 check skipped (vertex.baseline)."
+
+
+def test_checks__of_a_reply_that_cannot_be_read_end_in_one_sentence(config: Config) -> None:
+    with pytest.raises(ApiError) as raised:
+        check_snapshot(make_snapshot(config, data={}))
+    assert str(raised.value) == (
+        "Checking failed: the reply is not as Google documents it (KeyError: 'rows_in_window'); "
+        "run it again, and with --traceback if it stays so."
+    )
 
 
 def test_verification__says_what_could_not_be_looked_at(config: Config) -> None:
