@@ -11,10 +11,12 @@ from django.core.cache import cache
 from django.test import Client, override_settings
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
 
+from backend.forecasting.conf import Config
 from backend.forecasting.monitoring import health
 from backend.forecasting.monitoring.health import CACHE_KEY, NightlyLoad
 from backend.forecasting.monitoring.remembered import Seen
 from backend.forecasting.tests.support.healthy import Healthy
+from backend.forecasting.tests.support.snapshots import UNSEEN, make_snapshot
 from backend.forecasting.tests.support.tampering import failed_run, no_table, old_runs
 
 pytestmark = pytest.mark.django_db
@@ -109,12 +111,52 @@ def test_health__what_is_not_known_now_is_unavailable(
         NightlyLoad().run()
 
 
+@pytest.mark.parametrize(
+    ("seen", "kind", "said"),
+    [
+        (
+            Seen(value=(True, ["run.fresh", "table.exists"])),
+            ServiceReturnedUnexpectedResult,
+            "run.fresh, table.exists: see manage.py bq_verify",
+        ),
+        (
+            Seen(),
+            ServiceUnavailable,
+            "Google Cloud could not be asked: see manage.py bq_verify",
+        ),
+    ],
+)
+def test_health__says_what_failed_and_where_to_look(
+    monkeypatch: pytest.MonkeyPatch, seen: Any, kind: type[Exception], said: str
+) -> None:
+    monkeypatch.setattr(health, "_HEALTH", Mock(see=Mock(return_value=seen)))
+    with pytest.raises(kind) as raised:
+        NightlyLoad().run()
+    assert getattr(raised.value, "message", None) == said
+
+
+@pytest.mark.parametrize("changes", [{}, {"connection": UNSEEN}, {"dataset": None}])
+def test_health__looks_at_resources_and_tells_what_failed_by_its_id(
+    monkeypatch: pytest.MonkeyPatch, config: Config, changes: dict[str, Any]
+) -> None:
+    clients, snapshot = Mock(), make_snapshot(config, **changes)
+    monkeypatch.setattr(health, "load_config", lambda: config)
+    monkeypatch.setattr(health, "make_clients", {config: clients}.__getitem__)
+    look = {(config, clients): snapshot}
+    monkeypatch.setattr(health, "look_at_resources", lambda *given: look[given])
+    failed = ["dataset.exists"] if "dataset" in changes else []
+    assert health._look() == ("connection" not in changes, failed)
+
+
 def test_health__ends_before_the_page_gives_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
     see = Mock(return_value=Seen(value=(True, [])))
     monkeypatch.setattr(health, "_HEALTH", Mock(see=see))
     NightlyLoad(timeout=timedelta(seconds=10)).run()
     (patience,) = see.call_args.args
     assert (patience.recent, patience.without) == (9, 9)
+    NightlyLoad().run()
+    (patience,) = see.call_args.args
+    assert (patience.recent, patience.without) == (59, 59)
 
 
 @pytest.mark.parametrize(

@@ -390,3 +390,20 @@ def test_progress__without_a_terminal_is_a_line_for_each_new_state() -> None:
             progress.show(make_run(state))
     said = [line.rpartition(": ")[2] for line in out.getvalue().splitlines()]
     assert said == ["PENDING", "RUNNING", "SUCCEEDED"]
+
+
+def test_progress__not_shown_says_nothing_and_not_spinning_says_lines() -> None:
+    screen = Terminal()
+    for shown, spin in ((False, True), (False, False), (True, False)):
+        progress = RunProgress(OutputWrapper(screen), shown=shown, spin=spin)
+        progress.show(make_run("RUNNING"))
+        progress.close()
+        said = "Run 1a2b: RUNNING\n" if shown else ""
+        assert screen.getvalue() == said
+
+
+def test_progress__is_not_in_the_colour_of_an_error() -> None:
+    out = OutputWrapper(StringIO())
+    out.style_func = str.upper
+    RunProgress(out).show(make_run("RUNNING"))
+    assert out.getvalue() == "Run 1a2b: RUNNING\n"

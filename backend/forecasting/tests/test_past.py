@@ -5,9 +5,10 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from google.api_core.exceptions import BadRequest
+from google.api_core.exceptions import BadRequest, Forbidden, NotFound
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
+from backend.forecasting.errors import UnreachableError
 from backend.forecasting.loading.backfill_mark import LABEL, Mark, read_mark
 from backend.forecasting.loading.day_sums import NO_ROWS, DaySums
 from backend.forecasting.tests.support.factories import (
@@ -24,6 +25,9 @@ NOW = datetime(2026, 3, 2, 7, tzinfo=UTC)
 ENDED = datetime(2026, 3, 2, 2, 0, 47, 500_000, tzinfo=UTC)
 DAYS = [date(2026, 2, 10), date(2026, 2, 20)]
 GOOD = make_run("SUCCEEDED")
+TWO = [make_transfer(make_config())] * 2
+UNSURE = "since the last good run one is under way, was stopped, or is in a state unknown here"
+TOO_OLD = "the last good run is longer ago than BigQuery looks back"
 SUMS = "backend.forecasting.verification.past.sum_up_table"
 
 
@@ -73,16 +77,19 @@ def _in_state(number: int, **fields: Any) -> TransferRun:
         ({"runs": []}, "no good run says when it ended"),
         ({"runs": [without(GOOD, "end_time")]}, "no good run says when it ended"),
         ({"runs": [without(GOOD, "end_time"), GOOD]}, "a good run does not say when it ended"),
-        ({"runs": [make_run("RUNNING"), GOOD]}, "one is under way"),
-        ({"runs": [make_run("CANCELLED", end_time=NOW), GOOD]}, "was stopped"),
-        ({"runs": [without(make_run("CANCELLED"), "end_time"), GOOD]}, "was stopped"),
-        ({"runs": [_in_state(9), GOOD]}, "in a state unknown here"),
-        ({"runs": [_in_state(9, end_time=NOW), GOOD]}, "in a state unknown here"),
-        ({"schedules": [make_transfer(make_config())] * 2}, "several scheduled queries"),
-        ({"now": NOW + timedelta(days=8)}, "longer ago than BigQuery looks back, 168 hours"),
+        ({"runs": [make_run("RUNNING"), GOOD]}, UNSURE),
+        ({"runs": [make_run("CANCELLED", end_time=NOW), GOOD]}, UNSURE),
+        ({"runs": [without(make_run("CANCELLED"), "end_time"), GOOD]}, UNSURE),
+        ({"runs": [_in_state(9), GOOD]}, UNSURE),
+        ({"runs": [_in_state(9, end_time=NOW), GOOD]}, UNSURE),
+        (
+            {"schedules": TWO},
+            "several scheduled queries load the table",
+        ),
+        ({"now": NOW + timedelta(days=8)}, f"{TOO_OLD}, 168 hours"),
         (
             {"now": NOW + timedelta(days=3), "dataset": make_dataset(maxTimeTravelHours="48")},
-            "looks back, 48 hours",
+            f"{TOO_OLD}, 48 hours",
         ),
     ],
 )
@@ -90,7 +97,7 @@ def test_past__that_cannot_be_known_costs_no_query(
     google: Google, known: dict[str, Any], why: str
 ) -> None:
     found, asked = look(google, **known)
-    assert why in found.unknown
+    assert found == Past(unknown=why)
     assert found.of(DAYS[0]) is None
     assert not asked.called
 
@@ -117,11 +124,26 @@ def test_past__of_a_day_that_was_loaded_since_is_not_known(google: Google) -> No
 
 
 def test_past__what_google_does_not_show_is_told_in_its_words(google: Google) -> None:
-    text = "Invalid snapshot time 1 for table p:d.t@1. Cannot read before 2."
-    found, _ = look(google, BadRequest(text))
-    assert "Cannot read before 2" in found.unknown
-    found, _ = look(google, BadRequest("Invalid time travel timestamp 1"))
-    assert "does not show the table as it was then" in found.unknown
+    for text in ("Cannot read before 2", "Invalid time travel timestamp 1"):
+        for error in (BadRequest(text), NotFound(text)):
+            why = f"BigQuery does not show the table as it was then ({text})"
+            assert look(google, error)[0] == Past(unknown=why)
+
+
+def test_past__that_cannot_be_read_is_told_and_one_out_of_reach_ends_it(google: Google) -> None:
+    found, _ = look(google, Forbidden("no"))
+    assert found.unknown.startswith("the table as it was then could not be read (")
+    assert "Reading the table as the last good run left it" in found.unknown
+    assert found.moment is None
+    with pytest.raises(UnreachableError):
+        look(google, UnreachableError("nobody answers"))
+
+
+def test_past__has_the_days_that_were_asked_for_and_the_backfill_since(google: Google) -> None:
+    at = ENDED.replace(microsecond=0) + timedelta(hours=1)
+    mark = Mark(first_day=DAYS[0], end_day=DAYS[1], at=at, done=True)
+    found, _ = look(google, ({}, 0), table=make_table(labels={LABEL: str(mark)}))
+    assert found == Past(moment=ENDED, days={}, backfill=mark)
 
 
 def test_past__of_a_table_that_was_made_anew_is_none(google: Google) -> None:

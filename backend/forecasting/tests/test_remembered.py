@@ -139,6 +139,8 @@ def test_see__fault_of_the_look_is_logged_and_is_no_reason_to_ask_at_once(
         assert remembered.see(WAIT).problem.startswith("The look failed by a fault of its own")
     assert len(looks) == 1
     assert "KeyError: 'odd'" in caplog.text
+    said = "The look failed by a fault of its own, which is in the log."
+    assert [record.getMessage() for record in caplog.records] == [said]
 
 
 def test_see__success_clears_the_failure() -> None:
@@ -238,6 +240,18 @@ def test_seen__age_in_words(monkeypatch: pytest.MonkeyPatch, seconds: int, age: 
     now = set_clock(monkeypatch)
     seen: Seen[str] = Seen(looked_at=now - timedelta(seconds=seconds))
     assert seen.age.replace("\xa0", " ") == age
+
+
+def test_seen__version_is_that_of_the_last_look_however_it_went() -> None:
+    at = datetime(2026, 3, 2, 7, tzinfo=UTC)
+    assert Seen(tried_at=at, looked_at=None).version == "2026-03-02T07:00:00+00:00"
+    assert Seen(looked_at=at).version == ""
+
+
+def test_look__that_is_lost_lets_another_begin_after_two_minutes() -> None:
+    with patch.object(LocMemCache, "add", return_value=True) as added:
+        remember(Look("one")).see(WAIT)
+    assert [call.args for call in added.call_args_list] == [("test.looking", True, 120)]
 
 
 def test_seen__age_of_nothing_is_empty() -> None:

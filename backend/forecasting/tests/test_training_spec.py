@@ -11,7 +11,7 @@ import pytest
 from django.template.loader import render_to_string
 
 from backend.forecasting.conf import Config
-from backend.forecasting.errors import VerificationFailed
+from backend.forecasting.errors import ForecastingError, VerificationFailed
 from backend.forecasting.output.page import make_page
 from backend.forecasting.output.training_spec import render_training_spec
 from backend.forecasting.tests.support.agreed import assert_agreed
@@ -23,6 +23,7 @@ from backend.forecasting.tests.support.snapshots import (
     TODAY,
     UNSEEN,
     make_snapshot,
+    make_views,
 )
 from backend.forecasting.verification.verify import Verification, check_snapshot
 
@@ -66,11 +67,33 @@ def test_spec__columns_have_their_roles() -> None:
     assert run["window_column"] == "observed"
 
 
-def test_spec__of_a_multi_region_is_none() -> None:
-    result = verification()
-    result = replace(result, config=replace(result.config, location="eu"))
-    with pytest.raises(VerificationFailed, match="the dataset is in eu, a multi-region"):
+NONE = "No specification was written: "
+
+
+def refusal(result: Verification) -> Exception:
+    with pytest.raises(ForecastingError) as raised:
         render_training_spec(result)
+    return raised.value
+
+
+@pytest.mark.parametrize("location", ["eu", "us"])
+def test_spec__of_a_multi_region_is_none(location: str) -> None:
+    result = verification()
+    result = replace(result, config=replace(result.config, location=location))
+    assert str(refusal(result)) == (
+        f"{NONE}the dataset is in {location}, a multi-region, and Vertex AI reads views from a "
+        "region only: set FORECASTING_LOCATION to one such as us-central1, with another "
+        "FORECASTING_DATASET (a dataset does not move), and run bq_setup, bq_setup_etl and this "
+        "again."
+    )
+
+
+def test_spec__where_something_else_has_a_views_name_is_none(config: Config) -> None:
+    result = verification(views=make_views(config, type="TABLE", view=None))
+    taken = str(refusal(result))
+    assert taken.startswith(f"{NONE}view {TABLE}_forecast cannot be changed in place: ")
+    unseen = verification(views=[(spec, UNSEEN) for spec, _ in make_views(config)])
+    assert render_training_spec(unseen)
 
 
 @pytest.mark.parametrize(
@@ -92,23 +115,39 @@ def test_spec__context_and_split_follow_the_data(
     assert tuple(run[f"{name}_fraction_split"] for name in names) == split
 
 
+def test_spec__without_a_baseline_has_none() -> None:
+    made_from = json.loads(render_training_spec(verification(baseline=UNSEEN)))["made_from"]
+    assert made_from["baseline"] is None
+
+
 def test_spec__says_what_it_was_made_from() -> None:
     made_from = spec()["made_from"]
     assert made_from["series"] == {"usable": 60, "judged": 60, "rows": 4000}
     assert made_from["baseline"] == BASELINE.as_json()
 
 
-def test_spec__without_a_usable_series_is_none(config: Config) -> None:
+def test_spec__without_a_usable_series_is_none() -> None:
     nothing = {**DATA, "usable_count": 0, "usable_first_day": None, "usable_last_day": None}
-    with pytest.raises(VerificationFailed, match=r"none of 60 series is usable"):
-        render_training_spec(verification(data=nothing))
+    for judged, said in ((60, "60"), (None, "0"), (1234, "1,234")):
+        error = refusal(verification(data={**nothing, "judged_count": judged}))
+        assert isinstance(error, VerificationFailed)
+        assert str(error) == (
+            f"{NONE}none of {said} series is usable; vertex.series_usable says what they miss."
+        )
 
 
 @pytest.mark.parametrize(("data", "status"), [(None, 2), (UNSEEN, 1)])
 def test_spec__of_what_could_not_be_read_is_none(data: Any, status: int) -> None:
-    with pytest.raises(Exception) as raised:  # noqa: PT011
-        render_training_spec(verification(data=data))
-    assert getattr(raised.value, "returncode", None) == status
+    assert getattr(refusal(verification(data=data)), "returncode", None) == status
+
+
+def test_spec__of_no_data_says_what_is_amiss() -> None:
+    """By the verification's own words, where it fails."""
+    unread = refusal(verification(data=UNSEEN))
+    assert str(unread) == "Could not look at everything: the network is down"
+    whole = replace(verification(data=None), findings=())
+    assert str(refusal(whole)) == f"{NONE}no table to read."
+    assert isinstance(refusal(whole), VerificationFailed)
 
 
 def test_page__has_horizon_usable_series_and_what_to_beat() -> None:

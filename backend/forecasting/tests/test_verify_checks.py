@@ -21,6 +21,7 @@ from backend.forecasting.tests.support.factories import (
     make_transfer,
 )
 from backend.forecasting.tests.support.snapshots import (
+    BASELINE,
     DATA,
     NO_BASELINE,
     NOW,
@@ -372,6 +373,17 @@ def test_verification__json_is_the_documented_one(config: Config) -> None:
         "expected": "us-central1",
         "observed": "eu",
     }
+
+
+@pytest.mark.parametrize("baseline", [BASELINE, UNSEEN, None])
+def test_verification__json_has_the_baseline_where_that_was_asked(
+    config: Config, baseline: Any
+) -> None:
+    found = verified(make_snapshot(config, baseline=baseline)).as_json()
+    assert found["baseline"] == (BASELINE.as_json() if baseline is BASELINE else None)
+    assert (found["at"], found["ok"]) == ("2026-03-02T12:00:00+00:00", baseline is BASELINE)
+    not_asked = make_snapshot(config, baseline=baseline, baseline_asked=False)
+    assert "baseline" not in verified(not_asked).as_json()
 
 
 def test_unique__names_each_scheduled_query(config: Config) -> None:
