@@ -1,6 +1,7 @@
 """What usually stands behind a failure of Google's, by what its text says."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 
 _REACH = (
@@ -17,233 +18,182 @@ _LOADS = "the account that the load runs as"
 # reworded at any time (procedural-language, @@error.message). First match wins: what PostgreSQL
 # says of itself comes before what Google says around it, and what names its reason before what
 # leaves it open.
-_ROWS = (
-    (
-        "returned no rows",
+_ROWS = {
+    "returned no rows": (
         "PostgreSQL has no mention of the days that are read: find out why, and bring them back; "
-        "the next run then loads them, and until it does the training table stays as it was",
+        "the next run then loads them, and until it does the training table stays as it was"
     ),
-    (
-        "far fewer rows",
+    "far fewer rows": (
         "PostgreSQL has lost rows that the training table still holds: find out which, and bring "
         "them back; the next run then succeeds. Only where they are rightly gone, lower "
-        "FORECASTING_MIN_ROWS_RATIO",
+        "FORECASTING_MIN_ROWS_RATIO"
     ),
-)
-_POSTGRESQL = (
-    (
-        'database "[^"]*" does not exist',
+}
+_POSTGRESQL = {
+    'database "[^"]*" does not exist': (
         "the instance has no such database: correct FORECASTING_SOURCE_DATABASE and run "
-        "bq_setup_etl again",
+        "bq_setup_etl again"
     ),
-    (
-        'role "[^"]*" does not exist',
+    'role "[^"]*" does not exist': (
         "the instance has no such PostgreSQL user: make it with the script of `bq_setup_etl "
-        "--print-role-sql`, or correct the secret that names it",
+        "--print-role-sql`, or correct the secret that names it"
     ),
-    (
-        "<@ tstzrange",
+    "<@ tstzrange": (
         "the column of FORECASTING_TIME_FIELD has no time zone: set FORECASTING_TIME_ZONE=UTC if "
-        "it means UTC, or name a column that has one",
+        "it means UTC, or name a column that has one"
     ),
-    (
-        "with time zone <@ tsrange|with time zone <@ daterange",
-        "the column of FORECASTING_TIME_FIELD has a time zone: unset FORECASTING_TIME_ZONE",
+    "with time zone <@ tsrange|with time zone <@ daterange": (
+        "the column of FORECASTING_TIME_FIELD has a time zone: unset FORECASTING_TIME_ZONE"
     ),
-    (
-        "function jsonb_typeof",
+    "function jsonb_typeof": (
         "a column that is read as JSON has the type json, in which nothing is looked up: make it "
-        "jsonb (ALTER TABLE ... ALTER COLUMN ... TYPE jsonb USING ...::jsonb)",
+        "jsonb (ALTER TABLE ... ALTER COLUMN ... TYPE jsonb USING ...::jsonb)"
     ),
-    (
-        "function pg_input_is_valid",
-        "JSON in a column of text takes PostgreSQL 16 or later: upgrade, or make the column jsonb",
+    "function pg_input_is_valid": (
+        "JSON in a column of text takes PostgreSQL 16 or later: upgrade, or make the column jsonb"
     ),
-    (
-        "relation.*does not exist|column.*does not exist|schema.*does not exist",
+    "relation.*does not exist|column.*does not exist|schema.*does not exist": (
         "the source query names what is not there, or not on the PostgreSQL user's search_path: "
         "run `python manage.py migrate` there where a migration is missing, else correct the "
         "models (db_table, with the schema, and db_column), FORECASTING_SOURCE_DATABASE or the "
         "FORECASTING_ settings that name the fields; for a search_path run the script of "
-        "`bq_setup_etl --print-role-sql` again",
+        "`bq_setup_etl --print-role-sql` again"
     ),
-    (
-        "password authentication failed",
+    "password authentication failed": (
         "the connection's user or password is wrong, or PostgreSQL has no such user: put the right "
         "ones into Secret Manager and run bq_setup_etl again, or make the user with the script of "
-        "`bq_setup_etl --print-role-sql`",
+        "`bq_setup_etl --print-role-sql`"
     ),
-    (
-        "is not permitted to log in",
-        "the connection's PostgreSQL user may not log in: let it, with ALTER ROLE ... LOGIN",
+    "is not permitted to log in": (
+        "the connection's PostgreSQL user may not log in: let it, with ALTER ROLE ... LOGIN"
     ),
-    (
-        "requires a valid client certificate",
+    "requires a valid client certificate": (
         "PostgreSQL, or Cloud SQL's SSL mode, asks for a client certificate that the connection "
         "does not show: let this user in without one, in pg_hba.conf or with the SSL mode "
-        "ENCRYPTED_ONLY",
+        "ENCRYPTED_ONLY"
     ),
-    (
-        "pg_hba.conf",
+    "pg_hba.conf": (
         "PostgreSQL lets this user in neither from there nor without encryption: allow it in "
-        "pg_hba.conf, or on Cloud SQL in the instance's network and SSL settings",
+        "pg_hba.conf, or on Cloud SQL in the instance's network and SSL settings"
     ),
-    (
-        "too many connections for database",
+    "too many connections for database": (
         "all sessions that the database may have are taken: let other loads end and run it again, "
-        "or raise the CONNECTION LIMIT of the database (ALTER DATABASE), not the role's",
+        "or raise the CONNECTION LIMIT of the database (ALTER DATABASE), not the role's"
     ),
-    (
-        "too many connections for",
+    "too many connections for": (
         "all sessions that the connection's PostgreSQL user may have are taken: let other loads "
-        "end and run it again, or raise the role's CONNECTION LIMIT",
+        "end and run it again, or raise the role's CONNECTION LIMIT"
     ),
-    (
-        "too many clients already|remaining connection slots are reserved",
+    "too many clients already|remaining connection slots are reserved": (
         "all of PostgreSQL's sessions are taken: run it again when fewer are open, or raise "
-        "max_connections",
+        "max_connections"
     ),
-    (
-        "conflict with recovery",
+    "conflict with recovery": (
         "the replica that is read took in changes that the query still needed: run it again, or "
-        "set hot_standby_feedback or a longer max_standby_streaming_delay on the replica",
+        "set hot_standby_feedback or a longer max_standby_streaming_delay on the replica"
     ),
-    (
-        "out of memory",
+    "out of memory": (
         "PostgreSQL had too little memory for the source query: lower the role's work_mem, read "
-        "fewer days at once (FORECASTING_REFRESH_DAYS), or give the instance more",
+        "fewer days at once (FORECASTING_REFRESH_DAYS), or give the instance more"
     ),
-    (
-        "temporary file size exceeds",
+    "temporary file size exceeds": (
         "the source query sorts more on disk than temp_file_limit allows: raise it for the "
-        "connection's role, or read fewer days at once (FORECASTING_REFRESH_DAYS)",
+        "connection's role, or read fewer days at once (FORECASTING_REFRESH_DAYS)"
     ),
-    (
-        "resize shared memory segment",
+    "resize shared memory segment": (
         "PostgreSQL's shared memory (/dev/shm), not its disk, is too small for a parallel query: "
         "ALTER ROLE ... SET max_parallel_workers_per_gather = 0 for the connection's role, or "
-        "enlarge it (a container's shm_size), then run it again",
+        "enlarge it (a container's shm_size), then run it again"
     ),
-    (
-        "No space left on device",
-        "the disk of the PostgreSQL instance is full: enlarge it, then run it again",
+    "No space left on device": (
+        "the disk of the PostgreSQL instance is full: enlarge it, then run it again"
     ),
-    (
-        "permission denied for schema",
+    "permission denied for schema": (
         "the connection's PostgreSQL user may not use the schema of the tables: run the script of "
-        "`bq_setup_etl --print-role-sql` again",
+        "`bq_setup_etl --print-role-sql` again"
     ),
-    (
-        "permission denied for",
+    "permission denied for": (
         "the connection's PostgreSQL user may not read a table of the source query: run the script "
-        "of `bq_setup_etl --print-role-sql` again, or grant it SELECT",
+        "of `bq_setup_etl --print-role-sql` again, or grant it SELECT"
     ),
-    (
-        "user mapping not found",
+    "user mapping not found": (
         "a foreign table is read, and its server knows no user for the connection's role: give it "
-        "one (CREATE USER MAPPING FOR ... SERVER ...), or read a materialized view of that table",
+        "one (CREATE USER MAPPING FOR ... SERVER ...), or read a materialized view of that table"
     ),
-    (
-        "would be affected by row-level security",
+    "would be affected by row-level security": (
         "a row level security policy hides rows from the connection's PostgreSQL user: give that "
-        "role a policy that shows all rows of the table, or BYPASSRLS",
+        "role a policy that shows all rows of the table, or BYPASSRLS"
     ),
-    (
-        "lock timeout",
+    "lock timeout": (
         "a table was locked for too long, as by a migration under way: run it again when that has "
-        "ended",
+        "ended"
     ),
-    (
-        "statement timeout",
+    "statement timeout": (
         "the source query took longer than the connection's PostgreSQL user may: see "
-        "docs/scaling.md, or raise the limit that --print-role-sql sets",
+        "docs/scaling.md, or raise the limit that --print-role-sql sets"
     ),
-    (
-        "canceling statement due to user request",
-        "somebody cancelled the source query in PostgreSQL: run it again",
+    "canceling statement due to user request": (
+        "somebody cancelled the source query in PostgreSQL: run it again"
     ),
-    (
-        "terminating connection",
-        "PostgreSQL ended the session, as it does when it restarts or fails over: run it again",
+    "terminating connection": (
+        "PostgreSQL ended the session, as it does when it restarts or fails over: run it again"
     ),
-    ("Connect to PostgreSQL server failed", _REACH),
-    (
-        "server closed the connection",
+    "Connect to PostgreSQL server failed": _REACH,
+    "server closed the connection": (
         "PostgreSQL went away while the load read from it, as it does when it restarts or fails "
-        "over: run it again",
+        "over: run it again"
     ),
-    (
-        "the database system is",
-        "PostgreSQL was starting, stopping or recovering: run it again",
-    ),
-)
+    "the database system is": "PostgreSQL was starting, stopping or recovering: run it again",
+}
 
-_GOOGLE = (
-    (
-        "Missing credentials",
-        "the connection has lost its credential: run bq_setup_etl again",
+_GOOGLE = {
+    "Missing credentials": "the connection has lost its credential: run bq_setup_etl again",
+    "Failed to connect to PostgreSQL database": _REACH,
+    "Failed to fetch row from PostgreSQL": (
+        "PostgreSQL failed while the load read from it: the text above says why; run it again"
     ),
-    ("Failed to connect to PostgreSQL database", _REACH),
-    (
-        "Failed to fetch row from PostgreSQL",
-        "PostgreSQL failed while the load read from it: the text above says why; run it again",
-    ),
-    (
-        "OID =",
+    "OID =": (
         "the source query returns a PostgreSQL type that BigQuery refuses: cast the column in "
-        "source_query.sql",
+        "source_query.sql"
     ),
-    (
-        "prepare statement failed",
-        "PostgreSQL refuses the source query for the reason that it gives above",
+    "prepare statement failed": (
+        "PostgreSQL refuses the source query for the reason that it gives above"
     ),
-    (
-        "is not consistent with Destination dataset",
-        "a destination dataset was set on the scheduled query: run bq_setup_etl again to clear it",
+    "is not consistent with Destination dataset": (
+        "a destination dataset was set on the scheduled query: run bq_setup_etl again to clear it"
     ),
-    (
-        "Not found: Connection",
-        "the connection is missing or in another location: run bq_setup_etl again",
+    "Not found: Connection": (
+        "the connection is missing or in another location: run bq_setup_etl again"
     ),
-    (
-        "Not found: Dataset",
+    "Not found: Dataset": (
         "there is no such dataset in that location: check FORECASTING_DATASET and "
-        "FORECASTING_LOCATION, and run bq_setup where it is missing",
+        "FORECASTING_LOCATION, and run bq_setup where it is missing"
     ),
-    (
-        "Not found: Table",
-        "the training table is missing: run bq_setup, then this again",
-    ),
-    (
-        "User Id not found",
+    "Not found: Table": "the training table is missing: run bq_setup, then this again",
+    "User Id not found": (
         "the user who owned the scheduled query is gone: set FORECASTING_SERVICE_ACCOUNT and run "
-        "bq_setup_etl again",
+        "bq_setup_etl again"
     ),
-    (
-        "Could not serialize access",
-        "another job changed the training table at the same time: run it again",
+    "Could not serialize access": (
+        "another job changed the training table at the same time: run it again"
     ),
-    (
-        "streaming buffer",
+    "streaming buffer": (
         "somebody streamed rows into the training table, and BigQuery changes none of them for up "
-        "to 90 minutes: stop what streams into it, wait, and run it again",
+        "to 90 minutes: stop what streams into it, wait, and run it again"
     ),
-    (
-        "row access polic",
+    "row access polic": (
         f"a row access policy on the training table hides rows: {_LOADS} needs one whose filter is "
-        "TRUE, or remove the policies",
+        "TRUE, or remove the policies"
     ),
-    (
-        "requested service account name",
+    "requested service account name": (
         "the service account does not exist, or you may not act as it: grant yourself "
-        "roles/iam.serviceAccountUser on it",
+        "roles/iam.serviceAccountUser on it"
     ),
-    (
-        "without taking ownership",
+    "without taking ownership": (
         "somebody else owns the scheduled query: set FORECASTING_SERVICE_ACCOUNT to take it over, "
-        "or let its owner run this command",
+        "or let its owner run this command"
     ),
-)
+}
 
 CONSENT = (
     "a scheduled query of a person needs that person's consent: set FORECASTING_SERVICE_ACCOUNT to "
@@ -256,55 +206,46 @@ _AGENT = (
 )
 
 # No role of whoever asks is the cure of these, though some are told as a lack of permission.
-_CIRCUMSTANCES = (
-    (
-        "getAccessToken",
+_CIRCUMSTANCES = {
+    "getAccessToken": (
         "Google's transfer agent may not act as the service account: grant it "
-        "roles/iam.serviceAccountTokenCreator on that account",
+        "roles/iam.serviceAccountTokenCreator on that account"
     ),
-    ("Failed to find a valid credential", CONSENT),
-    ("'version_info' or 'service_account_name' must be specified", CONSENT),
-    ("service account is not found", _AGENT),
-    ("Precondition check failed", _AGENT),
-    (
-        "VPC Service Controls|prohibited by organization's policy",
+    "Failed to find a valid credential": CONSENT,
+    "'version_info' or 'service_account_name' must be specified": CONSENT,
+    "service account is not found": _AGENT,
+    "Precondition check failed": _AGENT,
+    "VPC Service Controls|prohibited by organization's policy": (
         "a service perimeter of the organisation forbids it: run it from inside the perimeter, or "
-        "let its administrators allow it (they find it by the identifier above)",
+        "let its administrators allow it (they find it by the identifier above)"
     ),
-    (
-        "fineGrainedGet|fine-grained reader",
+    "fineGrainedGet|fine-grained reader": (
         "a policy tag protects a column of the training table: grant "
         "roles/datacatalog.categoryFineGrainedReader on it to whoever reads the column, or take "
-        "the tag off",
+        "the tag off"
     ),
-    (
-        "billingNotEnabled|Billing has not been enabled",
+    "billingNotEnabled|Billing has not been enabled": (
         "the project has no billing account, and the sandbox allows neither DML nor scheduled "
-        "queries: link one",
+        "queries: link one"
     ),
-)
+}
 
 # Where nothing above says more.
-_REFUSALS = (
-    (
-        "connections.use",
-        f"{_LOADS} lacks roles/bigquery.connectionUser on the connection",
-    ),
-    (
-        "The caller does not have permission",
+_REFUSALS = {
+    "connections.use": f"{_LOADS} lacks roles/bigquery.connectionUser on the connection",
+    "The caller does not have permission": (
         "Google does not say which: where a service account is set, it often is "
-        "roles/iam.serviceAccountUser on that account",
+        "roles/iam.serviceAccountUser on that account"
     ),
-    (
-        "Access Denied",
+    "Access Denied": (
         f"{_LOADS} lacks a permission: it needs roles/bigquery.jobUser, roles/bigquery.dataEditor "
-        "on the dataset and roles/bigquery.connectionUser on the connection",
+        "on the dataset and roles/bigquery.connectionUser on the connection"
     ),
-)
+}
 
 
-CAUSES = (*_ROWS, *_CIRCUMSTANCES, *_POSTGRESQL, *_GOOGLE, *_REFUSALS)
-"""Every known (pattern, cause with its cure), in the order in which they are tried."""
+CAUSES = {**_ROWS, **_CIRCUMSTANCES, **_POSTGRESQL, **_GOOGLE, **_REFUSALS}
+"""Every known cause with its cure by its pattern, in the order in which they are tried."""
 
 
 # What PostgreSQL says in English with an SQLSTATE, as far as it has one cure: of several texts the
@@ -407,8 +348,8 @@ def circumstance(message: str) -> str:
     return _first_match(_CIRCUMSTANCES, message)
 
 
-def _first_match(table: tuple[tuple[str, str], ...], message: str) -> str:
-    return next((cause for pattern, cause in table if _regex(pattern).search(message)), "")
+def _first_match(table: Mapping[str, str], message: str) -> str:
+    return next((cause for pattern, cause in table.items() if _regex(pattern).search(message)), "")
 
 
 @cache

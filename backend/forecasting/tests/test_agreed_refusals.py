@@ -233,5 +233,5 @@ def test_causes__are_found_as_agreed(tmp_path: Path) -> None:
             true,
             cause_line(text)[:16],
         ]
-    shown["known"] = [f"{pattern}: {cause}" for pattern, cause in CAUSES]
+    shown["known"] = [f"{pattern}: {cause}" for pattern, cause in CAUSES.items()]
     assert_agreed("causes.json", shown, tmp_path)

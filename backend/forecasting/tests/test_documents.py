@@ -150,7 +150,7 @@ def test_changelog__newest_version_is_that_of_the_app() -> None:
 
 
 def test_operations__every_known_cause_has_its_row() -> None:
-    rows = [describe_row(pattern, cause) for pattern, cause in CAUSES]
+    rows = [describe_row(pattern, cause) for pattern, cause in CAUSES.items()]
     text = OPERATIONS.read_text("utf-8")
     assert len(rows) > 20
     assert [row for row in rows if row not in text] == []

@@ -29,10 +29,12 @@ def test_hints__have_commands_to_look_at() -> None:
     assert flags_in("run `python manage.py bq_setup_etl --run-now`") == {"--run-now"}
     found = {flag for case in CASES for flag in flags_in(case.hint)}
     assert "--run-now" in found
-    assert [cause for _, cause in CAUSES if "`bq_setup" in cause or "manage.py bq_setup" in cause]
+    assert [
+        cause for cause in CAUSES.values() if "`bq_setup" in cause or "manage.py bq_setup" in cause
+    ]
 
 
 def test_causes__advise_no_command_that_deletes() -> None:
     assert CAUSES
-    for _, cause in CAUSES:
+    for cause in CAUSES.values():
         assert flags_in(cause) <= HARMLESS, cause
