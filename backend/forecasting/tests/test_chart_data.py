@@ -1,14 +1,23 @@
 """What the charts hand to the converter: nothing is drawn of a field that the data has not."""
 
+import math
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import altair
 import pytest
 import vl_convert
+from django.utils.safestring import SafeString
 
-from backend.forecasting.output.charts import draw_report, draw_scores
+from backend.forecasting.output import svg
+from backend.forecasting.output.charts import draw_coverage, draw_report, draw_scores
+from backend.forecasting.output.labels import label_names
+from backend.forecasting.output.page import Chart, Charts
 from backend.forecasting.output.report_data import DayRows, EntityHistory, ReportData, ScoreStep
 from backend.forecasting.tests.support.agreed import assert_agreed
 from backend.forecasting.tests.support.snapshots import make_days
@@ -16,6 +25,7 @@ from backend.forecasting.tests.test_model_charts import SHOWN
 from backend.forecasting.training_table import DIMENSIONS, TARGET_COLUMN
 from backend.forecasting.verification.snapshot import Window
 
+DAY = timedelta(days=1)
 NUMBERS: dict[str, float | None] = {
     TARGET_COLUMN: 5.0,
     **{column.name: 1.0 for column in DIMENSIONS},
@@ -99,13 +109,71 @@ def _with_data(part: Any, datasets: dict[str, Any]) -> Any:
     return {name: _with_data(inner, datasets) for name, inner in part.items()}
 
 
-def test_charts__are_drawn_as_agreed(specs: list[dict[str, Any]], tmp_path: Path) -> None:
+def odd_data() -> ReportData:
+    """Scores off the scale, long names, days without rows, an example of few days, no counts."""
+    data = report_data()
+    first, end = data.window.start, data.window.end
+    missing: dict[str, float | None] = {**NUMBERS, TARGET_COLUMN: math.nan, "political_risk": None}
+    entities = [
+        EntityHistory(key="a", name="Banco de Venezuela y del Ahorro del Pueblo", days={}),
+        EntityHistory(key="b", name="<Ana & Co>", days={first: missing, end - 5 * DAY: NUMBERS}),
+    ]
+    days = [DayRows(day=first + n * DAY, rows=n) for n in range(20)]
+    scores = [ScoreStep(low=low, rows=1200) for low in (-5, 0, 45, 100)]
+    return replace(
+        data, entities=entities, entities_from=end - 7 * DAY, days=days, scores=scores, counts=()
+    )
+
+
+@pytest.mark.parametrize("name", ["drawings.json", "drawings_of_odd_data.json"])
+def test_charts__are_drawn_as_agreed(
+    specs: list[dict[str, Any]], tmp_path: Path, name: str
+) -> None:
     """Sizes, axes, scales and colours, which no other test looks at one by one."""
-    draw_report(report_data())
+    charts = draw_report(report_data() if name == "drawings.json" else odd_data())
     configs = [spec.pop("config") for spec in specs]
-    assert configs == [configs[0]] * 11
+    assert configs == [configs[0]] * len(specs)
     # The rest of it is the library's own.
     configs[0]["view"] = {"stroke": configs[0]["view"]["stroke"]}
-    charts = [_with_data(spec, spec.pop("datasets")) for spec in specs if spec.pop("$schema")]
-    shown = {"charts": charts, "config": configs[0]}
-    assert_agreed("drawings.json", shown, tmp_path)
+    drawn = [_with_data(spec, spec.pop("datasets")) for spec in specs if spec.pop("$schema")]
+    said = [f"{chart.title}: {chart.text} {chart.names or ''}" for chart in all_of(charts)]
+    assert_agreed(name, {"charts": drawn, "config": configs[0], "said": said}, tmp_path)
+
+
+def all_of(charts: Charts) -> list[Chart]:
+    parts = (charts.overviews, (charts.coverage,), charts.histories, charts.model)
+    return [charts.rows, *(chart for part in parts for chart in part)]
+
+
+def test_names__that_are_cut_are_whole_under_a_pointer(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "Banco de Venezuela y del Ahorro"
+    labels = (label_names({"a": name}, 28)["a"], label_names({"a": name}, 16)["a"])
+    assert len({name, *labels}) == 3
+    drawing = "".join(f"<text>{label}</text>" for label in labels)
+    monkeypatch.setattr(vl_convert, "vegalite_to_svg", lambda *_, **__: f"<svg >{drawing}</svg>")
+    data = replace(odd_data(), entities=[EntityHistory(key="a", name=name, days={})])
+    chart = draw_coverage(data)
+    for shown, label in zip((chart.wide, chart.narrow), labels, strict=True):
+        assert re.findall("<text>([^<]*)<title>(.*?)</title></text>", shown) == [(label, name)]
+    assert chart.names == (name,)
+
+
+def test_svg__is_announced_by_what_it_says_and_made_for_the_librarys_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    convert = Mock(return_value="<svg class='a'><svg class='b'/></svg>")
+    monkeypatch.setattr(vl_convert, "vegalite_to_svg", convert)
+    chart = altair.Chart(altair.InlineData(values=[])).mark_bar()
+    assert svg.drawn("A <b>", "One\x1b. \u200d", chart) == Chart(
+        title="A <b>",
+        text="One\x1b. \u200d",
+        wide=SafeString(
+            '<svg role="img" aria-label="A &lt;b&gt;. One . \u200d" class=\'a\'>'
+            "<svg class='b'/></svg>"
+        ),
+    )
+    assert re.fullmatch(r"\d+\.\d+", convert.call_args.kwargs["vl_version"])
+    assert altair.SCHEMA_VERSION.startswith(f"v{convert.call_args.kwargs['vl_version']}.")
+    both = svg.drawn("A", "b", chart, chart)
+    assert both.narrow == both.wide
+    assert convert.call_count == 3
