@@ -115,7 +115,7 @@ class TableSpec(Resource[bigquery.Table]):
         limit = field.max_length
         if limit is None or (self.longest_key is not None and self.longest_key <= limit):
             return ""
-        return f"{canonical_type(field.field_type)}({limit}) {field.mode or 'NULLABLE'}"
+        return f"{canonical_type(field.field_type)}({limit}) {field.mode}"
 
     def _required_by_others(self, schema: Iterable[bigquery.SchemaField]) -> list[Change]:
         """Further columns that have to be given, and that no load gives: each would fail."""
@@ -230,14 +230,14 @@ def _shape(column: Column) -> str:
 
 
 def _shape_of(field: bigquery.SchemaField) -> str:
-    return f"{canonical_type(field.field_type)} {field.mode or 'NULLABLE'}"
+    return f"{canonical_type(field.field_type)} {field.mode}"
 
 
 def _fits(column: Column, field: bigquery.SchemaField) -> bool:
     """Whether the column is as declared, or only stricter: REQUIRED can be relaxed in place."""
     same_type = canonical_type(field.field_type) == column.type
     relaxable = field.mode == "REQUIRED" and not column.required
-    return same_type and (relaxable or (field.mode or "NULLABLE") == column.mode)
+    return same_type and (relaxable or field.mode == column.mode)
 
 
 def _partitioning(table: bigquery.Table) -> str:
