@@ -302,9 +302,10 @@ class _Reader:
     def _number(self, setting: str, path: str, shown_as: str = "") -> Value:
         fail = partial(_misfit, setting, shown_as or path)
         owner, found = self._follow(path, fail, _NUMBER)
-        kind, why_none = _number_kind(found)
-        if kind is None:
-            raise fail(why_none, _NUMBER)
+        try:
+            kind = _number_kind(found)
+        except LookupFailed as error:
+            raise fail(error, _NUMBER) from None
         return Value(
             owner=owner, column=found.column, joins=found.joins, kind=kind, keys=found.keys
         )
@@ -326,19 +327,20 @@ class _Reader:
             raise fail(error, expected) from None
 
 
-def _number_kind(found: Found) -> tuple[Kind | None, str]:
-    """How to read a number out of a field, or why there is none."""
+def _number_kind(found: Found) -> Kind:
+    """How to read a number out of a field. Raises LookupFailed where there is none."""
     field = found.field
     if found.keys and isinstance(field, models.JSONField):
-        return Kind.JSON, ""
+        return Kind.JSON
     if found.keys and isinstance(field, models.TextField):
-        return Kind.JSON_TEXT, ""
+        return Kind.JSON_TEXT
     if found.keys:
-        return None, f"{field} holds no JSON in which to look for {SEPARATOR.join(found.keys)}"
+        keys = SEPARATOR.join(found.keys)
+        raise LookupFailed(f"{field} holds no JSON in which to look for {keys}")
     for field_type, kind in _NUMBERS.items():
         if isinstance(field, field_type):
             # What is no table of Django's may hold any number, such as NaN in place of an integer.
-            return kind if found.managed else Kind.DECIMAL, ""
+            return kind if found.managed else Kind.DECIMAL
     if isinstance(field, models.JSONField):
-        return None, f"{field} is JSON, and no key says what of it"
-    return None, f"{field} is no number"
+        raise LookupFailed(f"{field} is JSON, and no key says what of it")
+    raise LookupFailed(f"{field} is no number")

@@ -14,12 +14,14 @@ from backend.forecasting.conf import Config
 from backend.forecasting.errors import ApiError
 from backend.forecasting.google.causes import likely_cause
 from backend.forecasting.google.waiting import TIMEOUT
+from backend.forecasting.loading.adoption import loads_the_latest_days
 from backend.forecasting.loading.runs import (
     RunResult,
     _is_for,
     list_runs,
     message_of,
     result_of,
+    seconds_of,
     start_or_adopt_run,
     state_of,
     wait_for_run,
@@ -39,6 +41,7 @@ from backend.forecasting.tests.support.factories import (
 NO_RUNS = StartManualTransferRunsResponse()
 BUSY = google_error(503, "busy")
 TODAY = datetime.now(UTC)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NEXT_YEAR = TODAY + timedelta(days=365)
 TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
 
@@ -331,6 +334,80 @@ def test_list_runs__of_one_time_the_later_day_comes_first_and_the_unknown_last(
     google.transfers.list_transfer_runs.side_effect = lambda *_, **__: runs
     found = [run.name for run in list_runs(google, TRANSFER_NAME)]
     assert found == ["c", "b", "a", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "late", "same"),
+    [
+        (0, timedelta(0), True),
+        (0, timedelta(microseconds=999_999), True),
+        (0, timedelta(seconds=1), False),
+        (0, timedelta(microseconds=-1), False),
+        (5000, timedelta(microseconds=999), True),
+        (5000, timedelta(milliseconds=1), False),
+    ],
+)
+def test_run__is_for_the_moment_of_which_google_keeps_fewer_digits(
+    kept: int, late: timedelta, same: bool
+) -> None:
+    moment = datetime(2026, 3, 2, 2, 0, 0, kept, tzinfo=UTC)
+    assert _is_for(make_run(run_time=moment), moment + late) is same
+
+
+@pytest.mark.parametrize(
+    ("fields", "latest"),
+    [
+        ({"state": "RUNNING"}, True),
+        ({"state": "PENDING"}, True),
+        ({"schedule_time": NOON + timedelta(minutes=5)}, True),
+        ({"schedule_time": NOON + timedelta(minutes=5, seconds=1)}, False),
+        ({"state": "RUNNING", "schedule_time": NOON + timedelta(days=9)}, True),
+        ({"run_time": NOON - timedelta(hours=12)}, True),
+        ({"run_time": NOON - timedelta(hours=12, seconds=1)}, False),
+        ({"run_time": NOON + timedelta(days=1)}, True),
+        ({"run_time": None, "state": "RUNNING"}, False),
+        ({"schedule_time": None}, False),
+        ({"params": {"query": "SELECT 1"}}, False),
+        ({"params": {"query": "SELECT 2"}}, True),
+        ({"params": {"other": "SELECT 1"}}, True),
+    ],
+)
+def test_run__loads_the_latest_days_where_it_is_due_and_of_today(
+    fields: dict[str, Any], latest: bool
+) -> None:
+    run = make_run(**{"schedule_time": NOON, "run_time": NOON, **fields})
+    assert loads_the_latest_days(run, "SELECT 2", NOON) is latest
+    other = fields.get("params") == {"query": "SELECT 1"}
+    assert loads_the_latest_days(run, "", NOON) is (latest or other)
+
+
+def test_seconds__are_none_of_a_run_that_has_not_ended_and_never_below_0() -> None:
+    start = datetime(2026, 3, 2, 2, 0, 5, tzinfo=UTC)
+    assert seconds_of(make_run("SUCCEEDED", start_time=start)) == 42.5
+    assert seconds_of(make_run("SUCCEEDED", start_time=start, end_time=start)) == 0.0
+    early = start - timedelta(seconds=3)
+    assert seconds_of(make_run("SUCCEEDED", start_time=start, end_time=early)) == 0.0
+    late = start + timedelta(microseconds=1_260_000)
+    assert seconds_of(make_run("SUCCEEDED", start_time=start, end_time=late)) == 1.3
+    assert seconds_of(make_run("RUNNING")) is None
+    assert seconds_of(make_run("PENDING", end_time=start)) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "waited", "failed", "outlasted"),
+    [
+        ("SUCCEEDED", True, False, False),
+        ("FAILED", True, True, False),
+        ("CANCELLED", True, True, False),
+        ("RUNNING", True, False, True),
+        ("RUNNING", False, False, False),
+    ],
+)
+def test_result__has_failed_or_outlasted(
+    state: str, waited: bool, failed: bool, outlasted: bool
+) -> None:
+    result = RunResult(name="a", state=state, rows=None, seconds=None, waited=waited)
+    assert (result.failed, result.outlasted) == (failed, outlasted)
 
 
 def test_run__without_a_time_is_nobodys() -> None:
