@@ -30,6 +30,7 @@ from backend.forecasting.google.waiting import Pace
 from backend.forecasting.provisioning.plan import Change, Plan
 from backend.forecasting.provisioning.views import ViewSpec
 from backend.forecasting.sql.queries import load_name, render_nightly_load
+from backend.forecasting.tests.support.mocks import mock_of
 from backend.forecasting.training_table import COLUMNS, DESCRIPTION
 
 PROJECT, NUMBER = "demo-project", "123456789012"
@@ -63,33 +64,27 @@ def make_config(**options: Any) -> Config:
     return load_config({"project": PROJECT, "instance": INSTANCE, **options})
 
 
-def _mock_of(client: type, methods: tuple[str, ...]) -> Any:
-    """An autospecced mock of these methods alone: all that a client has take four times as long."""
-    narrow = type(client.__name__, (), {name: getattr(client, name) for name in methods})
-    return create_autospec(narrow, instance=True)
-
-
 class Google(Clients):
     """The product's own `Clients`, each service an autospecced mock that has to be arranged."""
 
     @cached_property
     def bigquery(self) -> Any:
-        mock = _mock_of(bigquery.Client, _BIGQUERY)
+        mock = mock_of(bigquery.Client, _BIGQUERY)
         account = f"bq-{NUMBER}@bigquery-encryption.iam.gserviceaccount.com"
         mock.get_service_account_email.return_value = account
         return mock
 
     @cached_property
     def connections(self) -> Any:
-        return _mock_of(bigquery_connection_v1.ConnectionServiceClient, _CONNECTIONS)
+        return mock_of(bigquery_connection_v1.ConnectionServiceClient, _CONNECTIONS)
 
     @cached_property
     def transfers(self) -> Any:
-        return _mock_of(bigquery_datatransfer_v1.DataTransferServiceClient, _TRANSFERS)
+        return mock_of(bigquery_datatransfer_v1.DataTransferServiceClient, _TRANSFERS)
 
     @cached_property
     def secrets(self) -> Any:
-        return _mock_of(secret_manager.SecretManagerServiceClient, _SECRETS)
+        return mock_of(secret_manager.SecretManagerServiceClient, _SECRETS)
 
     @property
     def calls(self) -> list[str]:
