@@ -9,11 +9,11 @@ The evaluator starts once in a process; the first on a machine takes half a minu
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from zetasql.api import (
     Analyzer,
@@ -52,6 +52,7 @@ SOURCE_COLUMNS = {
     for column in COLUMNS
 }
 TRAINING_TABLE = {column.name: column.type for column in COLUMNS}
+Answer = TypeVar("Answer")
 Function = tuple[list[str], Mapping[str, str], Mapping[str, str]]
 
 
@@ -195,6 +196,10 @@ class _Session:
 
     def analyze(self, sql: str, *, inside_a_text: bool = False) -> Analyzed:
         """Text that EXECUTE IMMEDIATE runs sees neither the variables nor the parameters."""
+        question = "analyze", inside_a_text, *self._all_that_matters(sql)
+        return _ask_once(question, lambda: self._analyze(sql, inside_a_text=inside_a_text))
+
+    def _analyze(self, sql: str, *, inside_a_text: bool) -> Analyzed:
         options = self._options(with_parameters=not inside_a_text)
         catalog = self._catalog(with_variables=not inside_a_text)
         tree = Analyzer(options, catalog).analyze_statement(sql)
@@ -202,11 +207,25 @@ class _Session:
 
     def evaluate(self, expression: str) -> Any:
         """The expression's value, computed by Google's evaluator."""
+        if _MOVING.search(expression):
+            return self._evaluate(expression)
+        question = "evaluate", *self._all_that_matters(expression)
+        return _ask_once(question, lambda: self._evaluate(expression))
+
+    def _evaluate(self, expression: str) -> Any:
         prepared = PreparedExpression(
             expression, self._options(with_parameters=True), self._catalog(with_variables=True)
         )
         values = {name: _value(value) for name, value in self.world.parameters.items()}
         return prepared.execute(parameters=values)
+
+    def _all_that_matters(self, sql: str) -> tuple[str, ...]:
+        """What an answer about a text depends on: of a thing that it does not name, nothing."""
+        world, text = self.world, sql.casefold()
+        external = {"EXTERNAL_QUERY": world.external}
+        every = (external, world.functions, self.tables, self.variables, world.parameters)
+        named = ({n: of[n] for n in of if n.split(".")[-1].casefold() in text} for of in every)
+        return sql, world.time_zone, *map(repr, named)
 
     def _run_list(self, statements: Any, script: bytes) -> None:
         for node in statements.statement_list if statements else ():
@@ -266,6 +285,19 @@ class _Session:
             )
             catalog.add_constant(constant)
         return catalog
+
+
+_ANSWERS: dict[tuple[object, ...], Any] = {}
+_MOVING = re.compile("CURRENT_|RAND|UUID|SESSION", re.IGNORECASE)
+"""What has another value each time."""
+
+
+def _ask_once(question: tuple[object, ...], ask: Callable[[], Answer]) -> Answer:
+    """Google's answer, the one of before to the same: one script has much of another."""
+    if question not in _ANSWERS:
+        _ANSWERS[question] = ask()
+    answer: Answer = _ANSWERS[question]
+    return answer
 
 
 @cache
