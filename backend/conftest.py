@@ -21,7 +21,7 @@ from django.db import connection
 
 from backend.demo.environment import forget_settings, unset_settings
 from backend.localcloud.postgres.server import PORT, RunningPostgres, create_role, start_postgres
-from backend.tests import tracing
+from backend.tests import collecting, tracing
 
 if TYPE_CHECKING:
     from pytest_django import DjangoDbBlocker
@@ -47,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from backend.forecasting.tests.reliability import counting
 
     config.pluginmanager.register(counting)
+    config.pluginmanager.register(collecting)
     config.pluginmanager.register(tracing)
 
 
@@ -64,6 +65,7 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 def _forget_developers_settings() -> None:
@@ -107,6 +109,8 @@ def _listen_to_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What is imported and collected stays: see `_spare_the_collector`.
+gc.disable()
 _forget_developers_settings()
 _listen_to_interrupts()
 # A hook and no fixture: it holds in every thread, and while the tests are collected.
