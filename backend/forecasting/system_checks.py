@@ -98,7 +98,7 @@ def _check_score(config: Config, mapping: SourceMapping) -> Iterator[CheckMessag
 
 
 def _check_database(alias: str) -> Iterator[CheckMessage]:
-    engine = connections.settings[alias]["ENGINE"].rsplit(".", 1)[-1]
+    engine = connections.settings[alias]["ENGINE"].rpartition(".")[2]
     if not engine.startswith("post"):
         named = "" if alias == DEFAULT_DB_ALIAS else f" {alias}"
         yield Warning(
@@ -138,7 +138,7 @@ def _check_production(config: Config) -> Iterator[CheckMessage]:
 
 
 def _check_cache() -> Iterator[CheckMessage]:
-    backend = settings.CACHES[DEFAULT_CACHE_ALIAS]["BACKEND"].rsplit(".", 1)[-1]
+    backend = settings.CACHES[DEFAULT_CACHE_ALIAS]["BACKEND"].rpartition(".")[2]
     if backend in ("LocMemCache", "DummyCache"):
         yield Warning(
             f"Django's default cache is {backend}: no process knows what another one remembers.",

@@ -114,12 +114,7 @@ class BoundedRetry(Retry):
         deadline: Deadline,
         most_requests: float,
     ) -> None:
-        super().__init__(
-            predicate=predicate,
-            initial=pace.first_pause,
-            maximum=pace.longest_pause,
-            timeout=pace.retries,
-        )
+        super().__init__(predicate=predicate)
         self._pace, self._until, self._most = pace, deadline, most_requests
         self._reserve, self._sent = request_seconds(pace, deadline), 0
 

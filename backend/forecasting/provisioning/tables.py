@@ -179,7 +179,7 @@ class TableSpec(Resource[bigquery.Table]):
         alter = f"ALTER TABLE `{self.name}` ALTER COLUMN `{name}`"
         if obstacle.after == _NEEDS_NOTHING:
             return f"{alter} DROP NOT NULL"
-        return f"{alter} SET DATA TYPE STRING" if "STRING(" in (obstacle.before or "") else ""
+        return f"{alter} SET DATA TYPE STRING" if "STRING(" in f"{obstacle.before}" else ""
 
 
 _NEEDS_NOTHING = "NULLABLE, or a default"
