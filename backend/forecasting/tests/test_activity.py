@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from backend.forecasting.activity import doing, telling, what_is_done
+from backend.forecasting.tests.support.clock import FastClock
 
 
 def test_telling__has_the_parts_and_then_the_whole() -> None:
@@ -33,3 +34,22 @@ def test_telling__ends_with_its_block_and_is_of_its_own_thread() -> None:
         assert what_is_done(threading.get_ident()) == "late"
     assert told == []
     assert what_is_done(threading.get_ident()) == "The command"
+
+
+def test_telling__within_another_leaves_it_as_it_was() -> None:
+    told: list[str] = []
+    with telling(lambda what, *_: told.append(f"outer {what}")):
+        with telling(lambda what, *_: told.append(f"inner {what}")), doing("one"):
+            pass
+        with doing("two"):
+            pass
+    assert told == ["inner one", "outer two"]
+
+
+def test_telling__has_the_seconds_that_each_took(fast_clock: FastClock) -> None:
+    told: list[tuple[str, float]] = []
+    with telling(lambda what, seconds, _: told.append((what, round(seconds, 3)))), doing("all"):
+        with doing("part"):
+            fast_clock.sleep(2)
+        fast_clock.sleep(1)
+    assert told == [("part", 2), ("all", 3)]

@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -59,8 +60,19 @@ def is_worked_out(node: ast.AST) -> bool:
     return isinstance(node, WORKED_OUT) or (isinstance(node, ast.Name) and node.id == "vars")
 
 
+def own_types(module: ModuleType) -> Iterator[type]:
+    """The types that a module makes itself."""
+    for thing in vars(module).values():
+        if isinstance(thing, type) and thing.__module__ == module.__name__:
+            yield thing
+
+
 def constants(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """Those that a module writes down itself, and does not work out."""
+    for kind in own_types(module):
+        if issubclass(kind, Enum):
+            members = [f"{member.name}: {member.value!r}" for member in kind]
+            yield f"{module.__name__.removeprefix(PREFIX)}.{kind.__name__}", members
     for node in ast.parse(Path(module.__file__ or "").read_text("utf-8")).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if isinstance(target, ast.Name) and not any(map(is_worked_out, ast.walk(node))):
@@ -93,6 +105,23 @@ def defaults(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 def test_defaults__are_as_agreed(modules: list[ModuleType], tmp_path: Path) -> None:
     assert_agreed("defaults.json", dict(d for m in modules for d in defaults(m)), tmp_path)
+
+
+def records(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """What of each record is not shown or compared, and from where on it is given by name."""
+    for kind in own_types(module):
+        if is_dataclass(kind) and "__dataclass_params__" in vars(kind):
+            own = fields(kind)
+            hidden = [f"{field.name} is hidden" for field in own if not field.repr]
+            apart = [f"{field.name} is not compared" for field in own if not field.compare]
+            in_order = [f"{field.name} by place" for field in own if not field.kw_only]
+            frozen = [f"frozen: {vars(kind)['__dataclass_params__'].frozen}"]
+            said = frozen + hidden + apart + in_order
+            yield f"{module.__name__.removeprefix(PREFIX)}.{kind.__name__}", said
+
+
+def test_records__are_as_agreed(modules: list[ModuleType], tmp_path: Path) -> None:
+    assert_agreed("records.json", dict(r for m in modules for r in records(m)), tmp_path)
 
 
 def test_flags__are_as_agreed(tmp_path: Path) -> None:

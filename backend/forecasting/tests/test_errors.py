@@ -1,7 +1,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backend.forecasting.errors import printable, shown
+from backend.forecasting.errors import ForecastingError, SettingError, printable, shown
 
 
 @given(st.text())
@@ -23,3 +23,16 @@ def test_printable__keeps_what_it_is_told_to() -> None:
 def test_shown__is_one_line_of_bounded_length(text: str) -> None:
     assert shown(text).isprintable()
     assert len(shown(text)) <= 263
+
+
+def test_shown__is_whole_up_to_its_length() -> None:
+    assert shown("x" * 260) == "x" * 260
+    assert shown("x" * 261) == "x" * 260 + "..."
+    assert shown("\n" * 131) == "\\n" * 130 + "..."
+
+
+def test_json__has_what_was_wrong_and_what_to_do_where_they_are_apart() -> None:
+    plain, setting = ForecastingError("a\x1bb\nc"), SettingError("a\nb", "c\nd")
+    assert plain.as_json() == {"error": "a b\nc", "hint": None}
+    assert setting.as_json() == {"error": "a b", "hint": "c d"}
+    assert [str(setting), str(SettingError("a", "b?"))] == ["a\nb: c\nd.", "a: b?"]

@@ -1,6 +1,7 @@
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock, create_autospec
 
+import grpc
 import pytest
 import requests
 from google.api_core import exceptions
@@ -21,6 +22,7 @@ from backend.forecasting.tests.support.factories import (
     PROJECT,
     SERVICE_ACCOUNT,
     Google,
+    anonymous,
     auth_error,
     google_error,
     grpc_error,
@@ -136,6 +138,32 @@ def test_clients__local_grpc_endpoint_is_reached_without_encryption(cloud: "Loca
     assert found.payload.data
     assert clients.connections.transport.kind == clients.transfers.transport.kind == "grpc"
     assert [request.transport for request in cloud.requests] == ["grpc"]
+
+
+def test_clients__local_grpc_endpoint_takes_messages_of_any_length_past_any_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    channel = Mock(wraps=grpc.insecure_channel)
+    monkeypatch.setattr(grpc, "insecure_channel", channel)
+    config = make_config(api_endpoint=ENDPOINT, grpc_endpoint="127.0.0.1:1")
+    clients = make_clients(config)
+    kinds = {each.transport.kind for each in (clients.transfers, clients.connections)}
+    assert kinds == {"grpc"}
+    (call,) = channel.call_args_list
+    assert call.args == ("127.0.0.1:1",)
+    assert call.kwargs["options"] == [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.enable_http_proxy", 0),
+    ]
+
+
+def test_clients__of_google_have_the_login_that_was_proved() -> None:
+    who = anonymous()
+    made = Clients(PROJECT, "us-central1", who)
+    assert made.bigquery._credentials is who
+    assert (made.bigquery.project, made.bigquery.location) == (PROJECT, "us-central1")
+    assert [each.transport._credentials for each in (made.transfers, made.secrets)] == [who] * 2
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])

@@ -70,6 +70,15 @@ def set_clock(google: Google, ahead: timedelta) -> datetime:
     return google.now()
 
 
+def test_clock__is_told_by_a_date_and_by_nothing_else() -> None:
+    clock = GoogleClock()
+    assert clock.told is False
+    clock.learn("yesterday")
+    assert clock.told is False
+    clock.learn(http_date(timedelta()))
+    assert clock.told is True
+
+
 @pytest.mark.parametrize("date", ["{} -0000", "{}"], ids=["zone that is none", "no zone"])
 def test_clock__reads_a_date_without_zone_as_utc(date: str) -> None:
     moment = f"{datetime.now(UTC) + DAY:%a, %d %b %Y %H:%M:%S}"

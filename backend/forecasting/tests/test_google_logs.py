@@ -9,7 +9,7 @@ import pytest
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
 from backend.forecasting.conf import Config
-from backend.forecasting.google.logs import requests_told
+from backend.forecasting.google.logs import keep_messages_unlogged, requests_told
 from backend.forecasting.provisioning.credentials import read_credential
 from backend.forecasting.tests.support.factories import (
     PASSWORD,
@@ -116,3 +116,15 @@ def test_requests__are_told_beside_the_warnings_and_leave_the_loggers_as_they_we
         loggers[1].warning("Retrying after %s", "a fault")
     assert "Retrying after a fault" in log()
     assert [(each.level, each.propagate, list(each.handlers)) for each in loggers] == before
+
+
+@pytest.mark.parametrize("name", ["grpc._some_part", "grpc._plugin_wrapping"])
+def test_record__of_grpc_is_dropped_with_a_traceback_only(google: Google, name: str) -> None:
+    logger = logging.getLogger(name)
+    keep_messages_unlogged()
+    record = logging.makeLogRecord({"name": name, "msg": "no"})
+    assert logger.filter(record)
+    record.exc_info = (ValueError, ValueError("no"), None)
+    assert not logger.filter(record)
+    record.name = "grpcio"
+    assert logging.getLogger("grpcio").filter(record)

@@ -3,8 +3,10 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import google.auth
 import grpc
@@ -46,6 +48,10 @@ ANSWER_LOST = "HTTPSConnectionPool(host='oauth2.googleapis.com', port=443): Read
 LOG_IN = (
     "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the "
     "path of a service account's key file."
+)
+SAYS_NO_TOKEN = (
+    r"^The metadata server gives no token \(Failed to retrieve it\): attach a service account to "
+    r"this machine, build or service, and run it again\.$"
 )
 COMMANDS = ("bq_setup", "bq_setup_etl", "bq_verify")
 
@@ -132,7 +138,7 @@ def test_login__of_a_machine_without_account_says_so(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(compute_engine.Credentials, "refresh", refresh)
     monkeypatch.setattr(google.auth, "default", lambda **_: (compute_engine.Credentials(), None))
-    with pytest.raises(UnreachableError, match="The metadata server gives no token"):
+    with pytest.raises(UnreachableError, match=SAYS_NO_TOKEN):
         make_clients(make_config())
 
 
@@ -194,3 +200,31 @@ def test_no_token__over_grpc_is_transient_where_it_may_pass(failure: str, passin
 def test_missing_scope__that_only_the_request_shows(error: Exception) -> None:
     said = str(explain(error, "Looking", make_google()))
     assert said.startswith(f"The login lacks the scope {SCOPE}: ")
+
+
+@pytest.mark.parametrize(
+    ("granted", "problem"), [(None, ""), ([SCOPE, "openid"], ""), (["openid"], "lacks the scope")]
+)
+def test_login__is_refused_without_the_scope_where_it_says_what_was_granted(
+    monkeypatch: pytest.MonkeyPatch, granted: list[str] | None, problem: str
+) -> None:
+    credentials = Mock(granted_scopes=granted)
+    monkeypatch.setattr(google.auth, "default", lambda **_: (credentials, None))
+    with pytest.raises(UnreachableError, match=problem) if problem else nullcontext():
+        assert login.log_in() is credentials
+    (call,) = credentials.refresh.call_args_list
+    assert isinstance(call.args[0], Request)
+
+
+def test_login__of_a_person_that_is_refused_says_what_google_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    credentials = Mock(refresh=Mock(side_effect=auth_error("RefreshError", "gone")))
+    monkeypatch.setattr(google.auth, "default", lambda **_: (credentials, None))
+    with pytest.raises(UnreachableError) as raised:
+        login.log_in()
+    assert str(raised.value) == f"Google credentials could not be used (gone): {LOG_IN}"
+    monkeypatch.setattr(google.auth, "default", Mock(side_effect=ValueError("no key")))
+    with pytest.raises(UnreachableError) as raised:
+        login.log_in()
+    assert str(raised.value) == f"Google credentials could not be used (no key): {LOG_IN}"
