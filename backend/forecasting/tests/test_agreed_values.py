@@ -125,7 +125,7 @@ def test_records__are_as_agreed(modules: list[ModuleType], tmp_path: Path) -> No
 
 
 def test_flags__are_as_agreed(tmp_path: Path) -> None:
-    """Our own, and how they are read."""
+    """Our own, how they are read, and what a command's help says of them."""
     flags = {}
     for name in COMMANDS:
         parser = load_command_class("backend.forecasting", name).create_parser("manage.py", name)
@@ -133,6 +133,7 @@ def test_flags__are_as_agreed(tmp_path: Path) -> None:
             if action.dest not in DJANGOS:
                 kind, of_type = type(action).__name__, getattr(action.type, "__name__", "")
                 of = (action.nargs, action.const, action.default, action.choices, action.metavar)
-                said = [kind, action.dest, of_type, *map(repr, of), repr(bool(action.help))]
+                said = [kind, action.dest, of_type, *map(repr, of), f"({action.help})"]
                 flags[f"{name} {' '.join(action.option_strings)}"] = " ".join(said)
+        flags[name] = f"{parser.description}\n{parser.epilog}"
     assert_agreed("flags.json", flags, tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from backend.forecasting.activity import doing
 from backend.forecasting.errors import ForecastingError
 from backend.forecasting.google.waiting import Deadline
 from backend.forecasting.management.commands import _watchdog
-from backend.forecasting.management.commands._watchdog import Watchdog, watching
+from backend.forecasting.management.commands._watchdog import OutOfTime, Watchdog, watching
 from backend.forecasting.tests.oracles.hostile_wire import HostileWire
 from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.factories import INSTANCE, PROJECT
@@ -186,6 +187,46 @@ def test_watchdog__that_is_restarted_counts_anew(held: HeldTime) -> None:
         watchdog.restart(30)
         held.pass_by(30)
         held.let_look(3)
+
+
+def test_watchdog__counts_down_from_its_last_start(held: HeldTime) -> None:
+    dog = Watchdog(5, None)
+    held.pass_by(2)
+    assert (dog.left, dog.wakes) == (3, held.now + 3.5)
+    held.pass_by(9)
+    assert dog.left == 0
+    dog.restart(4)
+    assert dog.left == 4
+
+
+def test_watchdog__that_has_cut_nothing_leaves_all_as_it_was(held: HeldTime) -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    for cut in (False, True):
+        dog, database = Watchdog(30, None), Mock()
+        dog._databases = [database]
+        dog.start()
+        assert dog.watches
+        if cut:
+            dog._cut_sessions()
+        dog.stop()
+        assert (database.close.called, dog.watches) == (cut, False)
+        assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_watchdog__says_what_it_has_given_up_when_it_goes(held: HeldTime) -> None:
+    told: list[str] = []
+    dog = Watchdog(0.2, told.append)
+
+    def hang() -> None:
+        dog.interrupt()
+        threading.Event().wait()
+
+    dog.start()
+    with doing("Looking"), pytest.raises(OutOfTime):
+        hang()
+    dog.stop()
+    dog._go()
+    assert told == [dog.sentence] == ["Looking" + OVER]
 
 
 def test_watchdog__of_another_thread_ends_it_between_two_steps(held: HeldTime) -> None:
