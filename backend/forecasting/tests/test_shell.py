@@ -14,6 +14,7 @@ from django.db import connection
 from backend.forecasting.tests.support.documents import ROOT, shell_lines_in
 from backend.forecasting.tests.support.hooks import Machine
 from backend.localcloud.postgres.server import PORT, RunningPostgres, installed_package
+from backend.tests.gcloud import asking_once
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
@@ -57,6 +58,7 @@ def test_shell__bq_shows_asks_and_removes(pipeline: "LocalCloud", machine: Machi
     name = pipeline.transfers.records.name_of(made)
     real = f"{shutil.which('bq')} --api {pipeline.endpoint} --project_id demo-project"
     machine.install("bq", f'exec {real} "$@"')
+    machine.install("gcloud", asking_once(machine.folder))
     lines = lines_for("bq", but="GRANT")
     assert len(lines) > 6
     for line in lines:

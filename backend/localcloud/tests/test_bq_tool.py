@@ -16,20 +16,30 @@ from google.cloud.bigquery_connection_v1.types import Connection
 
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import LOCATION, PROJECT, ConfigFactory, Query
+from backend.tests.gcloud import asking_once
 
 pytestmark = pytest.mark.skipif(shutil.which("bq") is None, reason="Google's bq is not installed")
 
 Tool = Callable[..., str]
 
 
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the PATH, with what stands before the real gcloud."""
+    folder = tmp_path_factory.mktemp("programs")
+    (folder / "gcloud").write_text(f"#!/bin/sh\n{asking_once(folder)}")
+    (folder / "gcloud").chmod(0o755)
+    return folder
+
+
 @pytest.fixture
-def bq(cloud: LocalCloud, tmp_path: Path) -> Tool:
+def bq(cloud: LocalCloud, programs: Path, tmp_path: Path) -> Tool:
     """Run bq with an empty home and return what it prints; it has to succeed."""
     token = tmp_path / "token"
     token.write_text("any")
     environment = {
         "HOME": str(tmp_path),
-        "PATH": os.environ["PATH"],
+        "PATH": f"{programs}:{os.environ['PATH']}",
         "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
     }
     options = ["bq", "--api", cloud.endpoint, "--project_id", PROJECT]
