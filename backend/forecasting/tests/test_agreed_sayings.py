@@ -9,7 +9,7 @@ from io import StringIO
 from itertools import count
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import pytest
 from django.core.management import call_command, load_command_class
@@ -24,6 +24,7 @@ from backend.forecasting.tests.support.commands import MAKE_CLIENTS, start_answe
 from backend.forecasting.tests.support.factories import (
     INSTANCE,
     PROJECT,
+    RUN_NAME,
     Google,
     google_error,
     lose_everything,
@@ -129,7 +130,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def said(words: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """All that a command leaves behind: what it wrote, its end, and what an end would leave."""
-    clock = Mock(monotonic=count(0, 2.5).__next__)
+    clock = Mock(monotonic=count(0, 2.50049).__next__)
     monkeypatch.setattr(f"{PRODUCT}.management.commands._pipeline.time", clock)
     name, *flags = words.split()
     command, out, err, end = load_command_class(PRODUCT, name), StringIO(), StringIO(), "0"
@@ -216,3 +217,24 @@ def take(config: Config, _: Any, *, reconcile: bool, baseline: bool, **__: Any) 
     found = BASELINE if baseline else None
     config = replace(config, score_source="entity")
     return make_snapshot(config, reconcile=reconcile, baseline_asked=baseline, baseline=found)
+
+
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        ([], {"shown": True, "plain": False, "spin": True}),
+        (["-v", "0"], {"shown": False, "plain": False, "spin": False}),
+        (["-v", "2", "--no-color"], {"shown": True, "plain": True, "spin": False}),
+    ],
+)
+def test_progress__is_shown_as_far_as_is_asked(
+    project: Settings, monkeypatch: pytest.MonkeyPatch, flags: list[str], options: dict[str, bool]
+) -> None:
+    progress, google = MagicMock(), arranged("only the load is missing")
+    monkeypatch.setattr(f"{PRODUCT}.output.progress.RunProgress", progress)
+    monkeypatch.setattr(MAKE_CLIENTS, lambda _: google)
+    call_command("bq_setup_etl", "--run-now", *flags, stdout=StringIO(), stderr=StringIO())
+    (made,) = progress.call_args_list
+    assert made.kwargs == options
+    show = progress.return_value.show
+    assert [call.args[0].name for call in show.call_args_list] == [RUN_NAME]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from backend.forecasting.sql.queries import embedded
 from backend.forecasting.sql.template import (
     quote_identifier,
     quote_path,
@@ -72,3 +73,11 @@ def test_path__has_only_parts_that_can_be_one() -> None:
         with pytest.raises(ValueError, match="cannot be part") as raised:
             quote_path("a", part)
         assert str(raised.value) == f'"{part}" cannot be part of a GoogleSQL path'
+
+
+@pytest.mark.parametrize("forbidden", ["\\", "'''", '"""', ";"])
+def test_query__that_would_end_the_literals_around_it_is_refused(forbidden: str) -> None:
+    assert embedded(" SELECT 'a' \n") == "SELECT 'a'"
+    with pytest.raises(ValueError, match="may not contain") as raised:
+        embedded(f"SELECT {forbidden} AS a")
+    assert str(raised.value) == f"source_query.sql may not contain {forbidden}"

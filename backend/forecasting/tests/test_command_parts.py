@@ -1,0 +1,82 @@
+"""Small parts of the commands: what is kept from being imported, help, and what is told once."""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+from unittest.mock import Mock, call
+
+import pytest
+
+from backend.forecasting.management.commands._help import HelpFormatter
+from backend.forecasting.management.commands._imports import without_arrow
+from backend.forecasting.management.commands._listeners import make_listeners
+from backend.forecasting.setup.outcome import Mode
+from backend.forecasting.tests.support.factories import RUN_NAME, make_run
+
+ARROW = ("pyarrow", "google.cloud.bigquery_storage_v1")
+
+
+def test_arrow__is_kept_out_of_the_block_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ARROW:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with without_arrow():
+        for name in ARROW:
+            with pytest.raises(ImportError):
+                importlib.import_module(name)
+    assert not {*ARROW} & {*sys.modules}
+
+
+def test_arrow__that_is_there_already_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = ModuleType("pyarrow")
+    monkeypatch.setitem(sys.modules, "pyarrow", there)
+    monkeypatch.delitem(sys.modules, ARROW[1], raising=False)
+    with without_arrow():
+        assert importlib.import_module("pyarrow") is there
+    assert sys.modules["pyarrow"] is there
+
+
+def test_help__keeps_the_lines_of_a_text_that_has_some() -> None:
+    formatter = HelpFormatter("manage.py")
+    assert formatter._fill_text("a  long\n  text", 6, "") == "a  long\n  text"
+    assert formatter._fill_text("a  long text", 8, "  ") == "  a long\n  text"
+
+
+@pytest.fixture
+def command() -> Any:
+    return Mock(left_behind="nothing was changed")
+
+
+def test_run__is_an_event_for_each_new_state(command: Any) -> None:
+    shown = Mock()
+    tell = make_listeners(command, Mode.APPLY, shown)
+    for state in ("PENDING", "RUNNING", "RUNNING", "SUCCEEDED"):
+        tell.run(make_run(state))
+    assert command.say.call_args_list == [
+        call(f"Run 1a2b: {state}", run=RUN_NAME) for state in ("PENDING", "RUNNING", "SUCCEEDED")
+    ]
+    assert not shown.called
+    command.events = None
+    tell.run(make_run("RUNNING"))
+    shown.assert_called_once_with(make_run("RUNNING"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "loads", "left"),
+    [
+        (Mode.CHECK, True, "nothing was changed"),
+        (Mode.DRY_RUN, False, "nothing was changed"),
+        (Mode.APPLY, False, "what was changed by then stays; run it again to go on"),
+        (
+            Mode.APPLY,
+            True,
+            "what was changed by then stays, and a load that was begun may go on at Google; run it "
+            "again to go on",
+        ),
+    ],
+)
+def test_plan__says_what_an_end_from_outside_would_leave(
+    command: Any, mode: Mode, loads: bool, left: str
+) -> None:
+    make_listeners(command, mode, loads=loads).plan([])
+    assert command.left_behind == left
