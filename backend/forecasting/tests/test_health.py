@@ -11,10 +11,10 @@ from django.core.cache import cache
 from django.test import Client, override_settings
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
 
-from backend.forecasting.conf import Config
 from backend.forecasting.monitoring import health
 from backend.forecasting.monitoring.health import CACHE_KEY, NightlyLoad
 from backend.forecasting.monitoring.remembered import Seen
+from backend.forecasting.tests.support.factories import make_config
 from backend.forecasting.tests.support.healthy import Healthy
 from backend.forecasting.tests.support.snapshots import UNSEEN, make_snapshot
 from backend.forecasting.tests.support.tampering import failed_run, no_table, old_runs
@@ -137,8 +137,9 @@ def test_health__says_what_failed_and_where_to_look(
 
 @pytest.mark.parametrize("changes", [{}, {"connection": UNSEEN}, {"dataset": None}])
 def test_health__looks_at_resources_and_tells_what_failed_by_its_id(
-    monkeypatch: pytest.MonkeyPatch, config: Config, changes: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
+    config = make_config(source_database="venezuelawatch")  # The settings may name the tests' own.
     clients, snapshot = Mock(), make_snapshot(config, **changes)
     monkeypatch.setattr(health, "load_config", lambda: config)
     monkeypatch.setattr(health, "make_clients", {config: clients}.__getitem__)
