@@ -84,4 +84,4 @@ def dataset_kind(dataset: bigquery.Dataset) -> str:
     """
     resource = dataset.to_api_repr()
     of_source = next((kind for field, kind in _SOURCES.items() if resource.get(field)), "")
-    return _KINDS.get(of_source or str(resource.get("type", "")).upper(), "dataset")
+    return _KINDS.get(of_source or str(resource.get("type")).upper(), "dataset")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backend.forecasting.conf import Config
+from backend.forecasting.google.waiting import TIMEOUT
 from backend.forecasting.provisioning.engine import plan_step
 from backend.forecasting.provisioning.partitions import rows_by_day
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
@@ -110,7 +111,6 @@ def test_scheduled_queries__are_listed_with_those_of_others(google: Google, conf
     google.transfers.list_transfer_configs.side_effect = lambda *_, **__: iter(found)
     assert list_scheduled_queries(google, config.parent) == tuple(found)
     (call,) = google.transfers.list_transfer_configs.call_args_list
-    assert (call.args[0].parent, call.args[0].data_source_ids) == (
-        config.parent,
-        ["scheduled_query"],
-    )
+    (asked_for,) = call.args
+    assert (asked_for.parent, asked_for.data_source_ids) == (config.parent, ["scheduled_query"])
+    assert (asked_for.page_size, call.kwargs["timeout"]) == (1000, TIMEOUT)

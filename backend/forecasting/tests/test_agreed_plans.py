@@ -204,6 +204,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "params": {"query": "SELECT 1"},
     },
     "of other parameters": {"params": {"query": "SELECT 1", "write_disposition": "x", "no": ""}},
+    "of no text": {"params": {}},
     "not automatic": {"schedule_options": {"disable_auto_scheduling": True}},
     "ends": {"schedule_options": {"end_time": NOW}},
     "ended": {"schedule_options": {"end_time": NOW - timedelta(days=1)}},

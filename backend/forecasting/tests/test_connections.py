@@ -57,8 +57,9 @@ def other_kind(fields: dict[str, Any]) -> Connection:
 
 def update(google: Google, spec: ConnectionSpec, found: Connection) -> dict[str, Any]:
     """What is sent to repair `found`."""
-    google.connections.update_connection.return_value = make_connection()
-    spec.update(google, found, spec.plan(found))
+    updated = make_connection()
+    google.connections.update_connection.return_value = updated
+    assert spec.update(google, found, spec.plan(found)) is updated
     sent: dict[str, Any] = google.connections.update_connection.call_args.kwargs
     return sent
 

@@ -243,6 +243,14 @@ def test_project_number__is_that_of_the_projects_bigquery_account(google: Google
     assert google.bigquery.get_service_account_email.call_args.kwargs["timeout"] == TIMEOUT
 
 
+@pytest.mark.parametrize("account", [None, "", "me@example.com", "x-bq-1@example.com"])
+def test_project_number__is_empty_where_the_account_is_of_another_form(
+    google: Google, account: str | None
+) -> None:
+    google.bigquery.get_service_account_email.return_value = account
+    assert google.project_number == ""
+
+
 @pytest.mark.parametrize(
     "error",
     [

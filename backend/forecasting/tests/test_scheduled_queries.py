@@ -56,7 +56,7 @@ def owned_by(email: str) -> dict[str, Any]:
 def update(google: Google, spec: ScheduledQuerySpec, found: TransferConfig) -> Any:
     """The request that repairs `found`."""
     google.transfers.update_transfer_config.return_value = found
-    spec.update(google, [found], spec.plan([found]))
+    assert spec.update(google, [found], spec.plan([found])) == (found,)
     call = google.transfers.update_transfer_config.call_args
     assert call.kwargs["timeout"] == TIMEOUT
     return call.args[0]

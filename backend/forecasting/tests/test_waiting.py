@@ -15,6 +15,7 @@ from backend.forecasting.google.waiting import (
     GivenUpError,
     GoogleClock,
     Pace,
+    rounds,
 )
 from backend.forecasting.tests.support.clock import FastClock
 from backend.forecasting.tests.support.factories import PROJECT, anonymous, google_error
@@ -69,6 +70,7 @@ def test_deadline__within_another_is_over_with_it_at_the_latest(fast_clock: Fast
     deadline.start(100)
     inner = deadline.within(60)
     assert deadline.within(200) is deadline
+    assert deadline.within(deadline.left) is deadline
     fast_clock.sleep(70)
     assert deadline.left > 0
     with pytest.raises(GivenUpError, match=r"^it took longer than 60 seconds$"):
@@ -152,6 +154,8 @@ def test_query__leaves_time_to_cancel_it(clients: Clients, seconds: float, wait:
     limits = clients.querying(300)
     assert limits["wait_timeout"] == pytest.approx(wait)
     assert limits["api_timeout"] <= 30
+    again = limits["job_retry"]
+    assert (again._initial, again._maximum, again.timeout) == (0.2, 5, 60)
 
 
 def test_query__is_not_begun_again_for_40_minutes(clients: Clients, fast_clock: FastClock) -> None:
@@ -171,6 +175,15 @@ def test_attempts__pause_in_between_and_never_beyond_the_deadline(
     clients.deadline.start(math.inf)
     assert list(clients.attempts(1)) == [1]
     assert len(fast_clock.slept) == 3
+
+
+def test_rounds__pause_longer_each_time_and_end_in_time(fast_clock: FastClock) -> None:
+    assert list(rounds(2)) == [1, 2, 3, 4, 5, 6]
+    assert fast_clock.slept == pytest.approx([0.2, 0.3, 0.45, 0.675, 0.375])
+    assert list(rounds(0)) == [1]
+    assert len(fast_clock.slept) == 5
+    assert len(list(rounds(30, first_pause=4))) == 8
+    assert fast_clock.slept[5:] == pytest.approx([4, 5, 5, 5, 5, 5, 1])
 
 
 # HTTP
