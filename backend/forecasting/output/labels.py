@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
+from itertools import count
 
 from ..errors import printable
 
@@ -26,19 +27,19 @@ def label_names(names: Mapping[str, str], length: int) -> dict[str, str]:
     for entity_id, name in names.items():
         labels[entity_id] = next(
             label
-            for mark in _marks(entity_id, length, len(names))
+            for mark in _marks(entity_id, length)
             if (label := _cut(name, length - _width(mark)) + mark) not in taken
         )
         taken.add(labels[entity_id])
     return labels
 
 
-def _marks(entity_id: str, length: int, count: int) -> Iterable[str]:
+def _marks(entity_id: str, length: int) -> Iterable[str]:
     """What tells labels apart: nothing, some of the id where there is room, a number."""
     yield ""
     if length >= _ROOM_FOR_ID:
         yield f" ({entity_id[:8]})"
-    yield from (f" #{number}" for number in range(2, count + 2))
+    yield from (f" #{number}" for number in count(2))
 
 
 def _cut(name: str, length: int) -> str:

@@ -35,6 +35,32 @@ def test_labels__no_space_is_left_beside_the_dots(length: int, cut: str) -> None
     assert label == cut
 
 
+@pytest.mark.parametrize(("length", "second"), [(23, "Bank #2"), (24, "Bank (bbbbbbbb)")])
+def test_labels__have_some_of_the_id_where_there_is_room(length: int, second: str) -> None:
+    names = dict.fromkeys(("a" * 36, "b" * 36), "Bank")
+    assert list(label_names(names, length).values()) == ["Bank", second]
+
+
+def test_labels__that_a_name_has_already_are_passed_over() -> None:
+    names = {"1": "Bank #2", "2": "Bank", "3": "Bank", "4": "Bank"}
+    assert list(label_names(names, 16).values()) == ["Bank #2", "Bank", "Bank #3", "Bank #4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "cut"),
+    [
+        ("abcdefgh", 8, "abcdefgh"),
+        ("abcdefghi", 8, "abcd…ghi"),
+        ("abcdefghi", 7, "abc…ghi"),
+        ("abc\u200cdefgh", 6, "abc…gh"),
+        ("ab\u65e5\u672cefgh", 7, "ab…fgh"),
+        ("abcdef\u200cgh", 6, "abc…gh"),
+    ],
+)
+def test_labels__are_cut_in_the_middle(name: str, length: int, cut: str) -> None:
+    assert label_names({"a": name}, length) == {"a": cut}
+
+
 def test_labels__ideographs_take_two_columns() -> None:
     (label,) = label_names({"a": "委内瑞拉石油公司天然气分公司"}, 15).values()
     assert label == "委内瑞…分公司"
