@@ -127,6 +127,7 @@ MORE: dict[str, Change] = {
     "score of the entity": settings(score_field="entity__risk_score"),
     "gaps, no horizon": both(no_horizon, data(missing_share=0.51)),
     "short series, no number of them": data(short_series=2, series_count=None),
+    "no series": data(series_count=None, short_series=None),
     "most series short": data(short_series=2000, series_count=3000),
     "constant series": data(constant_series=2000, series_count=3000),
     "no first day": data(

@@ -12,6 +12,8 @@ from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.factories import make_config
 from backend.forecasting.tests.support.loading import TODAY, day_before, mention
 from backend.forecasting.tests.support.snapshots import make_days, make_snapshot
+from backend.forecasting.training_table import DIMENSIONS
+from backend.forecasting.verification import dimension_checks
 from backend.forecasting.verification.day_counts import DayCounts, DimensionCounts, count_days
 from backend.forecasting.verification.dimension_checks import check_dimensions
 from backend.forecasting.verification.findings import Finding
@@ -64,6 +66,46 @@ def test_dimensions__fall_beyond_chance_is_told_of_one_that_half_the_rows_have()
     days = [*make_days(90, share=0.5)[:-3], *make_days(3, rows=14, share=3 / 14)[-3:]]
     said = "political_risk in 21 % of the last 3 days' rows, 50 % of those before"
     assert (check(days).status, check(days).message) == ("warn", said)
+
+
+FELL = "political_risk in {} % of the last 1 days' rows, {} % of those before"
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "said"),
+    [
+        ((100, 100), (20, 10), ""),
+        ((100, 100), (20, 9), FELL.format(45, 100)),
+        ((100, 100), (19, 0), ""),
+        ((19, 19), (100, 0), ""),
+        ((20, 20), (20, 0), FELL.format(0, 100)),
+        # Half of 25 rows are 12.5, less three deviations of 2.5 are 5.
+        ((100, 50), (25, 5), ""),
+        ((100, 50), (25, 4), FELL.format(16, 50)),
+        ((50, 5), (1000, 50), ""),
+        ((50, 5), (1000, 49), FELL.format(5, 10)),
+    ],
+)
+def test_drop__is_told_beyond_half_and_beyond_chance(
+    before: tuple[int, int], last: tuple[int, int], said: str
+) -> None:
+    def days(rows: int, count: int) -> list[DayCounts]:
+        dimensions = {"political_risk": DimensionCounts(count=count)}
+        return [DayCounts(day=TODAY, rows=rows, dimensions=dimensions)]
+
+    (column,) = (column for column in DIMENSIONS if column.name == "political_risk")
+    assert dimension_checks._drop(days(*before), days(*last), column) == said
+
+
+def test_dimensions__are_compared_with_all_the_days_before() -> None:
+    """Also where the first days of all have none."""
+    nothing = {"political_risk": DimensionCounts()}
+    days = [
+        replace(day, dimensions={**day.dimensions, **nothing}) if number < 7 else day
+        for number, day in enumerate(make_days(3, share=0.0))
+    ]
+    said = "political_risk in 0 % of the last 3 days' rows, 92 % of those before"
+    assert check(days).message == said
 
 
 def test_dimensions__rare_one_may_be_away_for_a_week() -> None:

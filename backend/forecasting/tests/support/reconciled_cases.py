@@ -78,6 +78,7 @@ RECONCILED: dict[str, Change] = {
     "late rows of the last day that is not": differ({7: MORE_ROWS}, {7: ROWS}),
     "late rows of a day before": differ({8: MORE_ROWS}, {8: ROWS}),
     "late rows, next run unknown": differ({6: MORE_ROWS}, {6: ROWS}, next_run=None),
+    "late rows before that, next run unknown": differ({7: MORE_ROWS}, {7: ROWS}, next_run=None),
     "late rows, next run today": differ({7: MORE_ROWS}, {7: ROWS}, next_run=NOW),
     "late rows of many days": differ(MANY, SAME_MANY),
     "late rows of three days": differ(
