@@ -29,8 +29,10 @@ def observe_settled(clients: Clients, parent: str, name: str) -> tuple[TransferC
     found: tuple[TransferConfig, ...] = ()
     for _ in rounds(min(_SETTLING_SECONDS, clients.deadline.left)):
         found = observe_scheduled_queries(clients, parent, name)
-        newest = max((cast(datetime, config.update_time) for config in found), default=None)
-        if len(found) < 2 or not newest or abs(clients.clock.now() - newest) >= _NEW:
+        if len(found) < 2:
+            break
+        newest = max(cast(datetime, config.update_time) for config in found)
+        if abs(clients.clock.now() - newest) >= _NEW:
             break
     return found
 

@@ -99,7 +99,9 @@ def test_view__what_differs_is_repaired_and_nothing_else(
     assert (method, path) == ("PATCH", f"{PATH}/{spec.name.rsplit('.', 1)[1]}")
     assert wire.headers["If-Match"] == "view-etag"
     assert set(body) == sent
-    assert body.get("view", {"useLegacySql": False})["useLegacySql"] is False
+    view = {"query": spec.query, "useLegacySql": False}
+    assert body.get("view", view) == view
+    assert body.get("description", spec.description) == spec.description
     assert body.get("expirationTime", None) is None
 
 
