@@ -10,13 +10,13 @@ from typing import Any
 from unittest.mock import MagicMock, Mock
 
 import pytest
-from django.db import Error, OperationalError
+from django.db import Error, OperationalError, models
 from google.api_core.exceptions import GoogleAPICallError
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun
 
 from backend.forecasting.activity import telling
 from backend.forecasting.conf import Config
-from backend.forecasting.database import hypertables, lock, source
+from backend.forecasting.database import hypertables, lock, names, source
 from backend.forecasting.errors import ForecastingError
 from backend.forecasting.loading import backfill, reach, runs
 from backend.forecasting.loading.backfill_mark import Mark
@@ -139,6 +139,9 @@ def asked_and_said(
     connection: MagicMock, ask: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
     """The statements, what is done meanwhile, and what comes of it."""
+    atomic = Mock(side_effect=lambda **_: nullcontext())
+    for module in (source, lock, hypertables):
+        monkeypatch.setattr(module, "transaction", Mock(atomic=atomic))
     for module in (source, hypertables):
         monkeypatch.setattr(module, "source_connection", lambda _: connection)
     monkeypatch.setattr(lock, "connection", connection)
@@ -146,16 +149,14 @@ def asked_and_said(
     said = outcome(ask)
     cursor = connection.cursor.return_value.__enter__.return_value
     asked = [f"> {' '.join(map(str, call.args))}" for call in cursor.execute.mock_calls]
-    return [" ".join(line.split()) for line in [*asked, *said]]
+    begun = [f"> BEGIN {call.kwargs}" for call in atomic.mock_calls]
+    return [" ".join(line.split()) for line in [*begun, *asked, *said]]
 
 
 def test_databases__are_asked_as_agreed(
     config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     shown: dict[str, list[str]] = {}
-    for module in (source, lock, hypertables):
-        atomic = Mock(side_effect=lambda **_: nullcontext())
-        monkeypatch.setattr(module, "transaction", Mock(atomic=atomic))
     for situation, connect in CONNECTIONS.items():
         for name, ask in ASK.items():
             if name.startswith(TIMED) and situation not in ("all is well", "a lock"):
@@ -164,6 +165,38 @@ def test_databases__are_asked_as_agreed(
             if said != shown.get(f"{name}: all is well"):
                 shown[f"{name}: {situation}"] = said
     assert_agreed("databases.json", shown, tmp_path)
+
+
+class Spoken(Exception):
+    """What psycopg 3 raises."""
+
+    sqlstate = "42P01"
+
+
+def test_state__is_told_by_either_psycopg_or_not_at_all() -> None:
+    error = Error("no session")
+    assert source.sqlstate(error) == ""
+    error.__cause__ = Spoken()
+    assert (source.sqlstate(error), source.sqlstate(LOCKED)) == ("42P01", "55P03")
+
+
+def test_names__are_read_where_the_mentions_are(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, atomic = MagicMock(), Mock(side_effect=lambda **_: nullcontext())
+    model._meta.get_field.return_value = models.IntegerField()
+    entities = model._base_manager.using.return_value
+    entities.filter.return_value.values_list.return_value = [(1, "Anna"), (2, None), (3, 5)]
+    found = Mock(database="archive", entity_names=Mock(model=model, key="id", path="owner__name"))
+    monkeypatch.setattr(names, "load_mapping", lambda _: found)
+    monkeypatch.setattr(names, "why_out_of_reach", lambda _: "")
+    monkeypatch.setattr(names, "transaction", Mock(atomic=atomic))
+    given = ["1", "2", "x", "03", "3\0", "3"]
+    assert names.read_names(config, given) == {"1": "Anna", "3": "5"}
+    atomic.assert_called_once_with(using="archive")
+    model._base_manager.using.assert_called_once_with("archive")
+    entities.filter.assert_called_once_with(id__in=[1, 2, 3])
+    entities.filter.return_value.values_list.assert_called_once_with("id", "owner__name")
 
 
 class Rows(list[Any]):
