@@ -11,11 +11,17 @@ from google.api_core.exceptions import Forbidden, PreconditionFailed
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ApiError
-from backend.forecasting.google.waiting import GoogleClock
-from backend.forecasting.loading import row_counts
+from backend.forecasting.google.waiting import Deadline, GoogleClock
+from backend.forecasting.loading import day_sums, row_counts
 from backend.forecasting.loading.backfill_mark import LABEL, Mark, note_backfill
 from backend.forecasting.loading.day_sums import BothSides, ColumnSums, DaySums
 from backend.forecasting.loading.row_counts import count_rows
+from backend.forecasting.sql.day_sums import (
+    render_federated_by_day,
+    render_source_by_day,
+    render_table_by_day,
+)
+from backend.forecasting.sql.queries import with_days
 from backend.forecasting.tests.support.factories import Google, google_error, make_table
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -132,3 +138,38 @@ def test_sums__of_a_day_differ_by_each_of_them(change: dict[str, Any]) -> None:
         FIRST_DAY,
         END_DAY,
     ]
+
+
+class Rows(list[Any]):
+    """As much of google-cloud-bigquery's RowIterator as is used."""
+
+    total_bytes_processed = 1234
+
+
+def test_sides__are_those_of_the_same_days(
+    google: Google, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's by Django, or through the connection, and the table's, with what it cost."""
+    sums = [1] * 15
+    read = Mock(return_value=[(FIRST_DAY, 3, 4, 5.0, *sums)])
+    monkeypatch.setattr(day_sums, "read_source", read)
+    monkeypatch.setattr(Deadline, "left", 60.0)
+    counted = {"day": FIRST_DAY, "row_count": 3, "key_sum": 4, "score_sum": 5.0}
+    counted |= {f"sum_{number}": each for number, each in enumerate(sums)}
+    google.bigquery.query_and_wait.return_value = Rows([counted])
+    day = DaySums.from_row([3, 4, 5.0, *sums])
+    both = BothSides(source={FIRST_DAY: day}, table={FIRST_DAY: day}, bytes_processed=1234)
+    days = (FIRST_DAY, END_DAY)
+    assert day_sums.sum_up_both_sides(config, google, *days) == both
+    query = with_days(render_source_by_day(config), *days)
+    read.assert_called_once_with(config, query, 60.0)
+    assert day_sums.sum_up_through_connection(config, google, *days) == both
+    calls = google.bigquery.query_and_wait.call_args_list
+    table, federated = render_table_by_day(config), render_federated_by_day(config, *days)
+    assert [call.args[0] for call in calls] == [table, federated, table]
+    then = datetime(2026, 3, 1, 2, tzinfo=UTC)
+    assert day_sums.sum_up_table(config, google, *days, as_of=then) == (both.table, 1234)
+    assert calls[-1].args[0] == render_table_by_day(config, then)
+    for call in (calls[0], calls[2], calls[3]):
+        given = [(p.name, p.value) for p in call.kwargs["job_config"].query_parameters]
+        assert given == [("window_start", FIRST_DAY), ("end_day", END_DAY)]
