@@ -112,7 +112,7 @@ def describe_findings(
 
     What failed is last, where it is read. `seconds` are those that each look took, by what it was.
     """
-    width = max((len(finding.id) for finding in findings), default=0)
+    width = max(len(finding.id) for finding in findings)
     lines = []
     for finding in sorted(findings, key=lambda finding: _ORDER.index(finding.status)):
         took = _took(finding.id, seconds or {})
