@@ -37,6 +37,7 @@ from backend.forecasting.tests.support.factories import (
 from backend.forecasting.tests.support.snapshots import (
     BASELINE,
     FIRST_DAY,
+    NOW,
     TODAY,
     YESTERDAY,
     make_snapshot,
@@ -120,6 +121,7 @@ def fill(*_: Any, on_slice: Callable[[SliceOutcome], None], **__: Any) -> RunRes
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a database nor a clock takes part."""
+    monkeypatch.setattr(f"{PRODUCT}.google.waiting.GoogleClock.now", lambda _: NOW)
     monkeypatch.setattr(f"{PRODUCT}.setup.etl.prepare_source_query", lambda *_: "not tried")
     monkeypatch.setattr(f"{PRODUCT}.setup.etl.missing_lookback", lambda _: "")
     monkeypatch.setattr(f"{PRODUCT}.setup.etl.wait_for_reach", lambda *_: None)
