@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 
 from ..errors import printable
+from .terminal import cells
 
 JOINERS = "\u200c\u200d"
 """Invisible, and part of how Persian, Hindi and many emoji are written."""
@@ -28,7 +29,7 @@ def label_names(names: Mapping[str, str], length: int) -> dict[str, str]:
         labels[entity_id] = next(
             label
             for mark in _marks(entity_id, length)
-            if (label := _cut(name, length - _width(mark)) + mark) not in taken
+            if (label := _cut(name, length - cells(mark)) + mark) not in taken
         )
         taken.add(labels[entity_id])
     return labels
@@ -43,7 +44,7 @@ def _marks(entity_id: str, length: int) -> Iterable[str]:
 
 
 def _cut(name: str, length: int) -> str:
-    if _width(name) <= length:
+    if cells(name) <= length:
         return name
     tail = (length - 1) // 2
     head, end = _fitting(name, length - 1 - tail), _fitting(name[::-1], tail)[::-1]
@@ -55,13 +56,5 @@ def _cut(name: str, length: int) -> str:
 
 def _fitting(characters: str, room: int) -> str:
     """As many of the first characters as there is room for, which is not for all of them."""
-    end = next(at for at in range(len(characters)) if _width(characters[: at + 1]) > room)
+    end = next(at for at in range(len(characters)) if cells(characters[: at + 1]) > room)
     return characters[:end]
-
-
-def _width(text: str) -> int:
-    """In columns, of which an ideograph and an emoji take two and a mark none."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )

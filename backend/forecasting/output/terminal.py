@@ -58,7 +58,7 @@ def _indent_of(line: str, width: int) -> int:
 
 
 def cells(text: str) -> int:
-    """How many columns a text takes."""
+    """How many columns a text takes: an ideograph and an emoji take two, a mark none."""
     return sum(_cells_of(character) for character in _COLOUR.sub("", text))
 
 
