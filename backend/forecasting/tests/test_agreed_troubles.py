@@ -82,6 +82,7 @@ def outcome(work: Callable[[], Any]) -> list[str]:
 LOCKED = refused("canceling statement", "55P03")
 REFUSED = refused('relation "x"\ndoes not exist', "42P01", Error)
 UNKNOWN = refused("something\nnew", "XX000", Error)
+LOST = refused("server closed\nthe connection", "57P01")
 NOWHERE = OperationalError("no\nroute")
 CONNECTIONS: dict[str, Callable[[], MagicMock]] = {
     "all is well": partial(connected),
@@ -91,6 +92,7 @@ CONNECTIONS: dict[str, Callable[[], MagicMock]] = {
     "no answer": partial(connected, reached=NOWHERE),
     "a lock": partial(connected, LOCKED),
     "a lock later": partial(connected, None, LOCKED),
+    "a lost session": partial(connected, None, LOST),
     "a refusal": partial(connected, None, REFUSED),
     "an unknown refusal": partial(connected, None, UNKNOWN),
     "a first truth": partial(connected, (True,), (True,)),

@@ -64,6 +64,10 @@ def test_head__seal_is_broken_by_a_second_one() -> None:
     assert not read_script(sealed + line).sealed
 
 
+def test_head__of_no_script_says_what_an_unknown_one_does() -> None:
+    assert read_script("") == UNKNOWN_SCRIPT
+
+
 @pytest.mark.parametrize("text", ["", "SELECT 1", "-- Nightly load of p.d.t\nSELECT 1"])
 def test_head__foreign_text_says_nothing(text: str) -> None:
     read = read_script(text)
