@@ -151,7 +151,7 @@ def schemas_of(options: str) -> tuple[str, ...]:
     found = _SEARCH_PATH.findall(options)
     text = re.sub(r"\\(.)", r"\1", found[-1]) if found else ""
     names = map(_identifier, _NAMES.findall(text))
-    return (*dict.fromkeys(name for name in names if name not in ("", "$user", "pg_catalog")),)
+    return (*dict.fromkeys(name for name in names if name not in ("$user", "pg_catalog")),)
 
 
 def _identifier(text: str) -> str:

@@ -165,6 +165,7 @@ def test_inherited_column__is_read_from_the_table_of_the_parent() -> None:
         ("-c search_path=old -c search_path=news", ("news",)),
         ('-c search_path="$user",pg_catalog,"Old\\ News",news,news', ("Old News", "news")),
         ('-c search_path="a,b",public', ("a,b", "public")),
+        ('-c search_path="",,news,', ("news",)),
     ],
 )
 def test_schemas__are_those_of_the_search_path_that_django_sets(
@@ -237,14 +238,24 @@ def test_event__is_one_row_where_postgresql_enforces_the_foreign_key(
     assert make_mapping({}, **relation).event_is_one_row is one_row
 
 
-def make_mapping(meta: dict[str, Any], **relation: Any) -> Any:
+@pytest.mark.parametrize(
+    ("meta", "null", "may_be"),
+    [({}, False, False), ({}, True, True), ({"managed": False}, False, True)],
+)
+def test_entity__may_be_null_where_postgresql_does_not_keep_it_from_that(
+    meta: dict[str, Any], null: bool, may_be: bool
+) -> None:
+    assert make_mapping(meta, null).entity_may_be_null is may_be
+
+
+def make_mapping(meta: dict[str, Any], null: bool = False, **relation: Any) -> Any:
     with isolated_apps() as registry:
 
         class Event(models.Model):
             score = models.FloatField()
 
         class Mention(models.Model):
-            entity = models.IntegerField()
+            entity = models.IntegerField(null=null)
             event = models.ForeignKey(Event, models.CASCADE, **relation)
             at = models.DateTimeField()
             Meta = type("Meta", (), {**meta})
@@ -399,4 +410,6 @@ def test_key__is_as_long_as_its_column_lets_it_be(
     news: SimpleNamespace, field: str, longest: int | None
 ) -> None:
     models.TextField().contribute_to_class(news.Mention, "note_text")
-    assert longest_key(newsroom_config(entity_field=field), news.registry) == longest
+    config = newsroom_config(entity_field=field, entity_name_field="")
+    assert longest_key(config, news.registry) == longest
+    assert bool([*misfits(config, news.registry)]) is (field == "nobody")
