@@ -5,6 +5,7 @@ import stat
 import threading
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -186,6 +187,55 @@ def test_file__is_made_hidden_beside_its_place_and_gone_however_it_ends(
     (name,) = seen
     assert name.startswith(".page.html.")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o000, 0o666), (0o022, 0o644), (0o077, 0o600)])
+def test_file__that_is_new_is_no_program(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "new", "text")
+    finally:
+        assert os.umask(before) == umask
+    assert mode_of(tmp_path / "new") == mode
+
+
+def test_file__is_utf_8_whatever_the_machine_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encodings, fdopen = list[Any](), os.fdopen
+
+    def opened(*given: Any, **how: Any) -> Any:
+        encodings.append(how.get("encoding"))
+        return fdopen(*given, **how)
+
+    monkeypatch.setattr(os, "fdopen", opened)
+    monkeypatch.setattr(
+        Path, "write_text", lambda path, text, encoding=None: encodings.append(encoding)
+    )
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("new", "pipe"):
+        write_text(tmp_path / name, "text")
+    monkeypatch.setattr("backend.forecasting.output.files._goes_to", lambda path, number: True)
+    write_text(tmp_path / "standard error", "")
+    assert encodings == ["utf-8"] * 3
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "pipe"])
+def test_file__that_is_written_through_needs_no_folder_to_write_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    refuse_unwritable("--report", Path(name))
+
+
+def test_refusal__names_the_folder_as_it_was_named(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    with pytest.raises(ForecastingError) as caught:
+        refuse_unwritable("--report", tmp_path / "folder" / "none" / "x")
+    assert str(caught.value).endswith(f"there is no directory {tmp_path / 'folder' / 'none'}.")
 
 
 def test_file__is_utf_8_and_its_link_is_followed_from_any_folder(

@@ -205,6 +205,30 @@ def test_see__waits_no_longer_in_all_for_two_looks_than_for_one(
     assert waited.call_args.args[0] == left
 
 
+def test_see__waits_for_another_look_until_its_patience_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passed, slept = [0.0], list[float]()
+
+    def sleep(pause: float) -> None:
+        slept.append(pause)
+        passed.append(passed.pop() + 10)
+
+    monkeypatch.setattr(LocMemCache, "add", lambda *arguments: False)
+    monkeypatch.setattr(f"{REMEMBERED}.time", Mock(monotonic=lambda: passed[0], sleep=sleep))
+    seen = remember(Look()).see(WAIT)
+    assert (seen.value, passed, slept) == (None, [30], [0.05] * 3)
+
+
+@pytest.mark.parametrize("moved", [59.9, -59.9])
+def test_see__is_fresh_for_a_minute(monkeypatch: pytest.MonkeyPatch, moved: float) -> None:
+    remembered = remember(Look("one"))
+    now = set_clock(monkeypatch)
+    remembered.see(WAIT)
+    set_clock(monkeypatch, now + timedelta(seconds=moved))
+    assert remembered.see(WAIT).value == "one"
+
+
 def test_see__look_that_ends_a_moment_late_is_not_said_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -258,7 +282,7 @@ def test_seen__age_of_nothing_is_empty() -> None:
     assert Seen(looked_at=None).age == ""
 
 
-@pytest.mark.parametrize("moved", [3600, -3600])
+@pytest.mark.parametrize("moved", [60, 3600, -60, -3600])
 def test_see__of_a_clock_that_was_set_nothing_is_fresh(
     monkeypatch: pytest.MonkeyPatch, moved: int
 ) -> None:
