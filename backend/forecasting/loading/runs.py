@@ -69,7 +69,7 @@ def start_or_adopt_run(
 
 def _name(run: TransferRun) -> str:
     day = f" for {run.run_time:%Y-%m-%d}" if "run_time" in run else ""
-    return f"Run {run.name.rsplit('/', 1)[-1]}{day} is {state_of(run)} and not waited for"
+    return f"Run {run.name.rpartition('/')[2]}{day} is {state_of(run)} and not waited for"
 
 
 def list_runs(clients: Clients, config_name: str) -> list[TransferRun]:

@@ -102,7 +102,7 @@ def describe_slice(outcome: SliceOutcome) -> str:
 
 def short_name(run_name: str) -> str:
     """A run's own id, without the path of the scheduled query before it."""
-    return run_name.rsplit("/", 1)[-1]
+    return run_name.rpartition("/")[2]
 
 
 def describe_findings(

@@ -64,7 +64,7 @@ def _read_secret(clients: Clients, config: Config, name: str) -> _SecretValue:
                 f"Secret {name} of project {config.project} has no version that can be read "
                 f"({text_of(error)}): {_add_version(name, config.project)}."
             ) from error
-        version = f"{name}/versions/{reply.name.rsplit('/', 1)[-1]}"
+        version = f"{name}/versions/{reply.name.rpartition('/')[2]}"
         text = _text(reply.payload, version, config.project)
         return _SecretValue(text=text, version=version + _made(clients, reply.name))
 

@@ -15,7 +15,7 @@ def rows_by_day(clients: Clients, table_id: str) -> Iterator[tuple[date, int]]:
 
     Raises what google-cloud-bigquery raises.
     """
-    table = table_id.rsplit(".", 1)[-1]
+    table = table_id.rpartition(".")[2]
     try:
         rows = run_query(clients, render_partitions(table_id), table=table).rows
     except NotFound:

@@ -177,7 +177,7 @@ def _check_views(
         return
     yield passed("views.exist", " and ".join(f"view {plan.name}" for plan in plans))
     changes = [
-        replace(change, field=f"{plan.name.rsplit('.', 1)[1]}.{change.field}")
+        replace(change, field=f"{plan.name.rpartition('.')[2]}.{change.field}")
         for plan in plans
         for change in plan.changes
     ]
