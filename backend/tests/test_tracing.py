@@ -2,13 +2,14 @@
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 
+from backend.tests import tracing
 from backend.tests.tracing import import_all, leave_stand_in_untraced, untraced
 
 
@@ -72,3 +73,20 @@ def test_import_all__leaves_out_what_it_is_told_to(
     assert found - {"house_to_import.tests"} == {
         f"house_to_import.{name}" for name in ("one", "room", "room.three")
     }
+
+
+@pytest.mark.parametrize("phase", [tracing.pytest_runtest_setup, tracing.pytest_runtest_teardown])
+def test_untraced__is_what_a_test_is_made_ready_with(
+    phase: Callable[[], Generator[None, None, None]],
+) -> None:
+    before = sys.gettrace()
+    sys.settrace(lambda *_: None)
+    try:
+        trace, around = sys.gettrace(), phase()
+        next(around)
+        within = sys.gettrace()
+        next(around, None)
+        after = sys.gettrace()
+    finally:
+        sys.settrace(before)
+    assert (within, after) == (None, trace)

@@ -66,6 +66,27 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return True
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup() -> Generator[None, None, None]:
+    """What is made ready for a test is not what it tests: others do, and look at it."""
+    yield from _alone_untraced()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
+    yield from _alone_untraced()
+
+
+def _alone_untraced() -> Generator[None, None, None]:
+    """This thread is: others may begin here what a test then waits for."""
+    trace = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(trace)
+
+
 def untraced(run: Callable[[], object]) -> None:
     """Runs it, and the threads that it starts, without a call for each line."""
     own, of_threads = sys.gettrace(), threading.gettrace()
