@@ -30,7 +30,7 @@ DATASET = "demo-project.intelligence"
 TABLE = f"{DATASET}.entity_risk_training_data"
 PARENT = "projects/demo-project/locations/us-central1"
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.untraced]
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from backend.forecasting.training_table import SERIES_COLUMN
 from backend.forecasting.verification import baseline as module
 from backend.forecasting.verification.baseline import Baseline, Errors, read_baseline
 
+pytestmark = pytest.mark.untraced
+
 # By hand ---------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,8 @@ from backend.forecasting.tests.support.loading import midnight
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
+pytestmark = pytest.mark.untraced
+
 TODAY = datetime.now(UTC).date()
 WINDOW, REFRESH = 30, 7
 

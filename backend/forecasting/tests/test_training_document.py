@@ -21,6 +21,8 @@ from backend.forecasting.tests.test_training_spec import spec
 from backend.localcloud.googlesql.undone import refuse_undone
 from backend.localcloud.http.errors import NotDone
 
+pytestmark = pytest.mark.untraced
+
 TEXT = (django_settings.BASE_DIR / "docs" / "training.md").read_text("utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 STATEMENTS = re.findall(r"```sql\n(.*?);\n```", TEXT, re.DOTALL)

@@ -17,6 +17,8 @@ from backend.forecasting.verification.findings import Finding
 from backend.forecasting.verification.snapshot import Snapshot
 from backend.forecasting.verification.volume_checks import check_volume
 
+pytestmark = pytest.mark.untraced
+
 RHYTHM = (1.0, 1.1, 1.1, 1.05, 0.95, 0.55, 0.45)
 MONDAY = date(2026, 1, 5)
 Series = Callable[[int], float]

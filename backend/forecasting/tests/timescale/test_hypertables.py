@@ -17,7 +17,7 @@ from backend.forecasting.tests.timescale.scene import (
 
 LOOKBACK, WEEK, WINDOW = 30, 7, 90
 
-pytestmark = pytest.mark.usefixtures("hypertables")
+pytestmark = [pytest.mark.usefixtures("hypertables"), pytest.mark.untraced]
 
 
 def query(days: int, *, lookback: int | None) -> str:

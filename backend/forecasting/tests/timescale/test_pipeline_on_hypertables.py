@@ -21,6 +21,8 @@ from backend.forecasting.tests.timescale.server import DATABASE, Timescale
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
+pytestmark = pytest.mark.untraced
+
 INSTANCE = "demo-project:us-central1:timescale"
 LOOKBACK, WEEK, WINDOW = 30, 7, 90
 
