@@ -18,6 +18,7 @@ from backend.forecasting.loading.reach import Probe
 from backend.forecasting.output.text import _LOOKS
 from backend.forecasting.sql.queries import render_data_summary
 from backend.forecasting.tests.support.factories import (
+    PROJECT,
     TRANSFER_NAME,
     Google,
     google_error,
@@ -183,14 +184,60 @@ def test_snapshot__compares_and_forecasts_where_that_is_asked(
     assert seen.baseline == (BASELINE if baseline else None)
 
 
+def unpaid() -> Exception:
+    """An error whose advice names the project, which the clients know."""
+    return google_error(403, "off", reason="BILLING_DISABLED")
+
+
+def refused(doing: str) -> str:
+    return (
+        f"{doing} failed: billing is off for project {PROJECT}; link a billing account with "
+        f"`gcloud billing projects link {PROJECT} --billing-account ACCOUNT`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("look", "parts"),
+    [
+        ("dataset", ["dataset"]),
+        ("table", ["table"]),
+        ("connection", ["connection"]),
+        ("scheduled queries", ["schedules", "runs"]),
+        ("runs", ["runs"]),
+        ("views", []),
+    ],
+)
+def test_snapshot__resource_that_may_not_be_seen_is_told_as_google_does(
+    there: Google, asked: dict[str, Mock], config: Config, look: str, parts: list[str]
+) -> None:
+    def get_table(name: Any, **_: Any) -> Any:
+        if (look == "table") is (str(name) == config.table_id):
+            raise unpaid()
+        return make_table()
+
+    methods = {
+        "dataset": there.bigquery.get_dataset,
+        "connection": there.connections.get_connection,
+        "scheduled queries": there.transfers.list_transfer_configs,
+        "runs": there.transfers.list_transfer_runs,
+    }
+    method = methods.get(look, there.bigquery.get_table)
+    method.side_effect = unpaid() if look in methods else get_table
+    seen = take_snapshot(config, there)
+    unseen = Unseen(reason=refused(f"Looking at the {look}"))
+    assert [part for part in PARTS if getattr(seen, part) == unseen] == parts
+    assert [view == unseen for _, view in seen.views] == [look == "views"] * 2
+    assert {*map(type, seen.unseen)} == {Unseen}
+    assert {found.reason for found in seen.unseen} == {unseen.reason}
+
+
 @pytest.mark.parametrize("name", ASKED)
 def test_snapshot__look_that_fails_is_unseen_and_the_others_go_on(
     there: Google, asked: dict[str, Mock], config: Config, name: str
 ) -> None:
-    asked[name].side_effect = google_error(400, "odd")
+    asked[name].side_effect = unpaid()
     seen = take_snapshot(config, there, reconcile=True, baseline=True)
-    reason = f"{ASKED[name]} failed: odd (HTTP 400)."
-    assert [unseen.reason for unseen in seen.unseen] == [reason]
+    assert [unseen.reason for unseen in seen.unseen] == [refused(ASKED[name])]
     assert seen.bytes_processed == (None if name == "run_query" else 4096)
     assert all(asked[other].called for other in ASKED)
     asked[name].side_effect = UnreachableError("nobody answers")
