@@ -178,6 +178,7 @@ def test_views__are_planned_as_agreed(tmp_path: Path) -> None:
         "as it is": {},
         "of another description": {"description": "x"},
         "of another text": {"view": {"query": "SELECT 1", "useLegacySql": False}},
+        "of no text": {"view": {}},
         "of the old language": {"view": {"query": spec.query, "useLegacySql": True}},
         "expires": {"expirationTime": SOON},
         **{kind: {"type": kind, "view": None} for kind in ("TABLE", "EXTERNAL")},

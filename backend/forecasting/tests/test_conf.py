@@ -254,6 +254,20 @@ def test_precedence__flag_then_setting_then_default(
     assert make_config(dataset=flag).dataset == dataset
 
 
+def test_precedence__what_a_project_does_not_have_is_the_default(settings: Any) -> None:
+    del settings.FORECASTING_DATASET
+    assert make_config().dataset == "intelligence"
+
+
+def test_dimensions__may_be_given_as_a_mapping_too(settings: Any) -> None:
+    settings.FORECASTING_DIMENSION_FIELDS = {"political": "event__a", "economic": 7}
+    assert make_config().dimension_fields == (("political", "event__a"), ("economic", "7"))
+    settings.FORECASTING_DIMENSION_FIELDS = "political = event__a,economic=event__b"
+    assert make_config().dimension_fields == (("political", "event__a"), ("economic", "event__b"))
+    settings.FORECASTING_DIMENSION_FIELDS = "none"
+    assert make_config().dimension_fields == ()
+
+
 def test_precedence__a_flag_turns_off_what_a_setting_turns_on(settings: Any) -> None:
     settings.FORECASTING_KEEP_HISTORY = "on"
     assert make_config(keep_history=False).keep_history is False
