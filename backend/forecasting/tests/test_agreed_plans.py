@@ -20,6 +20,7 @@ from backend.forecasting.provisioning.schedule_forms import is_stopped, schedule
 from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
 from backend.forecasting.provisioning.tables import TableSpec
 from backend.forecasting.provisioning.views import view_specs
+from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.agreed import assert_agreed
 from backend.forecasting.tests.support.factories import (
     SERVICE_ACCOUNT,
@@ -148,6 +149,10 @@ TABLES: dict[str, dict[str, Any]] = {
     "another with a default": and_another(defaultValueExpression="'x'"),
     "another with no default": and_another(defaultValueExpression=" null "),
     "another generated": and_another(**GENERATED),
+    "a generated one, by hour": {
+        **with_columns(sanctions_risk=GENERATED),
+        **partitioned(type="HOUR"),
+    },
     "two in the way": {**and_another(), **partitioned(type="HOUR")},
 }
 
@@ -191,6 +196,8 @@ def second_form(**schedule: Any) -> dict[str, Any]:
     return {"schedule": "", "schedule_options_v2": {"time_based_schedule": schedule}}
 
 
+SCRIPT = render_nightly_load(make_config())
+OTHER_SCRIPT = render_nightly_load(make_config(window_days="30"))
 SCHEDULES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "at another time": {"schedule": "every  day 03:00"},
@@ -206,13 +213,16 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     },
     "of other parameters": {"params": {"query": "SELECT 1", "write_disposition": "x", "no": ""}},
     "of no text": {"params": {}},
+    "of another window": {"params": {"query": OTHER_SCRIPT}},
+    "of another window, by hand": {"params": {"query": f"{OTHER_SCRIPT}\nSELECT 1;"}},
+    "by hand": {"params": {"query": f"{SCRIPT}\nSELECT 1;"}},
     "not automatic": {"schedule_options": {"disable_auto_scheduling": True}},
     "ends": {"schedule_options": {"end_time": NOW}},
     "ended": {"schedule_options": {"end_time": NOW - timedelta(days=1)}},
     "ends later": {"schedule_options": {"end_time": NOW + timedelta(days=1)}},
     "of the second form": second_form(schedule="every day 02:00"),
     "of the second form, ended": second_form(schedule="every day 03:00", end_time=NOW),
-    "by hand": {"schedule": "", "schedule_options_v2": {"manual_schedule": {}}},
+    "started by hand": {"schedule": "", "schedule_options_v2": {"manual_schedule": {}}},
     "by events": {"schedule": "", "schedule_options_v2": {"event_driven_schedule": {}}},
     "runs tonight": {"next_run_time": NOW + timedelta(hours=14)},
     "runs in three days": {"next_run_time": NOW + timedelta(days=3)},

@@ -16,6 +16,7 @@ from backend.forecasting.provisioning.credentials import (
     shown_versions,
 )
 from backend.forecasting.tests.support.factories import (
+    NUMBER,
     PASSWORD,
     PROJECT,
     USER,
@@ -198,6 +199,8 @@ def test_credential__notes_when_its_versions_were_made(google: Google, config: C
     google.secrets.get_secret_version.side_effect = lambda **_: made
     user, password = VERSIONS.split(", ")
     assert read(google, config).versions == f"{user}{MADE}, {password}{MADE}"
+    names = [call.kwargs["name"] for call in google.secrets.get_secret_version.call_args_list]
+    assert names == [f"projects/{NUMBER}/secrets/{version}" for version in (user, password)]
 
 
 def test_credential__without_the_right_to_look_is_known_by_number(

@@ -128,3 +128,13 @@ def test_record__of_grpc_is_dropped_with_a_traceback_only(google: Google, name: 
     assert not logger.filter(record)
     record.name = "grpcio"
     assert logging.getLogger("grpcio").filter(record)
+
+
+def test_record__of_what_grpc_imports_late_has_its_filter_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late = "grpc._plugin_wrapping"
+    known = {name: it for name, it in logging.root.manager.loggerDict.items() if name != late}
+    monkeypatch.setattr(logging.root.manager, "loggerDict", known)
+    keep_messages_unlogged()
+    assert logging.getLogger(late).filters

@@ -2,6 +2,7 @@
 
 import math
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
@@ -154,6 +155,7 @@ def test_query__leaves_time_to_cancel_it(clients: Clients, seconds: float, wait:
     limits = clients.querying(300)
     assert limits["wait_timeout"] == pytest.approx(wait)
     assert limits["api_timeout"] <= 30
+    assert limits["retry"]._until.left == pytest.approx(wait + 2 * limits["api_timeout"])
     again = limits["job_retry"]
     assert (again._initial, again._maximum, again.timeout) == (0.2, 5, 60)
 
@@ -208,3 +210,12 @@ def test_http__outlasts_neither_a_request_nor_the_deadline(
     adapter = BoundedAdapter(Pace(), deadline, GoogleClock())
     adapter.send(requests.PreparedRequest(), timeout=given)
     assert seen == [pytest.approx(sent)]
+
+
+def test_http__is_sent_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = Mock(return_value=requests.Response())
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    request = requests.PreparedRequest()
+    adapter = BoundedAdapter(Pace(), Deadline(), GoogleClock())
+    assert adapter.send(request, True, verify="x") is send.return_value
+    send.assert_called_once_with(request, True, verify="x", timeout=30)
