@@ -231,3 +231,32 @@ def test_versions__are_the_same_by_number_and_time(recorded: str, current: str, 
 def test_versions__are_shown_with_their_times_only_where_these_tell_them_apart() -> None:
     assert shown_versions(f"a/1{MADE}", f"a/2{MADE}") == "a/1"
     assert shown_versions(f"a/1{MADE}", f"a/1{LATER}") == f"a/1{MADE}"
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"\xff", "is not UTF-8 text"),
+        (b" \r\n", "is empty"),
+        (b"a\0b", "holds a NUL character"),
+        (b"a\nb", "holds several lines"),
+        (b"a\rb", "holds several lines"),
+    ],
+)
+def test_secret__that_is_of_no_use_is_told_with_what_to_add(
+    google: Google, config: Config, data: bytes, what: str
+) -> None:
+    with pytest.raises(MissingPrerequisiteError) as raised:
+        read_password(google, config, data)
+    version = "POSTGRES_PASSWORD/versions/1"
+    assert str(raised.value) == f"Secret version {version} {what}: {ADD_VERSION}."
+
+
+def test_secret__that_arrived_damaged_is_to_be_read_again(google: Google, config: Config) -> None:
+    assert read_password(google, config, b"\xef\xbb\xbfabc\r\n", crc=None) == "abc"
+    with pytest.raises(MissingPrerequisiteError) as raised:
+        read_password(google, config, b"abc", crc=1)
+    assert str(raised.value) == (
+        "Secret version POSTGRES_PASSWORD/versions/1 arrived damaged (its CRC32C differs): run the "
+        "command again."
+    )

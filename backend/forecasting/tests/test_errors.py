@@ -1,3 +1,5 @@
+import copy
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -36,3 +38,9 @@ def test_json__has_what_was_wrong_and_what_to_do_where_they_are_apart() -> None:
     assert plain.as_json() == {"error": "a b\nc", "hint": None}
     assert setting.as_json() == {"error": "a b", "hint": "c d"}
     assert [str(setting), str(SettingError("a", "b?"))] == ["a\nb: c\nd.", "a: b?"]
+
+
+def test_setting_error__is_the_same_after_a_journey_to_another_process() -> None:
+    error = SettingError("a", "b")
+    again = copy.copy(error)
+    assert (str(again), again.as_json()) == (str(error), error.as_json())

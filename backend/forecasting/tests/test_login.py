@@ -18,6 +18,7 @@ from google.auth.transport.requests import Request
 from google.cloud.bigquery_datatransfer_v1 import DataTransferServiceClient
 from pytest_django import Settings
 
+from backend.forecasting.activity import what_is_done
 from backend.forecasting.errors import UnreachableError
 from backend.forecasting.google import login
 from backend.forecasting.google.clients import make_clients
@@ -228,3 +229,15 @@ def test_login__of_a_person_that_is_refused_says_what_google_said(
     with pytest.raises(UnreachableError) as raised:
         login.log_in()
     assert str(raised.value) == f"Google credentials could not be used (no key): {LOG_IN}"
+
+
+def test_login__is_what_the_command_does_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, seen = threading.get_ident(), list[str]()
+
+    def default(**_: Any) -> tuple[Any, None]:
+        seen.append(what_is_done(here))
+        return Mock(granted_scopes=None), None
+
+    monkeypatch.setattr(google.auth, "default", default)
+    login.log_in()
+    assert seen == ["Logging in to Google"]

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -8,7 +8,7 @@ from backend.forecasting.conf import Config
 from backend.forecasting.errors import ConflictError, DriftFound, RunFailed
 from backend.forecasting.loading.runs import RunResult
 from backend.forecasting.output.text import describe_run
-from backend.forecasting.provisioning.plan import Action, Plan
+from backend.forecasting.provisioning.plan import Action, Deletes, Plan
 from backend.forecasting.setup.outcome import Mode, Outcome, Status
 from backend.forecasting.tests.support.factories import PROJECT, RUN_NAME, change
 
@@ -132,6 +132,15 @@ def test_json__is_the_documented_one(outcome_of: Any) -> None:
             "error": None,
         },
     }
+
+
+def test_json__has_what_the_next_run_deletes(config: Config) -> None:
+    first, before = date(2025, 12, 1), date(2025, 12, 10)
+    deletes = Deletes(rows=20, days=9, first=first, before=before)
+    plan = Plan(kind="scheduled_query", name="n", action=Action.UPDATE, deletes=deletes)
+    outcome = Outcome(command="c", config=config, mode=Mode.APPLY, plans=(plan,))
+    (resource,) = outcome.as_json()["resources"]
+    assert resource["deletes"] == {"rows": 20, "days": 9, "before": "2025-12-10"}
 
 
 def test_json__without_a_run(outcome_of: Any) -> None:

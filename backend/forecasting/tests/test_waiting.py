@@ -115,6 +115,15 @@ def test_retry__ends_before_the_deadline(
     assert fast_clock.ahead <= min(seconds, 60 + request_seconds) + 0.001
 
 
+def test_retry__tells_of_each_failure(clients: Clients, fast_clock: FastClock) -> None:
+    told: list[Exception] = []
+    request = Busy(fast_clock, 30)
+    with pytest.raises(RetryError):
+        clients.retry(request, told.append)()
+    assert told == [BUSY] * request.sent
+    assert len(told) > 1
+
+
 def test_retry__takes_its_whole_minute_where_no_deadline_is_near(
     clients: Clients, fast_clock: FastClock
 ) -> None:

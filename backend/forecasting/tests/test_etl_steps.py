@@ -1,0 +1,98 @@
+"""What the set-up of the load makes of a refusal, and tells of it, without a server."""
+
+from contextlib import nullcontext
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from backend.forecasting.conf import Config
+from backend.forecasting.errors import SourceDatabaseError
+from backend.forecasting.provisioning.connections import ConnectionSpec
+from backend.forecasting.provisioning.credentials import Credential
+from backend.forecasting.provisioning.engine import Step
+from backend.forecasting.provisioning.plan import Action, Plan
+from backend.forecasting.setup import etl
+from backend.forecasting.setup.outcome import grant_for
+from backend.forecasting.tests.support.factories import (
+    CLOUD_SQL_AGENT,
+    PROJECT,
+    changes_of,
+    make_connection,
+)
+
+OUT_OF_REACH = "Failed to connect to PostgreSQL database. Error: timed out"
+REFUSED = "prepare statement failed. Error: ERROR: permission denied for table x"
+GRANT = (
+    "Let the connection reach Cloud SQL:\n"
+    f"    gcloud projects add-iam-policy-binding {PROJECT} --member "
+    f"serviceAccount:{CLOUD_SQL_AGENT} --role roles/cloudsql.client"
+)
+
+
+def step_of(config: Config, action: Action, observed: Any = None) -> Step[Any]:
+    spec = ConnectionSpec.from_config(config, Credential(user="u", password="p", versions="v/1"))
+    return Step(spec, observed, Plan(kind=spec.kind, name=spec.name, action=action))
+
+
+@pytest.mark.parametrize("action", [Action.UNCHANGED, Action.UPDATE])
+@pytest.mark.parametrize("refusal", ["", OUT_OF_REACH, REFUSED])
+def test_refusal__is_told_of_a_connection_that_stays_as_it_is(
+    config: Config, action: Action, refusal: str
+) -> None:
+    tell = Mock()
+    step = step_of(config, action, make_connection())
+    refused = refusal == REFUSED and action is Action.UNCHANGED
+    with pytest.raises(SourceDatabaseError) if refused else nullcontext():
+        etl._tell_of_refusal(config, step, refusal, tell)
+    notes = [call.args[0] for call in tell.note.call_args_list]
+    assert notes == ([GRANT] if refusal == OUT_OF_REACH else [])
+
+
+def test_refusal__of_a_connection_that_is_not_there_is_none(config: Config) -> None:
+    tell = Mock()
+    etl._tell_of_refusal(config, step_of(config, Action.CREATE), OUT_OF_REACH, tell)
+    assert not tell.note.called
+    assert grant_for(make_connection(), config) == GRANT
+
+
+def test_credential__is_sent_once_more_where_nothing_else_is_to_be_done(config: Config) -> None:
+    schedule = Mock()
+    for action in (Action.UNCHANGED, Action.UPDATE, Action.CREATE):
+        connection = step_of(config, action, make_connection())
+        steps = etl._EtlSteps(in_the_way=[], connection=connection, schedule=schedule)
+        again = steps.with_credential()
+        assert again.schedule is schedule
+        if action is Action.UNCHANGED:
+            assert again.connection.plan.action is Action.UPDATE
+            changes = changes_of(again.connection.plan)
+            assert changes == {"credential": ("refused by PostgreSQL", "v/1")}
+            assert again.connection.observed is connection.observed
+        else:
+            assert again is steps
+
+
+@pytest.mark.parametrize(
+    ("schemas", "action", "told"),
+    [
+        (("app", "public"), Action.CREATE, True),
+        (("app", "public"), Action.UNCHANGED, False),
+        ((), Action.CREATE, False),
+    ],
+)
+def test_search_path__is_told_whenever_a_script_that_goes_by_it_is_stored(
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    schemas: tuple[str, ...],
+    action: Action,
+    told: bool,
+) -> None:
+    tell = Mock()
+    monkeypatch.setattr(etl, "load_mapping", lambda _: Mock(search_path=schemas))
+    etl._tell_of_search_path(config, Plan(kind="k", name="n", action=action), tell)
+    said = (
+        "Tables are looked for in the schemas app, public, in this order, as Django does. The "
+        "connection's role has to do so too: run the script of `bq_setup_etl --print-role-sql` "
+        "before the next load, again where an earlier version printed it."
+    )
+    assert [call.args[0] for call in tell.note.call_args_list] == ([said] if told else [])
