@@ -79,10 +79,15 @@ def test_standard_error__takes_what_nobody_reads(forgotten: Forgotten) -> None:
 
 
 def test_error__is_printed_where_there_is_an_output_for_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     print_error("It hangs.")
     assert capsys.readouterr() == ("", "It hangs.\n")
+
+
+def test_error__of_a_process_without_standard_error_is_told_to_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     print_error("It hangs.")
 
