@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import Mock
@@ -10,14 +11,16 @@ import pytest
 
 from backend.forecasting.conf import Config
 from backend.forecasting.database.source import LOCK_SECONDS
+from backend.forecasting.loading.runs import RunResult
 from backend.forecasting.provisioning.engine import Step
 from backend.forecasting.provisioning.plan import Action, Plan
 from backend.forecasting.setup import etl, steps
 from backend.forecasting.setup.outcome import Mode, Status
 from backend.forecasting.setup.steps import Listeners
+from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.clock import FastClock
 from backend.forecasting.tests.support.commands import start_answers
-from backend.forecasting.tests.support.factories import Google, make_connection
+from backend.forecasting.tests.support.factories import Google, make_connection, make_run
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 Waits = dict[str, list[Any]]
@@ -99,3 +102,43 @@ def test_connection__is_new_for_a_quarter_of_an_hour(
     observed = None if seconds is None else made_ago(seconds)
     step: Step[Any] = Step(Mock(), observed, plan)
     assert etl._is_new(step, google) is new
+
+
+@pytest.mark.parametrize(
+    ("left", "timeout", "wait", "seconds"),
+    [(1000, 300, True, 300), (100, 300, True, 99), (5, 300, True, 4.5), (1000, 300, False, 0)],
+)
+@pytest.mark.parametrize("adopted", [True, False])
+def test_run__is_waited_for_as_long_as_was_asked_and_is_left(
+    google: Google,
+    config: Config,
+    waits: Waits,
+    monkeypatch: pytest.MonkeyPatch,
+    left: float,
+    timeout: float,
+    wait: bool,
+    seconds: float,
+    adopted: bool,
+) -> None:
+    run, ended, tell = make_run("RUNNING"), make_run("SUCCEEDED"), Mock()
+    start, look = Mock(return_value=(run, adopted)), Mock(return_value=ended)
+    result = RunResult(name="r", state="SUCCEEDED", rows=7, seconds=1)
+    tell_end = Mock(return_value=result)
+    monkeypatch.setattr(etl, "count_rows", lambda *_: 5)
+    monkeypatch.setattr(etl, "start_or_adopt_run", start)
+    monkeypatch.setattr(etl, "wait_for_run", look)
+    monkeypatch.setattr(etl, "result_of", tell_end)
+    google.deadline.start(left)
+    options = etl.RunOptions(
+        start=True, wait=wait, backfill_days=0, allow_deleting=False, timeout=timeout
+    )
+    found = etl._run(config, google, "c", tell, options)
+    script = render_nightly_load(config)
+    start.assert_called_once_with(google, "c", script=script, tell=tell.note)
+    look.assert_called_once_with(google, run, timeout=pytest.approx(seconds), on_observed=tell.run)
+    tell_end.assert_called_once_with(google, config, ended)
+    before = None if adopted else 5
+    assert found == replace(result, rows_before=before, waited=wait)
+    note = "A run is already under way: it is taken for this one."
+    assert [call.args for call in tell.note.call_args_list] == ([(note,)] if adopted else [])
+    assert waits["lock"] == [left]
