@@ -43,6 +43,7 @@ from backend.forecasting.tests.support.snapshots import (
     make_snapshot,
 )
 from backend.forecasting.verification.snapshot import Snapshot
+from backend.forecasting.verification.verify import Verification
 
 PRODUCT = "backend.forecasting"
 AS_IT_IS = "all is as it should be"
@@ -212,11 +213,15 @@ def test_verification__says_what_was_agreed(
     shown["with"] = said_in_each_form(VERIFIED, project, monkeypatch)
     text = json.dumps(shown).replace(str(tmp_path), "/here")
     assert_agreed("verification.json", json.loads(text), tmp_path)
+    given = [tuple(map(type, call.args)) for call in page.call_args_list]
+    assert given == [(Verification, Google)] * 2
 
 
-def take(config: Config, _: Any, *, reconcile: bool, baseline: bool, **__: Any) -> Snapshot:
+def take(
+    config: Config, _: Any, *, reconcile: bool, baseline: bool, show_baseline: bool
+) -> Snapshot:
     """All is well but for a warning."""
-    found = BASELINE if baseline else None
+    found = BASELINE if baseline or show_baseline else None
     config = replace(config, score_source="entity")
     return make_snapshot(config, reconcile=reconcile, baseline_asked=baseline, baseline=found)
 
