@@ -22,7 +22,7 @@ from backend.forecasting.tests.support.factories import (
     provision,
 )
 from backend.forecasting.tests.support.healthy import Healthy, provision_healthy
-from backend.forecasting.tests.support.stand_in import pipeline_settings
+from backend.forecasting.tests.support.stand_in import looking_again_soon, pipeline_settings
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
@@ -63,11 +63,12 @@ def provisioned(google: Google, config: Config) -> Google:
 
 
 @pytest.fixture
-def pipeline(cloud: "LocalCloud", settings: Settings) -> "LocalCloud":
+def pipeline(cloud: "LocalCloud", settings: Settings) -> Iterator["LocalCloud"]:
     """The stand-in, and the settings that lead the commands to it and to the test database."""
     for name, value in pipeline_settings(cloud).items():
         setattr(settings, name, value)
-    return cloud
+    with looking_again_soon():
+        yield cloud
 
 
 @pytest.fixture
@@ -88,7 +89,11 @@ def healthy_pipeline(
 ) -> Iterator[Healthy]:
     """A pipeline that passes every check, made once for a module: ask for `healthy` instead."""
     cloud_server.reset()
-    with django_db_blocker.unblock(), provision_healthy(cloud_server) as healthy:
+    with (
+        django_db_blocker.unblock(),
+        looking_again_soon(),
+        provision_healthy(cloud_server) as healthy,
+    ):
         yield healthy
 
 

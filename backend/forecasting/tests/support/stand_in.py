@@ -1,15 +1,32 @@
 """The settings that lead the product to the stand-in; nothing else in the tests names them all."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from django.db import connection
 
+from backend.forecasting.google.clients import Clients
+from backend.forecasting.google.waiting import Pace
 from backend.localcloud.postgres.server import RunningPostgres
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
 _UNREACHABLE = "postgresql://127.0.0.1:1/venezuelawatch"
+
+_QUICK = Pace(first_pause=0.01, run_pause=0.02)
+
+
+@contextmanager
+def looking_again_soon() -> Iterator[None]:
+    """Commands of this process pause for a moment where they look twice, or again.
+
+    The stand-in does not answer otherwise a fifth of a second later, and its runs end at once.
+    """
+    with patch.dict(Clients.__init__.__kwdefaults__, pace=_QUICK):
+        yield
 
 
 def pipeline_settings(cloud: "LocalCloud") -> dict[str, str]:
