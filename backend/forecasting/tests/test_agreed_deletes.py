@@ -28,6 +28,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 SCHEDULES: dict[str, dict[str, Any]] = {
     "tonight": {"next_run_time": TONIGHT},
     "later": {"next_run_time": LATER},
+    "ended": {"next_run_time": TONIGHT, "schedule_options": {"end_time": NOW}},
     "stopped": {"next_run_time": TONIGHT, "disabled": True},
     "behind": {"next_run_time": TONIGHT, "state": "FAILED", "update_time": LONG_AGO},
 }
@@ -39,7 +40,7 @@ WORDS: dict[str, dict[str, Any]] = {
 
 CASES = (
     ("30 days", "90 days", "later", "", 100),
-    *product(["90 days"], ["90 days", "30 days"], ["later", "stopped", "behind"], [""], [100]),
+    *product(["90 days"], ["90 days", "30 days"], [*SCHEDULES][1:], [""], [100]),
     *product(
         ["90 days"], ["90 days", "all", "none"], ["tonight"], [", at once", ", allowed"], [100]
     ),

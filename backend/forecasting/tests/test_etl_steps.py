@@ -1,13 +1,14 @@
 """What the set-up of the load makes of a refusal, and tells of it, without a server."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
 from backend.forecasting.conf import Config
-from backend.forecasting.errors import SourceDatabaseError
+from backend.forecasting.errors import ApiError, SourceDatabaseError
 from backend.forecasting.provisioning.connections import ConnectionSpec
 from backend.forecasting.provisioning.credentials import Credential
 from backend.forecasting.provisioning.engine import Step
@@ -17,7 +18,9 @@ from backend.forecasting.setup.outcome import grant_for
 from backend.forecasting.tests.support.factories import (
     CLOUD_SQL_AGENT,
     PROJECT,
+    Google,
     changes_of,
+    google_error,
     make_connection,
 )
 
@@ -96,3 +99,25 @@ def test_search_path__is_told_whenever_a_script_that_goes_by_it_is_stored(
         "before the next load, again where an earlier version printed it."
     )
     assert [call.args[0] for call in tell.note.call_args_list] == ([said] if told else [])
+
+
+def test_grant__is_in_the_project_of_the_instance(config: Config) -> None:
+    config = replace(config, instance="example.com:sql-project:us-central1:main")
+    assert " add-iam-policy-binding example.com:sql-project --member " in grant_for(
+        make_connection(), config
+    )
+
+
+def test_connection__that_may_not_be_looked_at_is_told_with_the_grant(
+    google: Google, config: Config
+) -> None:
+    permission = "bigquery.connections.get"
+    denied = google_error(403, "no", reason="IAM_PERMISSION_DENIED", permission=permission)
+    google.connections.get_connection.side_effect = denied
+    with pytest.raises(ApiError) as raised:
+        etl._observe_connection(config, google)
+    assert str(raised.value) == (
+        f"Looking at connection {config.connection_name} was refused: the credentials in use lack "
+        f"{permission} (no); grant it with `gcloud projects add-iam-policy-binding {PROJECT} "
+        "--member user:YOUR_ACCOUNT --role roles/bigquery.connectionAdmin`."
+    )

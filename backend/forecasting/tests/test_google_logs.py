@@ -113,6 +113,7 @@ def test_requests__are_told_beside_the_warnings_and_leave_the_loggers_as_they_we
     loggers = [logging.getLogger(name) for name in ("google", "urllib3.connectionpool")]
     before = [(each.level, each.propagate, list(each.handlers)) for each in loggers]
     with requests_told(pytest.fail):
+        assert [each.propagate for each in loggers] == [False, False]
         loggers[1].warning("Retrying after %s", "a fault")
     assert "Retrying after a fault" in log()
     assert [(each.level, each.propagate, list(each.handlers)) for each in loggers] == before

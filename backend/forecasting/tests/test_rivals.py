@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 
 import pytest
+from google.api_core.exceptions import Conflict
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from backend.forecasting.conf import Config
 from backend.forecasting.google.retrying import LIST_LOOKS
-from backend.forecasting.google.waiting import GivenUpError
+from backend.forecasting.google.waiting import TIMEOUT, GivenUpError
 from backend.forecasting.provisioning.rivals import find_rival, observe_settled
+from backend.forecasting.provisioning.scheduled_queries import ScheduledQuerySpec
 from backend.forecasting.sql.queries import load_name
 from backend.forecasting.tests.support.clock import FastClock
 from backend.forecasting.tests.support.factories import TRANSFER_NAME, Google, make_transfer
@@ -72,6 +74,21 @@ def test_rival__is_one_that_came_before_or_stays(
     if looks is not None:
         assert settled.transfers.list_transfer_configs.call_count == looks
     assert fast_clock.ahead == pytest.approx(seconds)
+
+
+def test_create__beside_an_elder_is_taken_back(
+    settled: Google, config: Config, fast_clock: FastClock
+) -> None:
+    spec, created = ScheduledQuerySpec.from_config(config), made(config, OURS)
+    answer(settled, config, (OURS, ELDER))
+    settled.transfers.create_transfer_config.return_value = created
+    with pytest.raises(Conflict) as raised:
+        spec.create(settled)
+    elder = made(config, ELDER).name
+    assert raised.value.message == f"scheduled query {elder} was created at the same time"
+    (call,) = settled.transfers.delete_transfer_config.call_args_list
+    assert (call.kwargs["name"], call.kwargs["timeout"]) == (created.name, TIMEOUT)
+    assert call.kwargs["retry"]
 
 
 @pytest.mark.parametrize(
