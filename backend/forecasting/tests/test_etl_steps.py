@@ -13,12 +13,14 @@ from backend.forecasting.provisioning.connections import ConnectionSpec
 from backend.forecasting.provisioning.credentials import Credential
 from backend.forecasting.provisioning.engine import Step
 from backend.forecasting.provisioning.plan import Action, Plan
+from backend.forecasting.provisioning.scheduled_queries import is_of_script
 from backend.forecasting.setup import etl
 from backend.forecasting.setup.outcome import grant_for
 from backend.forecasting.tests.support.factories import (
     CLOUD_SQL_AGENT,
     PROJECT,
     Google,
+    change,
     changes_of,
     google_error,
     make_connection,
@@ -121,3 +123,43 @@ def test_connection__that_may_not_be_looked_at_is_told_with_the_grant(
         f"{permission} (no); grant it with `gcloud projects add-iam-policy-binding {PROJECT} "
         "--member user:YOUR_ACCOUNT --role roles/bigquery.connectionAdmin`."
     )
+
+
+@pytest.mark.parametrize("loads", [True, False])
+@pytest.mark.parametrize(
+    ("action", "before", "again", "lets_in"),
+    [
+        (Action.CREATE, None, False, None),
+        (Action.UPDATE, "x", False, False),
+        (Action.UPDATE, "refused by PostgreSQL", True, True),
+        (Action.UNCHANGED, None, None, None),
+    ],
+)
+def test_apply__tells_of_the_grant_and_proves_what_was_changed(
+    config: Config,
+    google: Google,
+    monkeypatch: pytest.MonkeyPatch,
+    loads: bool,
+    action: Action,
+    before: str | None,
+    again: bool | None,
+    lets_in: bool | None,
+) -> None:
+    tell, prove = Mock(), Mock(return_value="proved")
+    monkeypatch.setattr(etl, "apply_step", lambda step, _: step)
+    monkeypatch.setattr(etl, "prove_credential", prove)
+    step = step_of(config, action, make_connection())
+    changes = () if before is None else (change("credential", before, "v/1"),)
+    step = replace(step, plan=replace(step.plan, changes=changes))
+    steps = etl._EtlSteps(in_the_way=[], connection=step, schedule=Mock())
+    assert steps.apply(config, google, tell, loads=loads) == steps
+    notes = [call.args[0] for call in tell.note.call_args_list]
+    created, proved = action is Action.CREATE, action is not Action.UNCHANGED
+    assert notes == [GRANT] * created + ["proved"] * proved
+    asked = {"again": again, "lets_in": not loads if created else lets_in}
+    assert [call.kwargs for call in prove.call_args_list] == [asked] * proved
+
+
+def test_fields__of_the_script_are_its_settings_and_parameters() -> None:
+    found = {name: is_of_script(name) for name in ("query", "window_days", "params.x", "schedule")}
+    assert found == {"query": True, "window_days": True, "params.x": True, "schedule": False}

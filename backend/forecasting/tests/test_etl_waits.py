@@ -38,6 +38,7 @@ def waits(google: Google, fast_clock: FastClock, monkeypatch: pytest.MonkeyPatch
 
     def noting(name: str, at: int, answer: Any) -> Callable[..., Any]:
         def note(*given: Any) -> Any:
+            assert isinstance(given[0], Config)
             found[name].append(round(given[at], 3))
             return answer
 

@@ -115,6 +115,18 @@ def test_retry__ends_before_the_deadline(
     assert fast_clock.ahead <= min(seconds, 60 + request_seconds) + 0.001
 
 
+def test_retry__sends_a_request_for_which_just_enough_is_left(
+    clients: Clients, fast_clock: FastClock
+) -> None:
+    clients.deadline.start(100)
+    retry = clients.retry
+    fast_clock.sleep(74.5)
+    assert retry(lambda: "page")() == "page"
+    fast_clock.sleep(1)
+    with pytest.raises(GivenUpError):
+        retry(lambda: "page")
+
+
 def test_retry__tells_of_each_failure(clients: Clients, fast_clock: FastClock) -> None:
     told: list[Exception] = []
     request = Busy(fast_clock, 30)
