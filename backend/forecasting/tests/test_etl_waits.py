@@ -58,7 +58,9 @@ def set_up(config: Config, google: Google, mode: Mode = Mode.APPLY, **options: A
     given = {"start": True, "wait": True, "backfill_days": 0, "allow_deleting": False}
     tell = Listeners(plan=Mock(), applied=Mock(), note=Mock())
     run = etl.RunOptions(**{**given, "timeout": 300, **options})
-    assert etl.set_up_etl(config, google, mode, tell, run).status is Status.UNCHANGED
+    outcome = etl.set_up_etl(config, google, mode, tell, run)
+    assert outcome.status is Status.UNCHANGED
+    assert outcome.timeout == (run.timeout if mode is Mode.APPLY else 0)
     notes: Any = tell.note
     return [call.args[0] for call in notes.call_args_list]
 
