@@ -132,8 +132,13 @@ def is_lost_login(error: BaseException) -> bool:
 
 
 def explain_credentials(error: Exception) -> UnreachableError:
-    """The UnreachableError for credentials that are missing or that cannot be used."""
+    """The UnreachableError for credentials that are missing, not reached or of no use."""
     said = login_failure(error) or str(error.args[0] if error.args else error)
+    if isinstance(error, auth_exceptions.TransportError) or _PASSING.search(said):
+        return UnreachableError(
+            f"Google gave no login for the moment ({_words(said)}); check the network and run the "
+            "command again."
+        )
     if "default credentials were not found" in said:
         problem = "No Google credentials were found"
     else:

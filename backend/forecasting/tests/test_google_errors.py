@@ -49,6 +49,7 @@ LEGACY = (
 
 
 # google.auth._default, raised where no source of credentials has any.
+NO_TOKEN = "Getting metadata from plugin failed"
 NO_CREDENTIALS = (
     "Your default credentials were not found. To set up Application Default Credentials, see "
     "https://cloud.google.com/docs/authentication/external/set-up-adc for more information."
@@ -370,7 +371,6 @@ def test_credentials__none_found(google: Google) -> None:
         auth_error("RefreshError", "invalid_grant: Token has been expired or revoked."),
         auth_error("DefaultCredentialsError", "File key.json was not found."),
         auth_error("InvalidOperation", "Anonymous credentials cannot be refreshed."),
-        auth_error("TransportError", "connection refused"),
     ],
 )
 def test_credentials__that_cannot_be_used(google: Google, error: Exception) -> None:
@@ -380,6 +380,25 @@ def test_credentials__that_cannot_be_used(google: Google, error: Exception) -> N
         f"Google credentials could not be used ({str(error).rstrip('.')}): run "
     )
     assert "gcloud auth application-default login" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (auth_error("TransportError", "connection refused"), "connection refused"),
+        (auth_error("RefreshError", "internal_failure: Try later."), "internal_failure: Try later"),
+        (exceptions.ServiceUnavailable(f"{NO_TOKEN} with error: Read timed out"), "Read timed out"),
+    ],
+)
+def test_credentials__that_are_not_reached_call_for_no_other_login(
+    google: Google, error: Exception, said: str
+) -> None:
+    found = explain(error, DOING, google)
+    assert isinstance(found, UnreachableError)
+    assert str(found) == (
+        f"Google gave no login for the moment ({said}); check the network and run the "
+        "command again."
+    )
 
 
 @pytest.mark.parametrize(
