@@ -2,12 +2,14 @@
 
 import importlib
 import sys
+from datetime import date
 from types import ModuleType
 from typing import Any
 from unittest.mock import Mock, call
 
 import pytest
 
+from backend.forecasting.loading.backfill import Slice, SliceOutcome, SliceResult
 from backend.forecasting.management.commands._help import HelpFormatter
 from backend.forecasting.management.commands._imports import without_arrow
 from backend.forecasting.management.commands._listeners import make_listeners
@@ -59,6 +61,30 @@ def test_run__is_an_event_for_each_new_state(command: Any) -> None:
     command.events = None
     tell.run(make_run("RUNNING"))
     shown.assert_called_once_with(make_run("RUNNING"))
+
+
+def test_run__that_has_ended_is_not_left_behind(command: Any) -> None:
+    tell = make_listeners(command, Mode.APPLY)
+    told = []
+    for state in ("PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"):
+        tell.run(make_run(state))
+        told.append(command.left_behind.partition(" and ")[0])
+    assert told == [
+        "run 1a2b goes on at Google,",
+        "run 1a2b goes on at Google,",
+        "run 1a2b has ended, SUCCEEDED,",
+        "run 1a2b has ended, FAILED,",
+        "run 1a2b has ended, CANCELLED,",
+    ]
+
+
+def test_slice__says_that_more_may_come_but_after_the_last(command: Any) -> None:
+    tell = make_listeners(command, Mode.APPLY)
+    for number, more in ((1, True), (2, False)):
+        part = Slice(first_day=date(2026, 1, 1), end_day=date(2026, 2, 1), number=number, count=2)
+        tell.slice(SliceOutcome(slice=part, result=SliceResult.LOADED, rows=7, rows_before=0))
+        assert command.left_behind.startswith(f"{number} of 2 slices are done and stay")
+        assert command.left_behind.endswith("run it again to go on") is more
 
 
 @pytest.mark.parametrize(

@@ -74,11 +74,13 @@ class _Follower:
             command.show(line)
 
     def show_run(self, run: TransferRun) -> None:
+        from ...loading.runs import ENDED, state_of
         from ...output.text import short_name
 
+        stands = f"has ended, {state_of(run)}," if run.state in ENDED else "goes on at Google,"
         self._command.left_behind = (
-            f"run {short_name(run.name)} goes on at Google, and `python manage.py bq_verify` tells "
-            "how it ended"
+            f"run {short_name(run.name)} {stands} and `python manage.py bq_verify` tells how it "
+            "ended"
         )
         if self._command.events:
             self._tell_state(run)
@@ -98,8 +100,9 @@ class _Follower:
         from ...output.text import describe_slice
 
         done, all_of_them = outcome.slice.number, outcome.slice.count
-        self._command.left_behind = (
-            f"{done} of {all_of_them} slices are done and stay, and what BigQuery is loading it "
-            "may load to its end; run it again to go on"
-        )
+        self._command.left_behind = f"{done} of {all_of_them} slices are done and stay"
+        if done < all_of_them:
+            self._command.left_behind += (
+                ", and what BigQuery is loading it may load to its end; run it again to go on"
+            )
         self._command.say(describe_slice(outcome))
