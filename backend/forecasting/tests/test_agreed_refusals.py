@@ -219,6 +219,12 @@ TEXTS = (
     "",
 )
 
+# SQLSTATEs, of which the last but one has no cause, and the last is none.
+STATES = (
+    *("28000", "28P01", "3D000", "3F000", "42501", "42703", "42P01", "53100", "53200", "53300"),
+    *("53400", "55P03", "57014", "57P01", "57P02", "57P03", "22P02", ""),
+)
+
 
 def test_causes__are_found_as_agreed(tmp_path: Path) -> None:
     """By what is said; and what that is taken for."""
@@ -233,5 +239,7 @@ def test_causes__are_found_as_agreed(tmp_path: Path) -> None:
             true,
             cause_line(text)[:16],
         ]
+    assert len(STATES) > 10
+    shown["by state"] = [f"{state}: {likely_cause('nein', state)}" for state in STATES]
     shown["known"] = [f"{pattern}: {cause}" for pattern, cause in CAUSES.items()]
     assert_agreed("causes.json", shown, tmp_path)

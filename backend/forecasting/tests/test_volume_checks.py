@@ -67,6 +67,20 @@ def test_volume__says_the_figures_where_nothing_fell() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        ([5] * 7, "pass"),
+        ([5] * 6 + [4], "warn"),
+        ([4, 3, 3], "pass"),
+        ([3, 3, 3], "warn"),
+    ],
+    ids=["half a week", "less", "a third of three days", "less than it"],
+)
+def test_volume__exactly_the_least_share_is_no_fall(last: list[int], status: str) -> None:
+    assert check([10] * (90 - len(last)) + last).status == status
+
+
 @pytest.mark.parametrize("monthly", [2.0, 0.75], ids=["growing", "shrinking"])
 def test_volume__trend_is_no_fall(monthly: float) -> None:
     assert check([200 * monthly ** (n / 30) for n in range(90)]).status == "pass"
