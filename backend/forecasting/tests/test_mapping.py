@@ -166,6 +166,7 @@ def test_inherited_column__is_read_from_the_table_of_the_parent() -> None:
         ('-c search_path="$user",pg_catalog,"Old\\ News",news,news', ("Old News", "news")),
         ('-c search_path="a,b",public', ("a,b", "public")),
         ('-c search_path="",,news,', ("news",)),
+        ('-c search_path="ne""ws"', ('ne"ws',)),
     ],
 )
 def test_schemas__are_those_of_the_search_path_that_django_sets(

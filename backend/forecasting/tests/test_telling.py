@@ -73,6 +73,9 @@ def test_steps__add_up_and_those_with_parts_are_not_told(command: Command) -> No
     assert command.seconds == {"Looking": 7.75}
     told = vars(command.stderr)["_out"].getvalue()
     assert told == "Looking: 1.25 s\nLooking: 2.50 s\n"
+    command.events = Mock()
+    command._show_done("Counting", 1.23456, False)
+    command.events.assert_called_once_with("DEBUG", "Counting: 1.23 s", duration=1.235)
 
 
 class Terminal(StringIO):
