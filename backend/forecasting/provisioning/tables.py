@@ -169,8 +169,8 @@ class TableSpec(Resource[bigquery.Table]):
             )
         return (
             "BigQuery cannot change this in place: choose another table with FORECASTING_TABLE (or "
-            f"another dataset), or move this one aside (bq cp {_bq(self.name)} "
-            f"{_bq(self.name)}_old, then bq rm {_bq(self.name)}) and run bq_setup again."
+            f"another dataset), or move this one aside (bq cp {bq_name(self.name)} "
+            f"{bq_name(self.name)}_old, then bq rm {bq_name(self.name)}) and run bq_setup again."
         )
 
     def _statement(self, obstacle: Change) -> str:
@@ -207,7 +207,7 @@ def table_kind(table: bigquery.Table) -> str:
     return _KINDS.get(kind, kind.lower().replace("_", " "))
 
 
-def _bq(table_id: str) -> str:
+def bq_name(table_id: str) -> str:
     """A table id as the bq tool writes it: project:dataset.table."""
     project, dataset, table = table_id.rsplit(".", 2)
     return f"{project}:{dataset}.{table}"

@@ -9,6 +9,7 @@ from ..google.clients import Clients
 from ..google.replies import readable
 from ..sql.series import VIEWS, View
 from .plan import Change, Plan, Resource, differences
+from .tables import bq_name
 
 VIEW = "VIEW"
 # What an owned field is written to.
@@ -53,7 +54,7 @@ class ViewSpec(Resource[bigquery.Table]):
 
     def remedy(self, observed: bigquery.Table) -> str:
         other = "choose another table with FORECASTING_TABLE, whose views have other names,"
-        name = "{}:{}.{}".format(*self.name.rsplit(".", 2))
+        name = bq_name(self.name)
         if observed.table_type == "TABLE":
             return (
                 f"The name is taken: {other} or move the table aside (bq cp {name} {name}_old, "
