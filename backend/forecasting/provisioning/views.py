@@ -82,6 +82,7 @@ class ViewSpec(Resource[bigquery.Table]):
         """Patch what the plan names; the ETag of `observed` guards against another writer."""
         observed.description = self.description
         observed.view_query = self.query
+        observed.view_use_legacy_sql = False  # A new text keeps the dialect that the old one had.
         observed.expires = None
         fields = sorted({_PROPERTIES[field] for field in plan.fields})
         with readable():

@@ -83,6 +83,7 @@ def test_view__whose_text_lost_its_last_line_end_is_equal(spec: ViewSpec) -> Non
         ({"description": None}, {"description"}, {"description"}),
         (OTHER_TEXT, {"query"}, {"view"}),
         ({"view": {"query": "SELECT 1"}}, {"query", "dialect"}, {"view"}),
+        ({"view": {"query": "SELECT 1", "useLegacySql": True}}, {"query", "dialect"}, {"view"}),
         ({"expirationTime": "1775001600000"}, {"expirationTime"}, {"expirationTime"}),
         ({**OTHER_TEXT, "description": "x"}, {"query", "description"}, {"view", "description"}),
     ],
