@@ -134,7 +134,7 @@ def is_lost_login(error: BaseException) -> bool:
 def explain_credentials(error: Exception) -> UnreachableError:
     """The UnreachableError for credentials that are missing, not reached or of no use."""
     said = login_failure(error) or str(error.args[0] if error.args else error)
-    if isinstance(error, auth_exceptions.TransportError) or _PASSING.search(said):
+    if isinstance(error, auth_exceptions.TransportError) or _is_passing(error, said):
         return UnreachableError(
             f"Google gave no login for the moment ({_words(said)}); check the network and run the "
             "command again."
@@ -144,6 +144,12 @@ def explain_credentials(error: Exception) -> UnreachableError:
     else:
         problem = f"Google credentials could not be used ({_words(said)})"
     return UnreachableError(f"{problem}: {_LOG_IN}.")
+
+
+def _is_passing(error: Exception, said: str) -> bool:
+    """Whether a token is refused for the moment; a file may have a name that sounds like it."""
+    asked = login_failure(error) or isinstance(error, auth_exceptions.RefreshError)
+    return bool(asked and _PASSING.search(said))
 
 
 def _words(said: str) -> str:

@@ -370,6 +370,7 @@ def test_credentials__none_found(google: Google) -> None:
     [
         auth_error("RefreshError", "invalid_grant: Token has been expired or revoked."),
         auth_error("DefaultCredentialsError", "File key.json was not found."),
+        auth_error("DefaultCredentialsError", "File server_error.json was not found."),
         auth_error("InvalidOperation", "Anonymous credentials cannot be refreshed."),
     ],
 )
