@@ -3,12 +3,14 @@
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
 from backend.forecasting.conf import Config
+from backend.forecasting.google import waiting
 from backend.forecasting.google.waiting import BoundedAdapter, Deadline, GoogleClock, Pace
 from backend.forecasting.loading import backfill as backfill_module
 from backend.forecasting.loading.backfill import Slice, SliceOutcome, SliceResult
@@ -44,6 +46,17 @@ def test_clock__is_ours_where_nothing_speaks_against_it(date: str | None) -> Non
     clock = GoogleClock()
     clock.learn(http_date(timedelta(seconds=20)) if date is None else date)
     assert abs(ahead_of_ours(clock)) < timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(("date", "ahead"), [("12:01:00", 0), ("12:01:01", 61)])
+def test_clock__is_ours_up_to_a_minute(
+    monkeypatch: pytest.MonkeyPatch, date: str, ahead: int
+) -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    monkeypatch.setattr(waiting, "datetime", Mock(now=lambda zone: noon))
+    clock = GoogleClock()
+    clock.learn(f"Thu, 01 Jan 2026 {date} GMT")
+    assert clock.now() == noon + timedelta(seconds=ahead)
 
 
 def test_clock__learns_from_each_answer_of_bigquery(monkeypatch: pytest.MonkeyPatch) -> None:

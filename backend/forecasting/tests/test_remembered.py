@@ -342,3 +342,21 @@ def test_outdate__a_look_that_began_before_is_not_taken_for_a_new_one() -> None:
     looks: list[str] = []
     remembered = remember(look)
     assert [remembered.see(WAIT).value for _ in range(3)] == ["1", "2", "2"]
+
+
+def test_see__of_what_another_looked_up_does_not_mind_who_looks_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The lock is let go, and may be somebody else's before it is asked about."""
+    remembered = remember(Look("first"))
+    remembered.see(WAIT)
+    delete = LocMemCache.delete
+
+    def hand_on(self: LocMemCache, key: str, version: int | None = None) -> bool:
+        return delete(self, key, version) and self.add(key, True, 60)
+
+    monkeypatch.setattr(LocMemCache, "delete", hand_on)
+    monkeypatch.setattr(Remembered, "_is_fresh", Mock(side_effect=[False, True]))
+    seen = remembered.see(WAIT)
+    assert cache.get(remembered._lock) is True
+    assert (seen.value, seen.looking) == ("first", False)
