@@ -33,4 +33,5 @@ def beginning_at(share: float, names: Sequence[str]) -> list[str]:
 
 def _modules(root: Path, folders: Iterable[str]) -> list[str]:
     files = sorted(file for folder in folders for file in (root / folder).rglob("test_*.py"))
-    return [".".join(file.relative_to(root).with_suffix("").parts) for file in files]
+    inside = (file.relative_to(root) for file in files if file.is_relative_to(root))
+    return [".".join(file.with_suffix("").parts) for file in inside]

@@ -35,7 +35,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bq(cloud: LocalCloud, programs: Path, tmp_path: Path) -> Tool:
     """Run bq with an empty home and return what it prints; it has to succeed."""
-    token = tmp_path / "token"
+    token = programs / "token"  # The settings name it, and are asked for once.
     token.write_text("any")
     environment = {
         "HOME": str(tmp_path),
