@@ -36,7 +36,7 @@ localcloud: setup ## the same, and leave it running with the status page to look
 # All of them on every core, a file's tests in one process, with what of the product they reach; those
 # that ARGS choose as they are. One process more than cores, since each of them waits now and then.
 PROCESSES = $$($(RUN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
-WHOLE = -n "$(PROCESSES)" --dist loadfile --no-loadscope-reorder --cov --cov-fail-under 97
+WHOLE = -n "$(PROCESSES)" --dist loadfile --no-loadscope-reorder --cov --cov-fail-under 99
 
 test: setup $(TIMESCALE_STAMP) ## run the tests; ARGS='-k name' are for pytest
 	$(RUN)/python -m pytest $(or $(ARGS),$(WHOLE))
