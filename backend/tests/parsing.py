@@ -3,32 +3,39 @@
 Reading and copying are most of what it works in a test.
 """
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from typing import Any
 from unittest.mock import patch
 
+from cachetools import LRUCache
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.expressions import Expr, Expression
 
-_MOST = 1000
-"""Texts that are kept: commands and the nightly load say the same few over and over."""
+_CHARACTERS = 300_000
+"""Of the texts that are kept: commands and the nightly load say the same few over and over.
+
+A tree takes some 170 bytes for each character of its text.
+"""
 
 
 @contextmanager
 def parsing_once() -> Iterator[None]:
     """What a text was parsed to is remembered; whoever asks has trees of their own."""
-    parse, known = Dialect.parse, dict[Any, list[Any]]()
+    parse, lock = Dialect.parse, threading.Lock()
+    known = LRUCache[Any, tuple[int, list[Any]]](_CHARACTERS, lambda kept: kept[0])
 
     def parse_once(dialect: Dialect, sql: str, **options: Any) -> list[Any]:
         key = type(dialect), repr(dialect.settings), sql, repr(options)
-        trees = known.get(key)
-        if trees is None:
-            if len(known) >= _MOST:
-                known.clear()
-            trees = known[key] = parse(dialect, sql, **options)
-        return [tree and tree.copy() for tree in trees]
+        with lock:
+            kept = known.get(key)
+        if kept is None:
+            kept = len(sql), parse(dialect, sql, **options)
+            with lock, suppress(ValueError):  # Larger than all that is kept.
+                known[key] = kept
+        return [tree and tree.copy() for tree in kept[1]]
 
     with (
         patch.object(Dialect, "parse", parse_once),
