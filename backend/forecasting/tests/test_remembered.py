@@ -67,6 +67,7 @@ class SlowLook:
 
     def end(self) -> None:
         self.may_end.set()
+        assert self.began.wait(30)
         assert self.thread
         self.thread.join(30)
 

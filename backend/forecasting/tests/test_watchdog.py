@@ -262,7 +262,21 @@ def test_watchdog__cuts_a_session_with_postgresql_that_is_silent(held: HeldTime)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(600)")
 
-    assert given_up(held, sleep) == "Waiting" + OVER
+    def pass_when_it_sleeps() -> None:
+        with closing(connection), connection.cursor() as cursor:
+            while True:
+                cursor.execute(
+                    "SELECT 1 FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND wait_event = 'PgSleep'"
+                )
+                if cursor.fetchone():
+                    break
+        held.pass_by(60)
+
+    threading.Thread(target=pass_when_it_sleeps, daemon=True).start()
+    with pytest.raises(ForecastingError) as raised, watching(0.2), doing("Waiting"):
+        sleep()
+    assert str(raised.value) == "Waiting" + OVER
     with connection.cursor() as cursor:
         # What sleeps does not notice that it was cut.
         cursor.execute(
