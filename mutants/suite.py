@@ -22,6 +22,10 @@ _ELSEWHERE_SECONDS = 1.0
 """What a test is put behind those whose file is about the subject."""
 
 
+READING_ALL = "backend/forecasting/tests/test_agreed_values.py"
+"""Its tests read what each module holds, and need not call it to notice a change."""
+
+
 @dataclass(frozen=True)
 class Suite:
     """The tests that were measured: their seconds, and where each of them came.
@@ -62,18 +66,23 @@ class Suite:
         return self._within(seconds, [test for _, _, test in sorted(chosen, key=lambda c: c[:2])])
 
     def seeing(self, mutant: Mutant) -> set[str]:
-        """Those that came to its function; where no test did, to its file or to what imports it."""
+        """Those that came to its function; where no test did, to its file or to what imports it.
+
+        And of Python those that read all modules.
+        """
         found = {test for test, places in self.places.items() if mutant.place in places}
         if found and mutant.file.endswith(".sql"):
             return found
+        reading = {test for test in self.seconds if file_of(test) == READING_ALL}
         if found and mutant.place != mutant.file:
-            return found
+            return found | reading
         files = {mutant.file} | self.importers.get(mutant.file, frozenset())
-        return found | {
+        coming = {
             test
             for test, places in self.places.items()
             if files & {place.split(":")[0] for place in places}
         }
+        return found | reading | coming
 
     def without(self, tests: set[str]) -> "Suite":
         """The suite as it would be without some tests."""

@@ -14,7 +14,7 @@ from mutants.record import load_record
 from mutants.results import Results
 from mutants.sections import kept_sections, put_section
 from mutants.sql_mutants import sql_sites
-from mutants.suite import Suite, load_suite
+from mutants.suite import READING_ALL, Suite, load_suite
 from mutants.tree import ROOT, product_files
 from mutants.trial import Trial, Verdict, failing_by_themselves, try_mutant
 
@@ -90,6 +90,19 @@ def test_suite__tries_those_of_importers_on_what_is_in_no_function() -> None:
     places = {"a.py::x": frozenset({"q.py:h"}), "a.py::y": frozenset({"r.py:h"})}
     suite = Suite(dict.fromkeys(places, 1.0), places, {"p.py": frozenset({"q.py"})})
     assert suite.seeing(mutant(file="p.py")) == {"a.py::x"}
+
+
+def test_suite__tries_what_reads_all_modules_on_any_python() -> None:
+    reading = f"{READING_ALL}::test_all"
+    places = {reading: frozenset({"q.py:h"}), "a.py::x": frozenset({"p.py:f", "p.sql"})}
+    suite = Suite(dict.fromkeys(places, 1.0), places)
+    assert suite.seeing(mutant(file="p.py", place="p.py:f")) == {reading, "a.py::x"}
+    assert suite.seeing(mutant(file="p.py")) == {reading, "a.py::x"}
+    assert suite.seeing(mutant(file="p.sql", place="p.sql")) == {"a.py::x"}
+
+
+def test_suite__reads_all_modules_by_a_file_that_is_there() -> None:
+    assert (ROOT / READING_ALL).is_file()
 
 
 def test_importers__are_told_by_relative_imports() -> None:
