@@ -44,6 +44,8 @@ def shown(value: object) -> Any:
         return repr(value) if len(value) < 80 else None
     if value is None or isinstance(value, bool | int | float | timedelta | range):
         return repr(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        value = [(field.name, getattr(value, field.name)) for field in fields(value)]
     if isinstance(value, dict):
         value = [*value.items()]
     if isinstance(value, tuple | list | set | frozenset):
@@ -73,6 +75,10 @@ def constants(module: ModuleType) -> Iterator[tuple[str, Any]]:
         if issubclass(kind, Enum):
             members = [f"{member.name}: {member.value!r}" for member in kind]
             yield f"{module.__name__.removeprefix(PREFIX)}.{kind.__name__}", members
+        elif not is_dataclass(kind):
+            own = [f"{n}: {v!r}" for n, v in vars(kind).items() if type(v) in (bool, int, float)]
+            if own:
+                yield f"{module.__name__.removeprefix(PREFIX)}.{kind.__name__}", own
     for node in ast.parse(Path(module.__file__ or "").read_text("utf-8")).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if isinstance(target, ast.Name) and not any(map(is_worked_out, ast.walk(node))):

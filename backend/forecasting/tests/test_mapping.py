@@ -323,6 +323,8 @@ def test_misfits__are_said_as_agreed(news: SimpleNamespace, tmp_path: Path) -> N
     changes: dict[str, dict[str, Any]] = {
         f"{f}: {v}": {f: v} for f, values in MISFITS.items() for v in values
     }
+    of_entity = {"score_source": "entity", "score_field": "entity__risk_score"}
+    changes["no score of an entity"] = of_entity
     changes["no day"] = {"event_time_field": "", "event_lookback_days": 30}
     shown = {
         name: [str(error) for error in misfits(newsroom_config(**change), news.registry)]

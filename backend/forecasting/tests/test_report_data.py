@@ -67,7 +67,10 @@ def test_data__without_days_or_a_baseline_is_what_the_query_has_read(
     assert read_report_data(make_snapshot(config, days=days, baseline=baseline), google) == READ
 
 
-def test_data__without_examples_has_no_names(read: Mock, google: Google, config: Config) -> None:
+def test_data__without_examples_asks_for_no_names(
+    read: Mock, google: Google, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_data, "read_names", Mock(side_effect=AssertionError))
     found = read_report_data(make_snapshot(config, days=None), google)
     assert found == replace(READ, baseline=BASELINE)
 
