@@ -50,9 +50,13 @@ from backend.forecasting.tests.test_gcp import (
     reset_connection,
     service_account_credentials,
 )
-from backend.forecasting.tests.test_google_errors import LEGACY, NO_CREDENTIALS, NOBODY_THERE
+from backend.forecasting.tests.test_google_errors import (
+    LEGACY,
+    NO_CREDENTIALS,
+    NO_TOKEN,
+    NOBODY_THERE,
+)
 
-PLUGIN = "Getting metadata from plugin failed"
 PERMISSION = "bigquery.jobs.create"
 VPC = "VPC Service Controls: no"
 
@@ -151,11 +155,11 @@ ERRORS: dict[str, Exception] = {
     "nothing": RefreshError(),
     "more than a text": RefreshError("gone", {"error": "x"}),
     "transport": auth_error("TransportError", "refused"),
-    "a lost login": grpc_error("UNAVAILABLE", f"{PLUGIN} with error: ('invalid_grant: x', {{}})"),
-    "a login that may come": grpc_error("UNAVAILABLE", f"{PLUGIN} with error: Read timed out"),
-    "a lost login, in two": grpc_error("UNAVAILABLE", f"{PLUGIN} with error: x with error: y"),
-    "a login that says nothing": grpc_error("UNAVAILABLE", PLUGIN),
-    "a plugin of others": google_error(400, PLUGIN),
+    "a lost login": grpc_error("UNAVAILABLE", f"{NO_TOKEN} with error: ('invalid_grant: x', {{}})"),
+    "a login that may come": grpc_error("UNAVAILABLE", f"{NO_TOKEN} with error: Read timed out"),
+    "a lost login, in two": grpc_error("UNAVAILABLE", f"{NO_TOKEN} with error: x with error: y"),
+    "a login that says nothing": grpc_error("UNAVAILABLE", NO_TOKEN),
+    "a plugin of others": google_error(400, NO_TOKEN),
 }
 LENGTHS = {f"{length} letters": google_error(400, "x" * length) for length in (600, 601)}
 

@@ -43,8 +43,9 @@ from backend.forecasting.tests.support.token_server import (
     TokenServer,
     token_server,
 )
+from backend.forecasting.tests.test_google_errors import NO_TOKEN
 
-PLUGIN = "Getting metadata from plugin failed with error: "
+PLUGIN = f"{NO_TOKEN} with error: "
 ANSWER_LOST = "HTTPSConnectionPool(host='oauth2.googleapis.com', port=443): Read timed out."
 LOG_IN = (
     "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the "
