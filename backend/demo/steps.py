@@ -1,9 +1,11 @@
 """One step of the demo: a management command, shown as a user would type it."""
 
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from django.conf import settings
 from google.auth.credentials import AnonymousCredentials
@@ -35,27 +37,48 @@ def run_step(
     """Run a management command, in `folder`; its output is shown as it is, or as `edit` has it."""
     shown = shlex.join(["python", "manage.py", *command])
     write(f"\n$ {shown}")
-    # In a session of its own: Ctrl-C comes to this process, which then ends the step.
-    step = subprocess.Popen(  # noqa: S603 - the arguments are this module's own
-        manage(*command),
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if edit else None,
-        text=True,
-        start_new_session=True,
-    )
+    step: subprocess.Popen[str] | None = None
     try:
+        with _held_signals():
+            # In a session of its own: Ctrl-C comes to this process, which then ends the step.
+            step = subprocess.Popen(  # noqa: S603 - the arguments are this module's own
+                manage(*command),
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if edit else None,
+                text=True,
+                start_new_session=True,
+            )
         for line in edit(line.rstrip("\n") for line in step.stdout or ()) if edit else ():
             write(line)
         status = step.wait()
     except BaseException:
-        step.kill()
-        step.wait()
+        if step:
+            step.kill()
+            step.wait()
         raise
     if status:
         code = status if status > 0 else 128 - status
         raise DemoError(f"`{shown}` ended with exit status {code}; the demo stops there", code)
+
+
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """Has what interrupts wait for the end: a process has to be known before it can be ended."""
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What is ignored here is by whatever is started from here too.
+    heeded = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in heeded:
+        signal.signal(number, lambda signum, _frame: came.append(signum))
+    try:
+        yield
+    finally:
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
+        for signum in came:
+            signal.raise_signal(signum)
 
 
 def manage(*arguments: str) -> list[str]:
