@@ -24,9 +24,15 @@ class SettingError(ForecastingError):
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem, remedy)
         self.problem, self.remedy = problem, remedy
+        self._end = "" if remedy.endswith("?") else "."
 
     def __str__(self) -> str:
-        return f"{self.problem}: {self.remedy}" + ("" if self.remedy.endswith("?") else ".")
+        return f"{self.problem}: {self.remedy}{self._end}"
+
+    @property
+    def advice(self) -> str:
+        """The remedy as a sentence of its own."""
+        return f"{self.remedy[:1].upper()}{self.remedy[1:]}{self._end}"
 
     def as_json(self) -> dict[str, str | None]:
         return {"error": printable(self.problem), "hint": printable(self.remedy)}

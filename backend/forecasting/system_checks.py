@@ -49,8 +49,7 @@ def _check_values() -> list[CheckMessage]:
 
 def _check_names() -> Iterator[CheckMessage]:
     for error in unknown_settings():
-        hint = f"{error.remedy[:1].upper()}{error.remedy[1:]}"
-        yield Warning(f"{error.problem}.", hint=hint, id="forecasting.W007")
+        yield Warning(f"{error.problem}.", hint=error.advice, id="forecasting.W007")
 
 
 def _check_forms() -> Iterator[CheckMessage]:
@@ -62,7 +61,7 @@ def _check_forms() -> Iterator[CheckMessage]:
 
 
 def _error(error: SettingError, id: str) -> CheckMessage:
-    return Error(f"{error.problem}.", hint=f"{error.remedy[:1].upper()}{error.remedy[1:]}.", id=id)
+    return Error(f"{error.problem}.", hint=error.advice, id=id)
 
 
 def _check_sense(config: Config) -> Iterator[CheckMessage]:

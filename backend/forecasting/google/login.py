@@ -15,6 +15,7 @@ from google.auth.transport.requests import Request
 
 from ..activity import doing
 from ..errors import UnreachableError
+from .logs import project_known
 from .replies import text_of
 
 T = TypeVar("T")
@@ -82,7 +83,8 @@ def _find_and_refresh() -> Credentials:
 
 def _find() -> Credentials:
     try:
-        credentials, _ = google.auth.default(scopes=[SCOPE])
+        with project_known():
+            credentials, _ = google.auth.default(scopes=[SCOPE])
     except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
         if isinstance(error, auth_exceptions.GoogleAuthError):
             raise

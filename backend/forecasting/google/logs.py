@@ -6,6 +6,7 @@ into a connection, and how a run ended, which names the login.
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -42,6 +43,23 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return not record.exc_info
 
 
+@contextmanager
+def project_known() -> Iterator[None]:
+    """In the block, google-auth does not warn this thread that it knows no project: we do."""
+    thread = threading.get_ident()
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return record.thread != thread or not str(record.msg).startswith(_NO_PROJECT)
+
+    logger = logging.getLogger("google.auth._default")
+    logger.addFilter(is_news)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_news)
+
+
+_NO_PROJECT = "No project ID could be determined"
 _HTTP = re.compile(r'(\S+) "(\S+) ([^\s?"]*)\S* HTTP/[\d.]+" (\d+)')
 _GRPC = re.compile(r"Sending request for (/\S+)")
 _LOGGERS = ("urllib3.connectionpool", "google")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import count
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import requests
 from google.api_core.retry import Retry, exponential_sleep_generator
@@ -75,15 +75,15 @@ class Deadline:
         """Seconds, 0 when it is over."""
         return max(self._end - time.monotonic(), 0.0)
 
-    def cap(self, seconds: float) -> float:
-        """`seconds`, or what is left where that is less. Raises GivenUpError when it is over."""
-        left = self.left
-        if not left:
-            self.give_up()
-        return min(seconds, left)
+    def cap(self, seconds: float, reserve: float = 0.0) -> float:
+        """`seconds`, or what is left before the `reserve` where that is less.
 
-    def give_up(self) -> NoReturn:
-        raise GivenUpError(self._reason)
+        Raises GivenUpError where nothing is.
+        """
+        left = max(self.left - reserve, 0.0)
+        if not left:
+            raise GivenUpError(self._reason)
+        return min(seconds, left)
 
 
 def rounds(seconds: float, first_pause: float = 0.2) -> Iterator[int]:
@@ -124,14 +124,11 @@ class BoundedRetry(Retry):
         self._sent += 1
         if self._sent > self._most:
             raise GivenUpError(f"{self._most:,} requests did not come to an end of it")
-        seconds = self._until.cap(self._pace.retries + self._reserve) - self._reserve
-        if seconds < 0:
-            self._until.give_up()
         plain = Retry(
             predicate=self._predicate,
             initial=self._pace.first_pause,
             maximum=self._pace.longest_pause,
-            timeout=seconds,
+            timeout=self._until.cap(self._pace.retries, self._reserve),
         )
         return plain(func, on_error)
 

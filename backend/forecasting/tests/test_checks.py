@@ -276,7 +276,7 @@ def test_checks__unknown_setting_is_named_with_the_one_that_was_meant(settings: 
         "FORECASTING_DATASETT is no setting.",
         "Did you mean FORECASTING_DATASET?",
     )
-    assert other.hint == "Remove it, or see .env.example for all"
+    assert other.hint == "Remove it, or see .env.example for all."
 
 
 def test_checks__unknown_variable_of_the_environment_is_seen() -> None:

@@ -1,5 +1,7 @@
 """The login: proved once, in seconds, before anything is asked of Google."""
 
+import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -16,6 +18,7 @@ from google.auth import compute_engine
 from google.auth.transport.grpc import AuthMetadataPlugin
 from google.auth.transport.requests import Request
 from google.cloud.bigquery_datatransfer_v1 import DataTransferServiceClient
+from google.oauth2.credentials import Credentials
 from pytest_django import Settings
 
 from backend.forecasting.activity import what_is_done
@@ -108,6 +111,33 @@ def test_login__of_a_key_file_that_is_none_is_one_sentence(
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
     with pytest.raises(UnreachableError, match=r"credentials could not be used \(.+\): run"):
         login.log_in()
+
+
+def test_login__of_no_project_is_not_warned_of_where_one_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing else is kept from anybody: no other warning, no other thread's, none after it."""
+    for name in ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    person = ("client_id", "client_secret", "refresh_token")
+    path = tmp_path / "login.json"
+    path.write_text(json.dumps({"type": "authorized_user", **dict.fromkeys(person, "x")}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    monkeypatch.setattr(Credentials, "refresh", lambda *_: None)
+    found, warn = google.auth.default, logging.getLogger("google.auth._default").warning
+
+    def default(**given: Any) -> Any:
+        warn("It is late.")
+        other = threading.Thread(target=warn, args=["No project ID could be determined."])
+        other.start()
+        other.join()
+        return found(**given)
+
+    monkeypatch.setattr(google.auth, "default", default)
+    assert isinstance(login.log_in(), Credentials)
+    assert caplog.messages == ["It is late.", "No project ID could be determined."]
+    found()
+    assert caplog.messages[2].startswith("No project ID could be determined. Consider ")
 
 
 def test_login__that_never_comes_is_given_up(tokens: TokenServer) -> None:
