@@ -18,8 +18,10 @@ from google.cloud.bigquery_datatransfer_v1.types import (
     TransferState,
 )
 
+from backend.localcloud.http.names import Place
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import PARENT, ConfigFactory, GoogleClients, Query
+from backend.localcloud.transfers import records
 
 DAY = timedelta(days=1)
 MOMENT = datetime(2026, 1, 9, 13, 14, 15, tzinfo=UTC)
@@ -68,6 +70,22 @@ def test_run__queues_while_there_is_no_room(
     cloud.transfers.runner.room.set()
     cloud.wait_for_runs(30)
     assert google.transfer.get_transfer_run(name=queued.name).state == TransferState.SUCCEEDED
+
+
+def test_run__is_shown_as_it_was_while_it_goes_on(cloud: LocalCloud) -> None:
+    """Whoever reads it may be held up in the middle, while a worker goes on with it."""
+
+    class Slow(dict[str, str]):
+        def __deepcopy__(self, _: Any) -> dict[str, str]:
+            runner._set(found, state="RUNNING", startTime="then")
+            return {"query": "SELECT 1"}
+
+    found = records.Run("a", {"params": Slow(), "state": "PENDING"})
+    runner = cloud.transfers.runner
+    config = records.TransferConfig(Place("p", "us"), "c", {}, MOMENT, MOMENT)
+    shown = cloud.transfers.runs.to_json(config, found)
+    assert (shown["state"], "startTime" in shown) == ("PENDING", False)
+    assert found.resource["startTime"] == "then"
 
 
 def test_reset__ends_runs_that_queue(

@@ -129,8 +129,10 @@ class Runner:
         return {"code": code, "message": failure["message"]}
 
     def _set(self, run: Run, **changes: Any) -> None:
+        """Never in place: whoever is just reading the run has it as it was."""
         with self.changed:
-            run.resource |= changes | {"updateTime": timestamp(self.clock.now())}
+            updated = {"updateTime": timestamp(self.clock.now())}
+            run.resource = {**run.resource, **changes, **updated}
             self.changed.notify_all()
 
 
