@@ -82,8 +82,9 @@ class LocalCloud:
         if self._servers is None:
             return
         web, grpc = self._servers
-        web.refuse()
+        # First: a request that hangs has to end before those that are being answered are given up.
         self.faults.clear()
+        web.refuse()
         grpc.stop()
         self.transfers.stop()
         self.bigquery.runner.stop_jobs()

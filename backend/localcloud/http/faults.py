@@ -115,7 +115,7 @@ class Broken:
 
     def release(self) -> None:
         """Let go of it, from any thread."""
-        if not self.released.cancelled():
+        if not self.released.done():
             self.released.set_result(None)
 
 
@@ -161,7 +161,10 @@ class Faults:
             raise _errors(service, number)[fault.kind]()
         reply = Broken(fault.kind, result, fault.after_effect)
         with self._turn:
+            forgotten = fault not in self.hits  # While the request was being answered.
             self._broken.append(reply)
+        if forgotten:
+            reply.release()
         return reply
 
 

@@ -26,13 +26,18 @@ PROXIED = re.compile(r"forwarded|via|x-forwarded-.*")
 LARGEST_BODY = 64 * 1024 * 1024
 
 
+class ClientGone(Exception):
+    """Whoever sends a request has hung up before all of it was read: there is nothing to do."""
+
+
 async def read_call(scope: dict[str, Any], receive: Receive, port: int) -> Call:
-    """The request, whole; CloudError says why it is refused."""
+    """The request, whole; CloudError says why it is refused. Raises ClientGone."""
     headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
     hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
     _check_caller(hosts, headers, port)
     path = unquote(scope["raw_path"].decode("latin-1").partition("?")[0])
-    body = await _body(receive)
+    announced = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+    body = await _body(receive) if announced else b""
     if body and not path.startswith("/upload/"):  # None of which is done, whatever its type.
         _check_type([v.decode("latin-1") for k, v in scope["headers"] if k == b"content-type"])
     query = scope["query_string"].decode("latin-1")
@@ -65,6 +70,8 @@ async def _body(receive: Receive) -> bytes:
     body, more = b"", True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > LARGEST_BODY:

@@ -15,7 +15,7 @@ from backend.localcloud.http.broken_replies import Receive, Send, broken_reply
 from backend.localcloud.http.call import Call
 from backend.localcloud.http.errors import CloudError
 from backend.localcloud.http.faults import Broken
-from backend.localcloud.http.reading import read_call
+from backend.localcloud.http.reading import ClientGone, read_call
 
 if TYPE_CHECKING:
     import uvicorn
@@ -74,6 +74,8 @@ class WebServer:
             call = await read_call(scope, receive, self.port)
         except CloudError as error:
             await _send_json(send, error.code, error.to_json())
+            return
+        except ClientGone:
             return
         loop = asyncio.get_running_loop()
         status, result = await loop.run_in_executor(self.workers, self.answer, call)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 import requests
@@ -237,6 +240,23 @@ def test_garbage__does_not_stop_the_server(cloud: LocalCloud, send: Send) -> Non
         with socket.create_connection((HOST, cloud.port), timeout=60) as raw:
             raw.sendall(garbage)
     assert send("GET", f"{BIGQUERY}/datasets").ok
+
+
+@pytest.mark.parametrize("announced", [(b"content-length", b"9"), (b"transfer-encoding", b"a")])
+def test_request__whose_sender_hangs_up_in_the_middle_does_nothing(
+    announced: tuple[bytes, bytes],
+) -> None:
+    """Nor is it taken for one without a body, which may ask for something else."""
+    part = {"type": "http.request", "body": b"{", "more_body": True}
+    receive, send = AsyncMock(side_effect=[part, {"type": "http.disconnect"}]), AsyncMock()
+    server = WebServer(0, answer := Mock())
+    host, kind = f"localhost:{server.port}".encode(), b"application/json"
+    scope = {"type": "http", "method": "POST", "raw_path": b"/", "query_string": b""}
+    headers = [(b"host", host), (b"content-type", kind), announced]
+    with closing(server.socket):
+        asyncio.run(server._app({**scope, "headers": headers}, receive, send))
+    assert receive.await_count == 2
+    assert (answer.mock_calls, send.mock_calls) == ([], [])
 
 
 def test_log__has_each_request_in_order(cloud: LocalCloud, send: Send) -> None:
