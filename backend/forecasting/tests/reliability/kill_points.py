@@ -3,7 +3,7 @@
 import random
 import subprocess
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from backend.forecasting.tests.reliability.processes import end_of, holds_soon, start_manage
@@ -26,6 +26,13 @@ class Point:
     request: int
     moment: str
     pause: float
+
+    @property
+    def earlier(self) -> "Point | None":
+        """The one before it, None of the first: before a request is answered nobody is done."""
+        place = self.request * len(MOMENTS) + MOMENTS.index(self.moment) - 1
+        request, moment = divmod(place, len(MOMENTS))
+        return replace(self, request=request, moment=MOMENTS[moment]) if request else None
 
 
 @dataclass(frozen=True)

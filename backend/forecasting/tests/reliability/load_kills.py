@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
 
 import psycopg2
 from django.db import connection
@@ -52,13 +54,46 @@ class Lives:
 
 def measure_lives(scene: Scene) -> Lives:
     """What an undisturbed load takes."""
-    with admin_cursor(scene.postgres) as cursor, _waiting(scene):
-        session = _duration(lambda: source_session(scene, cursor) is not None)
-    with _waiting(scene):
-        job = _duration(lambda: load_job(scene) is not None)
-    with watched(scene) as statements, _waiting(scene):
-        pass
-    return Lives(job=job, session=session, statements=len(statements))
+    with (
+        _sessions_timed(scene) as sessions,
+        watched(scene) as statements,
+        start_manage(scene.environment(), *RUN_NOW) as process,
+    ):
+        assert end_of(process)[0] == 0
+    jobs = scene.cloud.bigquery.runner.jobs.values()
+    *_, load = (job for job in jobs if job.id.startswith(_LOAD))
+    times = load.resource(None)["statistics"]
+    job = (int(times["endTime"]) - int(times["startTime"])) / 1000
+    return Lives(job=job, session=sessions[0], statements=len(statements))
+
+
+class _Timed(dict[Any, str]):
+    """Sessions by their jobs, as long as they are open; `lives` are the seconds of those of loads.
+
+    Nobody has to look just then: a session that is over in a moment may be missed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lives: list[float] = []
+        self._began: dict[Any, float] = {}
+
+    def __setitem__(self, session: Any, job: str) -> None:
+        self._began[session] = time.monotonic()
+        super().__setitem__(session, job)
+
+    def __delitem__(self, session: Any) -> None:
+        if self[session].startswith(_LOAD):
+            self.lives.append(time.monotonic() - self._began[session])
+        super().__delitem__(session)
+
+
+@contextmanager
+def _sessions_timed(scene: Scene) -> Iterator[list[float]]:
+    """Yields how long each session of a load was open, as they end."""
+    timed = _Timed()
+    with patch.object(scene.cloud.bigquery.runner.federation, "_open", timed):
+        yield timed.lives
 
 
 @contextmanager
@@ -79,24 +114,16 @@ def watched(scene: Scene, last: int | None = None) -> Iterator[list[str]]:
         scene.cloud.bigquery.watchers.remove(watch)
 
 
-@contextmanager
-def _waiting(scene: Scene) -> Iterator[None]:
-    with start_manage(scene.environment(), *RUN_NOW) as process:
-        yield
-        assert end_of(process)[0] == 0
-
-
-def _duration(there: Callable[[], bool]) -> float:
-    assert holds_soon(there)
-    began = time.monotonic()
-    assert holds_soon(lambda: not there())
-    return time.monotonic() - began
+def _seen(process: Process, there: Callable[[], bool]) -> bool:
+    """Whether it was there before the command ended: who looks again and again may miss it."""
+    holds_soon(lambda: there() or process.poll() is not None)
+    return there()
 
 
 def kill_session(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
     """PostgreSQL takes a killed session for a crash: it ends all others and recovers."""
     with suppress(ProcessLookupError, psycopg2.Error), admin_cursor(scene.postgres) as cursor:
-        holds_soon(lambda: source_session(scene, cursor) is not None)
+        _seen(process, lambda: source_session(scene, cursor) is not None)
         time.sleep(at * lives.session)
         pid = source_session(scene, cursor)
         if pid is not None:
@@ -107,7 +134,7 @@ def kill_session(scene: Scene, process: Process, lives: Lives, at: float) -> boo
 
 def cancel_job(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
     """As somebody does in Google's console."""
-    job = _load_job_after(scene, at * lives.job)
+    job = _load_job_after(scene, process, at * lives.job)
     if job is None:
         return False
     with suppress(GoogleAPICallError):
@@ -119,19 +146,19 @@ def stop_job(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
     """BigQuery ends the job between two statements."""
     number = int(at * lives.statements)
     with watched(scene, number) as statements:
-        return holds_soon(lambda: len(statements) > number)
+        return _seen(process, lambda: len(statements) > number)
 
 
 def kill_command(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
     """The load goes on, and nobody waits for it."""
-    there = _load_job_after(scene, at * lives.job) is not None
+    there = _load_job_after(scene, process, at * lives.job) is not None
     process.kill()
     return there
 
 
-def _load_job_after(scene: Scene, pause: float) -> Job | None:
+def _load_job_after(scene: Scene, process: Process, pause: float) -> Job | None:
     """The load's job so many seconds after it began, if it still runs."""
-    holds_soon(lambda: load_job(scene) is not None)
+    _seen(process, lambda: load_job(scene) is not None)
     time.sleep(pause)
     return load_job(scene)
 

@@ -15,7 +15,6 @@ from backend.conftest import READER, SQL_INSTANCE
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.tests.oracles.expected import Row, expected_rows
-from backend.forecasting.tests.reliability.load_kills import source_session
 from backend.forecasting.tests.reliability.processes import holds_soon
 from backend.forecasting.tests.reliability.scene import Key, Scene
 from backend.forecasting.tests.support.commands import call
@@ -218,9 +217,17 @@ def cut_off(world: World) -> Iterator[During]:
 
 
 def _end_session(world: World) -> None:
+    """That which waits: one that has ended may be there still for a moment."""
     with admin_cursor(world.scene.postgres) as cursor:
-        assert holds_soon(lambda: source_session(world.scene, cursor) is not None)
-        cursor.execute("SELECT pg_terminate_backend(%s)", [source_session(world.scene, cursor)])
+
+        def ended() -> bool:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'EXTERNAL_QUERY' AND wait_event_type = 'Lock'"
+            )
+            return (True,) in cursor.fetchall()
+
+        assert holds_soon(ended)
 
 
 @contextmanager

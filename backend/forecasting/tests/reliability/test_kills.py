@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import pytest
@@ -12,6 +12,7 @@ from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
 from backend.forecasting.tests.reliability.extent import chosen
 from backend.forecasting.tests.reliability.kill_points import (
+    MOMENTS,
     Point,
     draw_points,
     run_to_death,
@@ -106,18 +107,27 @@ def test_kill__what_it_leaves_is_put_right(
     assert faults == []
 
 
+def test_point__has_earlier_ones_down_to_that_which_no_command_survives() -> None:
+    point: Point | None = Point(2, "between", 0.01)
+    seen = []
+    while point:
+        seen.append((point.request, point.moment))
+        point = point.earlier
+    assert seen == [(number, moment) for number in (2, 1) for moment in reversed(MOMENTS)]
+
+
 def kill(start: Start, point: Point, rng: random.Random) -> list[Fault]:
     """What is wrong after the kill.
 
-    A command that waits for a run does not always ask as often as it did when it was measured: if
-    it lived, it is begun again and dies a request earlier.
+    A command that waits for a run does not always ask as often as it did when it was measured, and
+    may be done before a pause is over: if it lived, it is begun again and dies a moment earlier.
     """
     scene = start.scene
     start.make(rng)
     old, wanted, sessions = scene.rows(), expected_now(), scene.sessions()
     death = run_to_death(scene, start.command, point)[0]
-    if death.status == 0 and point.request > 1:
-        return kill(start, replace(point, request=point.request - 1), rng)
+    if death.status == 0 and (earlier := point.earlier):
+        return kill(start, earlier, rng)
     faults: list[Fault] = []
     if not death.killed:
         kind = "hangs" if death.status is None else "losses"
