@@ -15,6 +15,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from .conf import SETTINGS, Config, load_config, unknown_settings
+from .counting import count_things
 from .database.mapping import load_mapping, misfits
 from .database.source_mapping import Owner, SourceMapping
 from .errors import SettingError
@@ -69,7 +70,7 @@ def _check_sense(config: Config) -> Iterator[CheckMessage]:
     if config.max_age_hours < gap:
         yield Warning(
             f"FORECASTING_MAX_AGE_HOURS is {config.max_age_hours:g}, and between two runs of "
-            f'"{config.schedule}" are up to {gap} hours.',
+            f'"{config.schedule}" are up to {count_things(gap, "hour")}.',
             hint="bq_verify would fail although nothing is wrong: set it to a little more than "
             f"{gap}.",
             id="forecasting.W003",
@@ -155,7 +156,7 @@ def _check_span(config: Config) -> Iterator[CheckMessage]:
     if config.window_days < needed and not config.keep_history:
         yield Warning(
             f"FORECASTING_WINDOW_DAYS is {config.window_days}, short for a forecast of "
-            f"{config.horizon_days} days.",
+            f"{count_things(config.horizon_days, 'day')}.",
             hint=f"Vertex AI's default split needs about {needed} days (inferred): set "
             "FORECASTING_KEEP_HISTORY=on, or widen the window.",
             id="forecasting.W006",

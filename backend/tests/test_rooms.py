@@ -13,7 +13,7 @@ PRODUCT = "backend.forecasting."
 Floors = tuple[tuple[str, ...], ...]
 
 FLOORS = (
-    ("conf", "errors", "activity", "training_table", "models"),
+    ("conf", "counting", "errors", "activity", "training_table", "models"),
     ("google", "database", "sql"),
     ("provisioning",),
     ("loading",),

@@ -16,6 +16,7 @@ from django.db import (
 
 from ..activity import doing
 from ..conf import Config
+from ..counting import count_things
 from ..errors import ForecastingError
 from .source import LOCK_NOT_AVAILABLE, milliseconds, sqlstate, why_unreachable
 
@@ -66,5 +67,5 @@ def _acquire(config: Config, seconds: float) -> None:
             ) from error
         raise ForecastingError(
             f"Another run has been changing the resources of {config.table_id} for "
-            f"{seconds:g} seconds: wait for it to end, or end it, and run this again."
+            f"{count_things(seconds, 'second')}: wait for it to end, or end it, and run this again."
         ) from error

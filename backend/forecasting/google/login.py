@@ -14,6 +14,7 @@ from google.auth.credentials import Credentials
 from google.auth.transport.requests import Request
 
 from ..activity import doing
+from ..counting import count_things
 from ..errors import UnreachableError
 from .logs import project_known
 from .replies import text_of
@@ -46,8 +47,9 @@ def log_in(seconds: float = LOGIN_SECONDS) -> Credentials:
             return _within(seconds, _find_and_refresh)
     except TimeoutError as error:
         raise UnreachableError(
-            f"Google gave no login within {seconds:g} seconds: check the network, DNS and the way "
-            "to oauth2.googleapis.com (on Google Cloud: to the metadata server), and run it again."
+            f"Google gave no login within {count_things(seconds, 'second')}: check the network, "
+            "DNS and the way to oauth2.googleapis.com (on Google Cloud: to the metadata server), "
+            "and run it again."
         ) from error
     except auth_exceptions.GoogleAuthError as error:
         raise explain_credentials(error) from error

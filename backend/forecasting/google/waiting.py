@@ -14,6 +14,8 @@ import requests
 from google.api_core.retry import Retry, exponential_sleep_generator
 from requests.adapters import HTTPAdapter
 
+from ..counting import count_things, timeout_over
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -59,15 +61,15 @@ class Deadline:
         self._end, self._reason = math.inf, ""
         self.on_start: Callable[[float], None] = lambda _: None
 
-    def start(self, seconds: float, reason: str = "the {:g} seconds of --timeout are over") -> None:
+    def start(self, seconds: float, reason: str = "") -> None:
         """It is over after `seconds`, counted from now."""
-        self._end, self._reason = time.monotonic() + seconds, reason.format(seconds)
+        self._end, self._reason = time.monotonic() + seconds, reason or timeout_over(seconds)
         self.on_start(seconds)
 
     def within(self, seconds: float) -> "Deadline":
         """One that is over after `seconds`, or together with this one."""
         inner = Deadline()
-        inner.start(seconds, "it took longer than {:g} seconds")
+        inner.start(seconds, f"it took longer than {count_things(seconds, 'second')}")
         return inner if seconds < self.left else self
 
     @property

@@ -16,6 +16,7 @@ from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
 from ..conf import Config
+from ..counting import count_things
 from ..errors import ConflictError, RunFailed, SettingError
 from ..google.causes import cause_line
 from ..google.clients import Clients
@@ -61,8 +62,9 @@ def refuse_unkept_backfill(config: Config, days: int) -> None:
     """Raise SettingError where the next night would remove what a backfill of `days` loads."""
     if days > config.window_days and not config.keep_history:
         raise SettingError(
-            f"--backfill-days is {days}, more than the window of {config.window_days} days, and "
-            "the next run would remove the older days",
+            f"--backfill-days is {days}, more than the window of "
+            f"{count_things(config.window_days, 'day')}, and the next run would remove the older "
+            "days",
             "give --keep-history as well (setting FORECASTING_KEEP_HISTORY), or widen "
             "--window-days",
         )
@@ -103,7 +105,7 @@ def backfill(
         done.append(outcome)
     loaded = [outcome for outcome in done if outcome.result is SliceResult.LOADED]
     return RunResult(
-        name=f"backfill of {days} days",
+        name=f"backfill of {count_things(days, 'day')}",
         state="SUCCEEDED",
         rows=sum(outcome.rows for outcome in loaded),
         rows_before=sum(outcome.rows_before for outcome in loaded),

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any, Self
 
 from ..conf import Config
+from ..counting import agree, count_things
 from ..database.source import read_source
 from ..google.clients import Clients
 from ..google.queries import run_query
@@ -90,7 +91,8 @@ class DaySums:
 
     def __str__(self) -> str:
         columns = "".join(f", {name} {sums}" for name, sums in self.columns.items())
-        return f"{self.rows} rows, scores {self.scores:.6f}, entities {self.keys:x}{columns}"
+        rows = f"{self.rows} {agree(self.rows, 'row', 'rows')}"
+        return f"{rows}, scores {self.scores:.6f}, entities {self.keys:x}{columns}"
 
 
 NO_ROWS = DaySums(rows=0, keys=0, scores=0.0, columns={})
@@ -111,8 +113,8 @@ class Forgotten:
     def __str__(self) -> str:
         days = f", and of {self.days} of these days none or less than half" if self.days else ""
         return (
-            f"of the {self.rows_before:,} rows that the table has of days before {self.before}, "
-            f"PostgreSQL has {self.rows:,}{days}"
+            f"of the {count_things(self.rows_before, 'row')} that the table has of days before "
+            f"{self.before}, PostgreSQL has {self.rows:,}{days}"
         )
 
 

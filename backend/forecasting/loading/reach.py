@@ -8,6 +8,7 @@ from datetime import date
 from google.api_core.exceptions import BadRequest, NotFound
 
 from ..conf import Config
+from ..counting import count_things
 from ..errors import ForecastingError, SourceDatabaseError
 from ..google.causes import (
     cause_line,
@@ -114,5 +115,6 @@ def wait_for_reach(
             note("Waiting until BigQuery reaches the instance: a new grant takes minutes to act.")
     raise ForecastingError(
         "No run was started: BigQuery has not reached the instance through the connection within "
-        f"{seconds:g} seconds; give the grant above, wait a few minutes, and run this again."
+        f"{count_things(seconds, 'second')}; give the grant above, wait a few minutes, and "
+        "run this again."
     )

@@ -17,6 +17,7 @@ from django.core.cache import cache
 from django.db import connections
 from django.utils.timesince import timesince
 
+from ..counting import count_things
 from ..errors import ForecastingError
 
 T = TypeVar("T")
@@ -69,7 +70,9 @@ class Seen(Generic[T]):
             return ""
         # The clock that it was noted by may be ahead.
         seconds = max((datetime.now(UTC) - self.looked_at).total_seconds(), 0)
-        return timesince(self.looked_at) if seconds >= 60 else f"{seconds:.0f} seconds"
+        if seconds < 60:
+            return count_things(round(seconds), "second")
+        return timesince(self.looked_at)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from typing import Any
 
 import altair as alt
 
+from ..counting import count_bytes, count_things
 from ..training_table import DIMENSIONS, NUMBERS, TARGET_COLUMN
-from ..verification.findings import count_bytes
 from .day_charts import draw_rows_per_day, draw_shares
 from .labels import label_names
 from .model_charts import draw_model
@@ -174,8 +174,8 @@ def _describe_scores(steps: Sequence[ScoreStep]) -> str:
     top = max(steps, key=lambda step: step.rows)
     low = sum(step.rows for step in steps if step.low < 50)
     return (
-        f"{total:,} rows, {low / total:.0%} of them below 50; the most frequent scores are from "
-        f"{top.low:g} to {top.low + _STEP:g} ({top.rows / total:.0%})."
+        f"{count_things(total, 'row')}, {low / total:.0%} of them below 50; the most frequent "
+        f"scores are from {top.low:g} to {top.low + _STEP:g} ({top.rows / total:.0%})."
     )
 
 
@@ -184,11 +184,13 @@ def _describe_coverage(data: ReportData) -> str:
         return "No entities."
     days = (data.window.end - data.entities_from).days
     cells = sum(len(entity.days) for entity in data.entities)
-    last = data.entities[-1]
+    first, last = data.entities[0], data.entities[-1]
+    entities = count_things(len(data.entities), "entity", "entities")
     return (
-        f"The {len(data.entities)} entities with most days, most first, over {days} days: "
+        f"The {entities} with most days, most first, over {count_things(days, 'day')}: "
         f"{cells / (days * len(data.entities)):.0%} of these have a score. The first has "
-        f"{len(data.entities[0].days)} days, the last {len(last.days)}. Blank means not mentioned."
+        f"{count_things(len(first.days), 'day')}, the last {len(last.days)}. "
+        "Blank means not mentioned."
     )
 
 
@@ -202,7 +204,7 @@ def _describe_history(entity: EntityHistory) -> str:
         return "No scores in the days shown."
     last = max(scores)
     return (
-        f"{len(scores)} days with a risk score, from {min(scores.values()):.0f} to "
+        f"{count_things(len(scores), 'day')} with a risk score, from {min(scores.values()):.0f} to "
         f"{max(scores.values()):.0f}, {sum(scores.values()) / len(scores):.0f} on average; "
         f"{scores[last]:.0f} on {last}."
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import altair as alt
 
+from ..counting import count_things
 from ..training_table import DIMENSIONS
 from ..verification.day_counts import DayCounts, count_rows
 from ..verification.volume_checks import LEAST_WEEKS, WEEKS, usual_rows
@@ -83,7 +84,7 @@ def _band(days: Sequence[DayRows]) -> Iterator[dict[str, Any]]:
 def _describe_days(days: Sequence[DayRows], has_band: bool) -> str:
     filled = [day for day in days if day.rows]
     total = sum(day.rows for day in filled)
-    text = f"{total:,} rows on {len(filled)} of {len(days)} days"
+    text = f"{count_things(total, 'row')} on {len(filled)} of {count_things(len(days), 'day')}"
     if not filled:
         return f"{text}."
     most, fewest = max(filled, key=lambda d: d.rows), min(filled, key=lambda d: d.rows)

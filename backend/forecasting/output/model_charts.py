@@ -9,8 +9,8 @@ from typing import Any
 
 import altair as alt
 
+from ..counting import count_things
 from ..verification.baseline import METHODS, Baseline, Example
-from ..verification.findings import count_things
 from .page import Chart
 from .svg import BAR, DAY, INK, LINE, SIDE_LINE, day_scale, drawn
 

@@ -9,15 +9,10 @@ from django.utils.safestring import SafeString
 from google.cloud import bigquery
 from google.cloud.bigquery_datatransfer_v1.types import TransferRun, TransferState
 
+from ..counting import count_things
 from ..loading.runs import ENDED, UNDER_WAY, message_of, seconds_of, state_of
 from ..verification.baseline import Baseline
-from ..verification.findings import (
-    Finding,
-    FindingStatus,
-    collapse_skipped,
-    count_findings,
-    count_things,
-)
+from ..verification.findings import Finding, FindingStatus, collapse_skipped, count_findings
 from ..verification.snapshot import Snapshot, Unseen, Window, succeeded_runs
 from ..verification.verify import Verification
 from .report_data import ReportData, baseline_of

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from django.core.management.color import Style
 
 from ..conf import Config
+from ..counting import count_things
 from ..errors import printable
 from ..provisioning.plan import Action, Change, Plan
 from ..setup.outcome import Mode, count
-from ..verification.findings import Finding, FindingStatus, count_findings, count_things
+from ..verification.findings import Finding, FindingStatus, count_findings
 
 if TYPE_CHECKING:
     from ..loading.backfill import SliceOutcome
@@ -80,16 +81,16 @@ def describe_run(run: RunResult) -> str:
 
 
 def _count_rows(run: RunResult) -> str:
-    rows = "an unknown number of" if run.rows is None else f"{run.rows:,}"
+    rows = "an unknown number of rows" if run.rows is None else count_things(run.rows, "row")
     if run.rows is None or not run.rows_before or run.rows == run.rows_before:
-        return f"the training table holds {rows} rows"
+        return f"the training table holds {rows}"
     change = (run.rows - run.rows_before) / run.rows_before
-    return f"{run.rows_before:,} -> {rows} rows in the window, {change:+.0%}".replace("%", " %")
+    return f"{run.rows_before:,} -> {rows} in the window, {change:+.0%}".replace("%", " %")
 
 
 def describe_backfill(run: RunResult) -> str:
     """One line on a backfill as a whole."""
-    return f"The {run.name} loaded {run.rows:,} rows in {run.seconds:g} s."
+    return f"The {run.name} loaded {count_things(run.rows or 0, 'row')} in {run.seconds:g} s."
 
 
 def describe_slice(outcome: SliceOutcome) -> str:
@@ -97,7 +98,8 @@ def describe_slice(outcome: SliceOutcome) -> str:
     part = outcome.slice
     days = f"{part.first_day} to {part.end_day - timedelta(days=1)}"
     before = f"{outcome.rows_before:,} -> " if outcome.rows_before != outcome.rows else ""
-    return f"[{part.number}/{part.count}] {days}: {before}{outcome.rows:,} rows, {outcome.result}"
+    rows = count_things(outcome.rows, "row")
+    return f"[{part.number}/{part.count}] {days}: {before}{rows}, {outcome.result}"
 
 
 def short_name(run_name: str) -> str:
@@ -230,7 +232,7 @@ def _describe(change: Change, kind: str) -> Iterable[str]:
 def _describe_text(field: str, before: str, after: str, where: str) -> Iterable[str]:
     """A text of many lines: how long it is, or the lines that differ."""
     if not before:
-        yield f"{field} {len(after.splitlines())} lines{where}"
+        yield f"{field} {count_things(len(after.splitlines()), 'line')}{where}"
         return
     yield field
     changed = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")

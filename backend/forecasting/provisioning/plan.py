@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import partial
 from typing import ClassVar, Generic, TypeVar
 
+from ..counting import count_things
 from ..google.clients import Clients
 
 
@@ -41,7 +42,7 @@ class Deletes:
     ordinary: bool = False
 
     def __str__(self) -> str:
-        rows, days = _count(self.rows, "row"), _count(self.days, "day")
+        rows, days = count_things(self.rows, "row"), count_things(self.days, "day")
         return f"{rows} of {days} before {self.before}"
 
 
@@ -147,10 +148,6 @@ class Resource(ABC, Generic[Observed]):
             return planned(action=Action.CONFLICT, changes=obstacles, remedy=remedy)
         changes = tuple(self.changes(observed))
         return planned(action=Action.UPDATE if changes else Action.UNCHANGED, changes=changes)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def refusals(plans: Iterable[Plan]) -> str:

@@ -1,6 +1,7 @@
 """Whether the training table is there for a load, and keeps what one writes."""
 
 from ..conf import Config
+from ..counting import count_things
 from ..errors import MissingPrerequisiteError
 from .plan import Action, Plan
 
@@ -41,7 +42,7 @@ def _why_not_kept(config: Config, plan: Plan) -> str:
     days = int(expiration.split()[0]) / _DAY_MS if expiration else 0
     if expiration and (config.keep_history or days <= config.window_days):
         return (
-            f"loses each day {days:g} days after it, by BigQuery itself "
+            f"loses each day {count_things(days, 'day')} after it, by BigQuery itself "
             "(timePartitioning.expirationMs)"
         )
     return ""

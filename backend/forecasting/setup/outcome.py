@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..conf import Config
+from ..counting import count_things
 from ..errors import ConflictError, DriftFound, ForecastingError, RunFailed
 from ..google.causes import cause_line
 from ..provisioning.engine import Step
@@ -72,7 +73,7 @@ class Outcome:
             return RunFailed(_run_failure(self.run))
         if self.run and self.run.outlasted:
             return ForecastingError(
-                f"The run has not ended within {self.timeout:g} seconds and goes on: "
+                f"The run has not ended within {count_things(self.timeout, 'second')} and goes on: "
                 "`python manage.py bq_verify` tells how it ended."
             )
         return None

@@ -43,6 +43,8 @@ EDGES: tuple[dict[str, Any], ...] = (
     {"KEEP_HISTORY": "perhaps", "WINDOW_DAYS": "1,5"},
     {"WINDOWDAYS": "9", "QQ": "1"},
     *({"SCHEDULE": "every day 02:00", "MAX_AGE_HOURS": hours} for hours in ("23.5", "24")),
+    {"SCHEDULE": "every 1 hours", "MAX_AGE_HOURS": "0.5"},
+    {"WINDOW_DAYS": "9", "HORIZON_DAYS": "1", "KEEP_HISTORY": ""},
     *({"SCHEDULE": "every 6 hours", "MAX_AGE_HOURS": hours} for hours in ("5.5", "6")),
     *({"SCHEDULE": "every mon,thu 02:00", "MAX_AGE_HOURS": hours} for hours in ("95", "96")),
     *({"SCHEDULE": "every tue,wed,sat 02:00", "MAX_AGE_HOURS": hours} for hours in ("71", "72")),

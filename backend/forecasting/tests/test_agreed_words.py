@@ -1,5 +1,6 @@
 """What bq_verify says of each thing that may be wrong, word by word."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from backend.forecasting.tests.support.factories import (
 from backend.forecasting.tests.support.reconciled_cases import RECONCILED
 from backend.forecasting.tests.support.snapshots import (
     BASELINE,
+    DATA,
     NO_BASELINE,
     NOW,
     TODAY,
@@ -42,7 +44,7 @@ from backend.forecasting.tests.support.snapshots import (
 )
 from backend.forecasting.verification.findings import collapse_skipped
 from backend.forecasting.verification.reconciliation import check_source
-from backend.forecasting.verification.snapshot import Snapshot
+from backend.forecasting.verification.snapshot import Snapshot, Window
 from backend.forecasting.verification.verify import check_snapshot
 
 PARTS = (
@@ -84,6 +86,15 @@ def schedules(**fields: Any) -> Change:
     return lambda config: {"schedules": [make_transfer(config, **fields)]}
 
 
+COUNTED = [name for name, value in DATA.items() if type(value) is int]
+ONE_ROW: dict[str, Any] = {
+    **{name: value and 1 for name, value in DATA.items() if type(value) is int},
+    **dict.fromkeys(("first_day", "last_day", "usable_first_day", "usable_last_day"), YESTERDAY),
+}
+PLURAL = re.compile(
+    r"(?<![\d.,-])1 (?:(?:more|usable|complete) )?(?:(?!series|spans|has|is)\w+s\b|entities)|"
+    r"(?<![\d.,-])1 of [\w,' ]+ (?:have|are|differ|change|span)\b"
+)
 FAILED = make_run("FAILED", error_status={"message": WRONG_PASSWORD})
 REFUSED = part("runs", [FAILED, make_run("SUCCEEDED")])
 STOPPED = part("runs", [make_run("CANCELLED"), make_run("SUCCEEDED")])
@@ -228,6 +239,20 @@ OTHERS: dict[str, Change] = {
         "schedules": [make_transfer(c)] * 2,
         "writers": [make_transfer(c)],
     },
+    "one of all that is wrong": lambda config: {
+        "config": replace(config, horizon_days=1, window_days=1, refresh_days=1, keep_history=True),
+        "window": Window(start=YESTERDAY, end=TODAY),
+        **data(**{**dict.fromkeys(COUNTED, 1), "row_count": 2})(config),
+        "probe": Probe(error="", orphans=1),
+        "days": make_days(3, rows=0)[:-1] + make_days(1, rows=1)[-1:],
+    },
+    "one of all series and days": lambda config: {
+        "config": replace(config, horizon_days=1, window_days=1, refresh_days=1, keep_history=True),
+        "window": Window(start=YESTERDAY, end=TODAY),
+        **data(**{**ONE_ROW, "days_in_window": 0, "long_usable_count": 0})(config),
+        "baseline": replace(BASELINE, horizon_days=1, series=1, rows=1),
+    },
+    "one series of a day, no horizon": both(no_horizon, data(**ONE_ROW)),
     "one day": lambda _: {"days": make_days(1, rows=1), **data(row_count=1)(make_config())},
     "two series": data(judged_count=2, usable_count=1, long_usable_count=0, usable_rows=1),
     "nothing judged": data(**dict.fromkeys(JUDGED)),
@@ -268,6 +293,7 @@ def test_findings__are_said_as_agreed(config: Config, tmp_path: Path) -> None:
         for name, change in changes.items()
     }
     assert_agreed("findings.json", {"usual": usual, **shown}, tmp_path)
+    assert PLURAL.findall("\n".join(line for lines in shown.values() for line in lines)) == []
 
 
 def test_reconciliation__is_said_as_agreed(config: Config, tmp_path: Path) -> None:
@@ -277,3 +303,4 @@ def test_reconciliation__is_said_as_agreed(config: Config, tmp_path: Path) -> No
         (finding,) = check_source(make_snapshot(config, **change(config)))
         shown[name] = {part: value for part, value in finding.as_json().items() if part != "id"}
     assert_agreed("reconciliation.json", shown, tmp_path)
+    assert PLURAL.findall(f"{shown}") == []

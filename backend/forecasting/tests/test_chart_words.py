@@ -9,10 +9,10 @@ from unittest.mock import Mock
 import pytest
 
 from backend.forecasting.conf import Config
+from backend.forecasting.counting import count_bytes
 from backend.forecasting.output import charts, report_data
 from backend.forecasting.output.report_data import EntityHistory, ReportData, ScoreStep
 from backend.forecasting.training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN
-from backend.forecasting.verification.findings import count_bytes
 from backend.forecasting.verification.snapshot import Window
 
 FIRST = date(2026, 1, 1)

@@ -80,10 +80,10 @@ def test_run__that_has_ended_is_not_left_behind(command: Any) -> None:
 
 def test_slice__says_that_more_may_come_but_after_the_last(command: Any) -> None:
     tell = make_listeners(command, Mode.APPLY)
-    for number, more in ((1, True), (2, False)):
+    for number, more, stay in ((1, True, "is done and stays"), (2, False, "are done and stay")):
         part = Slice(first_day=date(2026, 1, 1), end_day=date(2026, 2, 1), number=number, count=2)
         tell.slice(SliceOutcome(slice=part, result=SliceResult.LOADED, rows=7, rows_before=0))
-        assert command.left_behind.startswith(f"{number} of 2 slices are done and stay")
+        assert command.left_behind.startswith(f"{number} of 2 slices {stay}")
         assert command.left_behind.endswith("run it again to go on") is more
 
 

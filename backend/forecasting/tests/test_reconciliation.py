@@ -278,7 +278,7 @@ def test_reconcile__changed_score_is_late(healthy: Healthy) -> None:
     )
     verified, check = reconcile(healthy)
     assert verified.troubles == {CHECK: "warn"}
-    assert check["message"].startswith("1 of 90 days differ: ")
+    assert check["message"].startswith("1 of 90 days differs: ")
     assert "scores that sum up to" in check["message"]
     assert verified.status == 0
 
@@ -302,7 +302,7 @@ def test_reconcile__lost_dimension_is_seen(healthy: Healthy) -> None:
     )
     _, check = reconcile(healthy)
     assert (
-        f"1 of 90 days differ: {day} has the same rows on both sides, with {ENTITIES} values of "
+        f"1 of 90 days differs: {day} has the same rows on both sides, with {ENTITIES} values of "
         "political_risk in PostgreSQL and 0 in BigQuery. 1 day changed in BigQuery since the last "
         f"good run, by somebody else: {day} was left with {ENTITIES} rows and has {ENTITIES}, with "
         "other political_risk"
@@ -431,7 +431,7 @@ def test_reconcile__two_columns_swapped_are_seen(healthy: Healthy) -> None:
         f"WHERE DATE(mentioned_at) = '{day_before(2)}'"
     )
     _, check = reconcile(healthy)
-    assert check["message"].startswith("1 of 90 days differ: ")
+    assert check["message"].startswith("1 of 90 days differs: ")
     assert "with other risk_score, economic_risk" in check["message"]
 
 

@@ -259,7 +259,14 @@ def test_look__leaves_no_connection_to_the_database_behind(
 
 @pytest.mark.parametrize(
     ("seconds", "age"),
-    [(-300, "0 seconds"), (0, "0 seconds"), (59, "59 seconds"), (60, "1 minute"), (3600, "1 hour")],
+    [
+        (-300, "0 seconds"),
+        (0, "0 seconds"),
+        (1, "1 second"),
+        (59, "59 seconds"),
+        (60, "1 minute"),
+        (3600, "1 hour"),
+    ],
 )
 def test_seen__age_in_words(monkeypatch: pytest.MonkeyPatch, seconds: int, age: str) -> None:
     now = set_clock(monkeypatch)

@@ -174,6 +174,7 @@ def test_slice__is_told_by_its_first_and_last_day(before: int, change: str) -> N
     outcome = SliceOutcome(slice=part, result=SliceResult.LOADED, rows=10, rows_before=before)
     said = f"[1/3] 2026-01-01 to 2026-01-31: {change}10 rows, loaded"
     assert describe_slice(outcome) == said
+    assert describe_slice(replace(outcome, rows=1)).endswith("-> 1 row, loaded")
 
 
 def test_link__is_to_googles_console_and_none_for_the_stand_in(config: Config) -> None:

@@ -4,18 +4,11 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+from ..counting import agree, count_bytes, count_things
 from ..google.causes import likely_cause
 from ..loading.reach import Probe
 from ..loading.runs import message_of, state_of
-from .findings import (
-    Finding,
-    count_bytes,
-    failed,
-    none_of,
-    passed,
-    skipped,
-    warned,
-)
+from .findings import Finding, failed, no_rows, passed, skipped, warned
 from .script_check import stored_script
 from .snapshot import Snapshot, Unseen
 
@@ -51,17 +44,17 @@ def _none(number: str, fine: str, what: str) -> Judge:
         if not data["row_count"]:
             return failed(check, "the table is empty", _fill(snapshot), "at least 1 row", "0")
         again = f"load the days again: {_RUN_NOW}{_and_older_days(snapshot)}"
-        return none_of(check, data[number], fine, what, again)
+        return no_rows(check, data[number], fine, what, again)
 
     return judge
 
 
 def _check_range(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding:
-    return none_of(
+    return no_rows(
         check,
         data["rows_out_of_range"],
         "every score is from 0 to 100",
-        "rows with a score below 0 or above 100",
+        "with a score below 0 or above 100",
         "correct the scores in PostgreSQL (FORECASTING_SCORE_FIELD), then "
         f"{_RUN_NOW}{_and_older_days(snapshot)}",
     )
@@ -73,8 +66,8 @@ def _and_older_days(snapshot: Snapshot) -> str:
     if config.refresh_days == config.window_days and not config.keep_history:
         return ""
     return (
-        f"; a run reads the last {config.refresh_days} days, and `python manage.py bq_setup_etl "
-        "--backfill-days N` those of N days"
+        f"; a run reads the last {count_things(config.refresh_days, 'day')}, and `python manage.py "
+        "bq_setup_etl --backfill-days N` those of N days"
     )
 
 
@@ -85,8 +78,9 @@ def check_orphans(snapshot: Snapshot) -> Iterator[Finding]:
     elif probe.orphans:
         yield warned(
             check,
-            f"{probe.orphans:,} mentions of the window name an event that is gone: the load leaves "
-            "them out",
+            f"{count_things(probe.orphans, 'mention')} of the window "
+            f"{agree(probe.orphans, 'names', 'name')} an event that is gone: the load leaves "
+            f"{agree(probe.orphans, 'it', 'them')} out",
             "bring the events back, or delete such mentions with their event; where events are "
             "kept for a shorter time than FORECASTING_WINDOW_DAYS, every night has fewer",
             "0",
@@ -145,7 +139,8 @@ def _check_rows(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding
         series, held = data["series_in_window"], data["row_count"]
         of = f" of the window; {held:,} in the whole table" if held > rows else ""
         cost = count_bytes(snapshot.bytes_processed)
-        message = f"{rows:,} rows of {series:,} entities, {days}{of}{cost}"
+        entities = count_things(series, "entity", "entities")
+        message = f"{count_things(rows, 'row')} of {entities}, {days}{of}{cost}"
         return passed(check, message, str(rows))
     return failed(check, f"no rows, {days}", _fill(snapshot), "at least 1", "0")
 
@@ -156,15 +151,16 @@ def _check_window(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Findi
     # `rows_before_window` counts from the window of the settings here.
     too_old = kept is not None and kept <= window.days
     outside = {
-        f"rows before {window.start}": data["rows_before_window"] if too_old else 0,
-        f"rows of {window.end} or later": data["rows_after_window"],
-        "rows off midnight UTC": data["rows_off_midnight"],
+        f"before {window.start}": data["rows_before_window"] if too_old else 0,
+        f"of {window.end} or later": data["rows_after_window"],
+        "off midnight UTC": data["rows_off_midnight"],
     }
-    wrong = ", ".join(f"{number:,} {what}" for what, number in outside.items() if number)
+    found = [f"{count_things(rows, 'row')} {where}" for where, rows in outside.items() if rows]
+    wrong = ", ".join(found)
     if not wrong:
         return passed(check, "complete days only, all in the window")
     expected = f"complete days from {window.start if too_old else 'any day'} to before {window.end}"
-    hint = _OLDER_ROWS if outside[f"rows before {window.start}"] else _later_hint(snapshot, data)
+    hint = _OLDER_ROWS if outside[f"before {window.start}"] else _later_hint(snapshot, data)
     return failed(check, wrong, hint, expected, wrong)
 
 
@@ -199,7 +195,8 @@ _DAYS_TO_COME = (
 
 def _check_coverage(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     found, expected = data["days_in_window"], snapshot.window.days
-    message = f"{found} of the window's {expected} days have rows"
+    days, have = count_things(expected, "day"), agree(found, "has", "have")
+    message = f"{found} of the window's {days} {have} rows"
     if found >= expected:
         return passed(check, message, str(found))
     hint = (
@@ -212,15 +209,15 @@ def _check_coverage(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Fin
 _JUDGES: dict[str, Judge] = {
     "data.rows": _check_rows,
     "data.grain": _none(
-        "repeated_rows", "one row for each entity and day", "rows that repeat an entity and day"
+        "repeated_rows", "one row for each entity and day", "repeating an entity and day"
     ),
     "data.nulls": _none(
         "rows_with_null",
         "every row has entity, day and score",
-        "rows without entity, day or score",
+        "without entity, day or score",
     ),
     "data.finite": _none(
-        "rows_not_finite", "every number is finite", "rows with NaN or an infinite number"
+        "rows_not_finite", "every number is finite", "with NaN or an infinite number"
     ),
     "data.range": _check_range,
     "data.window": _check_window,

@@ -11,10 +11,11 @@ from functools import partial
 from math import sqrt
 
 from ..conf import Config
+from ..counting import count_things
 from ..training_table import DIMENSIONS, Column
 from .day_checks import judge_days
 from .day_counts import DayCounts, count_rows
-from .findings import Finding, count_things, passed, warned
+from .findings import Finding, passed, warned
 from .snapshot import Snapshot
 
 CHECK = "data.dimensions"

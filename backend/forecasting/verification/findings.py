@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from ..counting import count_things
 from ..provisioning.plan import Change
 
 
@@ -61,11 +62,11 @@ def differing(check: str, message: str, hint: str, changes: Iterable[Change]) ->
     return failed(check, message, hint, expected, observed)
 
 
-def none_of(check: str, number: int | None, fine: str, what: str, hint: str) -> Finding:
-    """A pass where a count is zero, else a failure that says how many of `what` there are."""
+def no_rows(check: str, number: int | None, fine: str, what: str, hint: str) -> Finding:
+    """A pass where no row is like that, else a failure that says how many are, and `what`."""
     if not number:
         return passed(check, fine, "0")
-    return failed(check, f"{number:,} {what}", hint, "0", str(number))
+    return failed(check, f"{count_things(number, 'row')} {what}", hint, "0", str(number))
 
 
 def collapse_skipped(findings: Iterable[Finding]) -> list[Finding]:
@@ -93,13 +94,3 @@ def skipped(check: str, why: str, hint: str = "") -> Finding:
 
 def count_findings(findings: Iterable[Finding], status: FindingStatus) -> int:
     return sum(finding.status is status for finding in findings)
-
-
-def count_bytes(number: int | None) -> str:
-    """` (1,234 bytes read)`, to go after a message; nothing where Google did not say."""
-    return "" if number is None else f" ({number:,} bytes read)"
-
-
-def count_things(number: int, noun: str) -> str:
-    """`1 check`, `2 checks`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -15,9 +15,10 @@ one reads the day again: any other difference stays until somebody acts, and fai
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
+from ..counting import agree, count_bytes, count_things
 from ..loading.day_sums import NO_ROWS, BothSides, DaySums
 from .data_checks import FIND_WRITERS
-from .findings import Finding, count_bytes, count_things, failed, passed, skipped, warned
+from .findings import Finding, failed, passed, skipped, warned
 from .snapshot import Snapshot, Unseen, succeeded_runs
 
 CHECK = "source.reconciled"
@@ -46,14 +47,15 @@ def _compare(snapshot: Snapshot, sides: BothSides) -> Finding:
     if not differing:
         rows = sum(day.rows for day in sides.table.values())
         cost = count_bytes(sides.bytes_processed)
-        days = _days(snapshot)
-        message = f"{rows:,} rows of {days} are the same on both sides{cost}"
+        same = f"{agree(rows, 'is', 'are')} the same on both sides"
+        message = f"{count_things(rows, 'row')} of {_days(snapshot)} {same}{cost}"
         return passed(CHECK, message, str(rows))
     tampered = [day for day in differing if _is_tampered(snapshot, sides, day)]
     lasting = [
         day for day in differing if day in tampered or not _may_be_late(snapshot, sides, day)
     ]
-    message = f"{len(differing)} of {_days(snapshot)} differ: {_list(sides, differing)}"
+    differ = agree(len(differing), "differs", "differ")
+    message = f"{len(differing)} of {_days(snapshot)} {differ}: {_list(sides, differing)}"
     message += _accuse(snapshot, sides, tampered) + _doubt(snapshot, differing)
     expected = _show(differing, sides.source)
     observed = _show(differing, sides.table)
@@ -66,7 +68,7 @@ def _compare(snapshot: Snapshot, sides: BothSides) -> Finding:
 
 def _days(snapshot: Snapshot) -> str:
     """How many days are compared; all that the table has where no history is kept."""
-    days = f"{snapshot.window.days} days"
+    days = count_things(snapshot.window.days, "day")
     return f"the window's {days}" if snapshot.config.keep_history else days
 
 
@@ -95,7 +97,8 @@ def _accuse(snapshot: Snapshot, sides: BothSides, days: Sequence[date]) -> str:
         return ""
     left = {day: _left(snapshot, day) or NO_ROWS for day in days[:SHOWN_DAYS]}
     shown = [
-        f"{day} was left with {then.rows:,} rows and has {_now(then, sides.table_of(day))}"
+        f"{day} was left with {count_things(then.rows, 'row')} and has "
+        f"{_now(then, sides.table_of(day))}"
         for day, then in left.items()
     ]
     more = [f"{len(days) - SHOWN_DAYS} more"] if len(days) > SHOWN_DAYS else []
@@ -134,9 +137,9 @@ def _list(sides: BothSides, days: Sequence[date]) -> str:
 
 def _difference(source: DaySums, table: DaySums) -> str:
     if source.rows != table.rows:
-        return f"{source.rows:,} rows in PostgreSQL and {table.rows:,} in BigQuery"
+        return f"{count_things(source.rows, 'row')} in PostgreSQL and {table.rows:,} in BigQuery"
     if source.keys != table.keys:
-        return f"{source.rows:,} rows on both sides, of other entities"
+        return f"{count_things(source.rows, 'row')} on both sides, of other entities"
     if f"{source.scores:.2f}" != f"{table.scores:.2f}":
         return (
             f"scores that sum up to {source.scores:,.2f} in PostgreSQL and "
@@ -146,7 +149,7 @@ def _difference(source: DaySums, table: DaySums) -> str:
     counted = [name for name in names if source.of(name).count != table.of(name).count]
     if counted:
         return "the same rows on both sides, with " + ", ".join(
-            f"{source.of(name).count:,} values of {name} in PostgreSQL and "
+            f"{count_things(source.of(name).count, 'value')} of {name} in PostgreSQL and "
             f"{table.of(name).count:,} in BigQuery"
             for name in counted
         )
@@ -184,8 +187,9 @@ def _find_out(snapshot: Snapshot, sides: BothSides, days: Sequence[date]) -> str
     if table <= MANY_MORE * source:
         return ""
     return (
-        f"BigQuery holds {table:,} rows of these days and PostgreSQL {source:,}: find out what "
-        "PostgreSQL has lost before anything is loaded, for a load would remove the difference"
+        f"BigQuery holds {count_things(table, 'row')} of these days and PostgreSQL {source:,}: "
+        "find out what PostgreSQL has lost before anything is loaded, for a load would remove the "
+        "difference"
     )
 
 

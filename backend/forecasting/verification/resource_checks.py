@@ -8,6 +8,7 @@ from google.cloud.bigquery_connection_v1.types import Connection
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from ..conf import Config
+from ..counting import count_things
 from ..google.causes import likely_cause
 from ..loading.reach import Probe
 from ..provisioning.connections import POSTGRES, connection_kind
@@ -181,7 +182,7 @@ def _check_views(
         for plan in plans
         for change in plan.changes
     ]
-    fine = f"both are of this version, for a horizon of {horizon} days"
+    fine = f"both are of this version, for a horizon of {count_things(horizon, 'day')}"
     yield _unchanged("views.query", fine, changes, _RUN_SETUP)
 
 

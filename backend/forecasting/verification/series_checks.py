@@ -8,18 +8,11 @@ forecasting-parameters.
 from collections.abc import Iterator
 from typing import Any
 
+from ..counting import agree, count_bytes, count_things
 from ..sql.series import CONTEXT_HORIZONS, RECENT_DAYS
 from ..training_table import COLUMNS, SERIES_COLUMN
 from .baseline import Baseline
-from .findings import (
-    Finding,
-    count_bytes,
-    count_things,
-    failed,
-    passed,
-    skipped,
-    warned,
-)
+from .findings import Finding, failed, passed, skipped, warned
 from .snapshot import Snapshot, Unseen
 
 SERIES_A_COLUMN = 10
@@ -85,9 +78,9 @@ def _check_usable(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     advised = SERIES_A_COLUMN * len(_TRAINED_ON)
     message = f"{usable:,} of {data['judged_count'] or 0:,} series"
     if not snapshot.config.horizon_days:
-        dense = f"have rows on {_share(snapshot)} of their days, and of the last {RECENT_DAYS} days"
+        dense = f"{_have_rows(usable, _share(snapshot))}, and of the last {RECENT_DAYS} days"
         return passed(check, f"{message} {dense}; {NO_HORIZON}", str(usable))
-    message += " are usable"
+    message += f" {agree(usable, 'is', 'are')} usable"
     if usable:
         message += f", {count_things(data['usable_rows'], 'row')} to train on"
     if usable >= advised:
@@ -107,11 +100,17 @@ def _check_usable(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
 def _misses(snapshot: Snapshot, data: dict[str, Any]) -> str:
     """How many series fail each condition; one may fail several."""
     days = CONTEXT_HORIZONS * snapshot.config.horizon_days + 1
+    short, sparse, old = (data[f"{kind}_count"] or 0 for kind in ("short", "sparse", "old"))
     return (
-        f"{data['short_count'] or 0:,} span less than {days} days, "
-        f"{data['sparse_count'] or 0:,} have rows on less than {_share(snapshot)} of their days, "
-        f"{data['old_count'] or 0:,} have none of the last {RECENT_DAYS} days"
+        f"{short:,} {agree(short, 'spans', 'span')} less than {days} days, "
+        f"{sparse:,} {_have_rows(sparse, f'less than {_share(snapshot)}')}, "
+        f"{old:,} {agree(old, 'has', 'have')} none of the last {RECENT_DAYS} days"
     )
+
+
+def _have_rows(series: int, share: str) -> str:
+    have, their = agree(series, "has", "have"), agree(series, "its", "their")
+    return f"{have} rows on {share} of {their} days"
 
 
 def _share(snapshot: Snapshot) -> str:
@@ -123,16 +122,16 @@ def _check_context(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     context = CONTEXT_HORIZONS * horizon
     long, usable = data["long_usable_count"] or 0, data["usable_count"]
     message = (
-        f"{long:,} of {usable:,} usable series span {context + horizon} days or more, a context of "
-        f"{context} and a horizon of {horizon} days"
+        f"{long:,} of {usable:,} usable series {agree(long, 'spans', 'span')} {context + horizon} "
+        f"days or more, a context of {context} and a horizon of {count_things(horizon, 'day')}"
     )
     if 2 * long >= usable:
         return passed(check, message, str(long))
     return warned(
         check,
         message,
-        f"begin with a context of {horizon} days (Google advises 1 to 10 horizons), or keep more "
-        "history",
+        f"begin with a context of {count_things(horizon, 'day')} (Google advises 1 to 10 "
+        "horizons), or keep more history",
         f"at least half of {usable}",
         str(long),
     )
@@ -142,12 +141,14 @@ def _check_split(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     """Whether the last part of Google's default split, by date, holds a whole horizon."""
     check, horizon, days = "vertex.split", snapshot.config.horizon_days, training_days(data)
     tested = tested_days(days, DEFAULT_SPLIT)
-    message = f"the default split tests on the last tenth of {days} days, which is {tested} days"
+    observed, even = count_things(tested, "day"), tested_days(days, EVEN_SPLIT)
+    all_of_them = count_things(days, "day")
+    message = f"the default split tests on the last tenth of {all_of_them}, which is {observed}"
     if tested >= horizon:
-        return passed(check, f"{message} and holds the horizon", f"{tested} days")
-    even = tested_days(days, EVEN_SPLIT)
+        return passed(check, f"{message} and holds the horizon", observed)
     another = (
-        f"split {'/'.join(map(str, EVEN_SPLIT))} in the training, which tests on {even} days, or "
+        f"split {'/'.join(map(str, EVEN_SPLIT))} in the training, which tests on "
+        f"{count_things(even, 'day')}, or "
         if even >= horizon
         else ""
     )
@@ -155,8 +156,8 @@ def _check_split(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
         check,
         f"{message} and less than the horizon of {horizon}",
         f"{another}{more_history(snapshot)}, or forecast less far (--horizon-days)",
-        f"at least {horizon} days",
-        f"{tested} days",
+        f"at least {count_things(horizon, 'day')}",
+        observed,
     )
 
 

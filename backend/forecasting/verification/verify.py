@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..conf import Config
+from ..counting import count_things
 from ..errors import ApiError, ForecastingError, VerificationFailed
 from ..google.clients import Clients
 from ..google.replies import UnreadableReplyError, readable
 from .baseline import Baseline
 from .data_checks import check_data, check_orphans, check_runs
 from .dimension_checks import check_dimensions
-from .findings import Finding, FindingStatus, count_findings, count_things
+from .findings import Finding, FindingStatus, count_findings
 from .reconciliation import check_source
 from .resource_checks import (
     check_connection,

@@ -10,16 +10,10 @@ from typing import Any
 
 from google.cloud import bigquery
 
+from ..counting import agree, count_things
 from ..database.mapping import load_mapping
 from ..database.source_mapping import Owner
-from .findings import (
-    Finding,
-    count_things,
-    failed,
-    passed,
-    skipped,
-    warned,
-)
+from .findings import Finding, failed, passed, skipped, warned
 from .series_checks import NO_HORIZON, check_baseline, check_series, more_history, span_days
 from .snapshot import Snapshot, Unseen, short_days
 
@@ -113,30 +107,31 @@ def _check_length(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
         days = short_days(snapshot.config.horizon_days)
         return warned(
             check,
-            f"{short:,} of {count:,} series span less than {days} days",
+            f"{short:,} of {count:,} series {agree(short, 'spans', 'span')} less than {days} days",
             "such series hardly teach a model with this horizon (inferred, Google names no "
             "minimum): widen FORECASTING_WINDOW_DAYS or shorten --horizon-days",
             f"at most half below {days} days",
             str(short),
         )
-    return passed(check, f"the longest series has {most:,} days", str(most))
+    return passed(check, f"the longest series has {count_things(most, 'day')}", str(most))
 
 
 def _check_span(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     """Whether the default split by date leaves whole horizons to validate and test on."""
     check, horizon = "vertex.span", snapshot.config.horizon_days
     span = span_days(data["first_day"], data["last_day"])
+    days = count_things(span, "day")
     needed = round(horizon / TEST_SHARE)
     if span >= needed:
         longest = horizon or f"up to {int(span * TEST_SHARE)}; {NO_HORIZON}"
-        return passed(check, f"{span} days, enough for a horizon of {longest}", str(span))
+        return passed(check, f"{days}, enough for a horizon of {longest}", str(span))
     return warned(
         check,
-        f"{span} days are short for a horizon of {horizon} days",
+        f"{days} {agree(span, 'is', 'are')} short for a horizon of {count_things(horizon, 'day')}",
         f"the default split keeps a tenth of the time for testing, so {needed} days are needed "
         f"(inferred): {more_history(snapshot)}, or forecast less far (--horizon-days)",
         f"at least {needed} days",
-        f"{span} days",
+        days,
     )
 
 
@@ -155,7 +150,8 @@ def _check_constant(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     if constant:
         return warned(
             check,
-            f"{constant:,} of {data['series_count']:,} series never change",
+            f"{constant:,} of {data['series_count']:,} series never "
+            f"{agree(constant, 'changes', 'change')}",
             "a forecast can learn nothing from them; leave them out of the training if they matter",
             "0",
             str(constant),

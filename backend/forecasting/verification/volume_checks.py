@@ -8,6 +8,7 @@ below were chosen is in docs/verification.md. More rows than before are no troub
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from ..counting import count_things
 from .day_checks import judge_days
 from .day_counts import DayCounts, count_rows
 from .findings import Finding, FindingStatus, passed, warned
@@ -59,8 +60,8 @@ def _compare(days: Sequence[DayCounts], length: int) -> Finding | None:
         return None
     rows, least = count_rows(days[-length:]), LEAST_SHARES[length] * usual
     message = (
-        f"{rows:,} rows of the last {length} days, {usual:,.0f} of the same weekdays in the "
-        f"{len(before)} weeks before ({rows / usual - 1:+.0%})".replace("%", " %")
+        f"{count_things(rows, 'row')} of the last {length} days, {usual:,.0f} of the same weekdays "
+        f"in the {len(before)} weeks before ({rows / usual - 1:+.0%})".replace("%", " %")
     )
     if rows >= least:
         return passed(CHECK, message, f"{rows}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ...counting import agree, count_things
 from ._events import ERROR, INFO
 from ._process import ProcessCommand
 
@@ -100,7 +101,10 @@ class _Follower:
         from ...output.text import describe_slice
 
         done, all_of_them = outcome.slice.number, outcome.slice.count
-        self._command.left_behind = f"{done} of {all_of_them} slices are done and stay"
+        self._command.left_behind = (
+            f"{done} of {count_things(all_of_them, 'slice')} "
+            f"{agree(done, 'is done and stays', 'are done and stay')}"
+        )
         if done < all_of_them:
             self._command.left_behind += (
                 ", and what BigQuery is loading it may load to its end; run it again to go on"

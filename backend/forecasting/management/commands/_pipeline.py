@@ -16,6 +16,7 @@ from ... import __version__
 from ...activity import telling
 from ...conf import SETTINGS, Config, load_config, unknown_settings
 from ...conf.forms import SECONDS
+from ...counting import timeout_over
 from ...database.mapping import load_mapping
 from ...errors import ForecastingError
 from ._events import DEBUG
@@ -101,7 +102,7 @@ class PipelineCommand(ProcessCommand):
         if self.verbosity > 2:
             self.block.enter_context(requests_told(lambda line: self.say(line, DEBUG)))
         clients = make_clients(config)
-        clients.deadline.start(self.dog.left, f"the {self.timeout:g} seconds of --timeout are over")
+        clients.deadline.start(self.dog.left, timeout_over(self.timeout))
         clients.deadline.on_start = self.dog.restart
         return clients
 

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from django.db import connections
 
 from ...activity import what_is_done
+from ...counting import timeout_over
 from ...errors import ForecastingError
 
 _RAISE, _CUT, _LEAVE = 0.5, 1.0, 1.5
@@ -90,10 +91,8 @@ class Watchdog:
 
     def interrupt(self) -> None:
         """Raise in the thread that is watched."""
-        self._sentence = (
-            f"{what_is_done(self._thread)} was given up: the {self.seconds:g} seconds of --timeout "
-            "are over; run it again."
-        )
+        over = timeout_over(self.seconds)
+        self._sentence = f"{what_is_done(self._thread)} was given up: {over}; run it again."
         if self._is_main:
             signal.pthread_kill(self._thread, signal.SIGALRM)
         else:

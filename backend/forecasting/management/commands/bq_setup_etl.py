@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...conf import SETTINGS, Config
 from ...conf.forms import DAYS
+from ...counting import count_things
 from ...errors import SettingError
 from ...sql.queries import render_nightly_load
 from ...sql.role import render_connection_role
@@ -135,7 +136,8 @@ class Command(PipelineCommand):
             wait = "wait for its end" if run.wait else "not wait for its end"
             self.say(f"Then a run would be started, or one under way adopted, to {wait}.")
         elif run.backfill_days:
-            self.say(f"Then the last {run.backfill_days} complete days would be loaded directly.")
+            days = count_things(run.backfill_days, "complete day")
+            self.say(f"Then the last {days} would be loaded directly.")
 
     def _show_end(self, run: RunResult, config: Config, *, backfill: bool) -> None:
         from ...output.text import console_link, describe_backfill, describe_run

@@ -269,14 +269,14 @@ RUNS_AND_DATA = (
     Case(
         "data.grain",
         data(repeated_rows=2),
-        "2 rows that repeat an entity and day",
+        "2 rows repeating an entity and day",
         RUN_NOW,
         rows(f"INSERT INTO {{table}} SELECT * FROM {{table}} WHERE {ONE_ROW}"),
     ),
     Case(
         "data.nulls",
         data(rows_with_null=1),
-        "1 rows without entity, day or score",
+        "1 row without entity, day or score",
         RUN_NOW,
         tampering.null_target,
         besides={"table.schema": "fail"},
@@ -284,7 +284,7 @@ RUNS_AND_DATA = (
     Case(
         "data.finite",
         data(rows_not_finite=1),
-        "1 rows with NaN or an infinite number",
+        "1 row with NaN or an infinite number",
         RUN_NOW,
         rows(f"UPDATE {{table}} SET political_risk = CAST('nan' AS FLOAT64) WHERE {ONE_ROW}"),
     ),
@@ -457,7 +457,7 @@ VERTEX = (
     Case(
         "vertex.series_usable",
         data(usable_count=59, short_count=1),
-        "59 of 60 series are usable, 4,000 rows to train on: 1 span less than 19 days, 0 have",
+        "59 of 60 series are usable, 4,000 rows to train on: 1 spans less than 19 days, 0 have",
         "Google advises 10 series for each of the 6 columns",
         rows(
             "DELETE FROM {table} WHERE entity_id = (SELECT MIN(entity_id) FROM {table}) "
