@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from bqemulator.jobs import executor
 from google.api_core.exceptions import NotFound
-from google.cloud.bigquery import Table
+from google.cloud.bigquery import QueryJob, Table
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from backend.localcloud.http.errors import CloudError
@@ -37,11 +37,18 @@ def kept(cloud: LocalCloud) -> dict[str, int]:
     }
 
 
+def done(google: GoogleClients, sql: str) -> QueryJob:
+    """A job that has ended: one that runs is not forgotten, however many come after it."""
+    job = google.bigquery.query(sql, location=LOCATION)
+    job.result()
+    return job
+
+
 @pytest.mark.usefixtures("few_jobs")
 def test_jobs__the_oldest_are_forgotten_everywhere(
     cloud: LocalCloud, google: GoogleClients, query: Query, table: Table
 ) -> None:
-    jobs = [google.bigquery.query(f"SELECT {n} AS a", location=LOCATION) for n in range(12)]
+    jobs = [done(google, f"SELECT {n} AS a") for n in range(12)]
     assert [dict(row) for row in jobs[-1].result()] == [{"a": 11}]
     for _ in range(4):
         google.bigquery.copy_table(table, "intelligence.copied").result()
@@ -63,7 +70,7 @@ def test_jobs__those_with_many_rows_are_forgotten_sooner(
 ) -> None:
     monkeypatch.setattr(f"{JOB_RUNNER}.KEPT_BYTES", 100_000)
     sql = "SELECT n FROM UNNEST(GENERATE_ARRAY(1, 10000)) AS n"  # 80,000 bytes
-    jobs = [google.bigquery.query(sql, location=LOCATION) for _ in range(4)]
+    jobs = [done(google, sql) for _ in range(4)]
     assert [len(list(job.result())) for job in jobs[-1:]] == [10_000]
     google.bigquery.query("SELECT 1").result()
     assert (kept(cloud)["jobs"], kept(cloud)["results"]) == (2, 2)
