@@ -38,6 +38,9 @@ localcloud: setup ## the same, and leave it running with the status page to look
 PROCESSES = $$($(RUN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
 WHOLE = -n "$(PROCESSES)" --dist loadfile --no-loadscope-reorder --cov --cov-fail-under 99
 
+# What one process has compiled, and the asserts that pytest has rewritten, are there for the others:
+# an environment that keeps Python from writing it would have each of many processes do it all again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup $(TIMESCALE_STAMP) ## run the tests; ARGS='-k name' are for pytest
 	$(RUN)/python -m pytest $(or $(ARGS),$(WHOLE))
 
