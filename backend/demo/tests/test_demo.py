@@ -8,7 +8,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
+from io import StringIO
 from pathlib import Path
 
 import psycopg2
@@ -17,6 +18,7 @@ import requests
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from backend.demo import run
 from backend.demo.run import DemoOptions
 
 # Fewer give fewer rows than Vertex AI trains on, which bq_verify reports.
@@ -173,17 +175,14 @@ def test_demo__shows_every_step_and_leaves_nothing(demo: Demo, temporary: Path) 
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_demo__interrupted_leaves_nothing(
-    demo: Demo, temporary: Path, tmp_path: Path, number: signal.Signals, status: int
-) -> None:
+def test_demo__interrupted_leaves_nothing(demo: Demo, temporary: Path, tmp_path: Path) -> None:
     events = tmp_path / "events.csv.gz"
     os.mkfifo(events)  # Nobody writes to it: the step does not end before the signal comes.
     process = demo("--events", str(events))
     output = _read_until(process, "$ python manage.py load_sample")
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
-    assert process.returncode == status
+    assert process.returncode == 130
     assert "Traceback" not in errors
     assert not _served(output)
     assert list(temporary.iterdir()) == []
@@ -205,13 +204,53 @@ def test_demo__impossible_horizon_is_refused_before_anything_starts() -> None:
         call_command("demo", "--horizon-days", "0")
 
 
-def test_demo__failing_step_ends_it(demo: Demo, temporary: Path) -> None:
-    process = demo("--events", "missing.csv.gz")
-    output, errors = process.communicate()
-    assert process.returncode == 1
-    assert "bq_setup --project" not in output
-    assert errors.splitlines()[-1] == (
-        "CommandError: `python manage.py load_sample --events missing.csv.gz` ended with exit "
-        "status 1; the demo stops there"
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What becomes of the demo's servers, in whose place there are none."""
+    history: list[str] = []
+
+    @contextmanager
+    def running() -> Iterator[tuple[None, dict[str, str]]]:
+        history.append("started")
+        try:
+            yield None, dict(os.environ)
+        finally:
+            history.append("stopped")
+
+    monkeypatch.setattr(run, "_running_servers", running)
+    return history
+
+
+def test_demo__failing_step_ends_it(servers: list[str]) -> None:
+    out = StringIO()
+    with pytest.raises(CommandError) as caught:
+        call_command("demo", stdout=out)  # There is no database to migrate.
+    assert caught.value.returncode == 1
+    assert str(caught.value) == (
+        "`python manage.py migrate --verbosity 0` ended with exit status 1; the demo stops there"
     )
-    assert list(temporary.iterdir()) == []
+    assert out.getvalue().count("$ python manage.py") == 1
+    assert servers == ["started", "stopped"]
+
+
+@pytest.fixture
+def ignored() -> Iterator[None]:
+    """SIGTERM, by all but who has it handled."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("ignored")
+def test_demo__terminated_stops_all_that_it_started(servers: list[str]) -> None:
+    class Terminal(StringIO):
+        def write(self, text: str) -> int:
+            if "$ python manage.py" in text:
+                signal.raise_signal(signal.SIGTERM)
+            return super().write(text)
+
+    with pytest.raises(SystemExit) as caught:
+        call_command("demo", stdout=Terminal())
+    assert caught.value.code == 143
+    assert servers == ["started", "stopped"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN

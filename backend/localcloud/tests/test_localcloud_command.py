@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
+from types import FrameType
 
 import grpc
 import pytest
@@ -52,6 +54,19 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.communicate()
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """What the command has signals do ends with the test, which fails where it has them do none."""
+
+    def fail(number: int, frame: FrameType | None) -> None:
+        pytest.fail(f"nobody heeds signal {number}")
+
+    before = {number: signal.signal(number, fail) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def ready(process: subprocess.Popen[str]) -> tuple[str, str]:
     """The addresses, that of gRPC last, in the line that says it is ready."""
     assert process.stdout is not None
@@ -63,8 +78,7 @@ def ready(process: subprocess.Popen[str]) -> tuple[str, str]:
     return found[1], found[2]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_command__serves_until_it_is_told_to_end(start: Start, number: signal.Signals) -> None:
+def test_command__serves_until_it_is_told_to_end(start: Start) -> None:
     process = start("--secret", "A=b=c", "--secret", "FROM_ENVIRONMENT", FROM_ENVIRONMENT="d")
     address, grpc_address = ready(process)
     for name, data in (("A", "Yj1j"), ("FROM_ENVIRONMENT", "ZA==")):
@@ -75,11 +89,34 @@ def test_command__serves_until_it_is_told_to_end(start: Start, number: signal.Si
         secrets = SecretManagerServiceClient(transport=transport)
         found = secrets.access_secret_version(name="projects/p/secrets/A/versions/1", timeout=60)
     assert found.payload.data == b"b=c"
-    process.send_signal(number)  # First: without the line there is an end to read, and no waiting.
+    process.terminate()  # First: without the line there is an end to read, and no waiting.
     assert process.stdout is not None
     assert process.stdout.readline().startswith("For development: any program on this machine, and")
     assert process.communicate() == ("", "")
     assert process.returncode == 0
+
+
+class Terminal(StringIO):
+    """Asks the server that is told of here, and sends Ctrl-C when all is told."""
+
+    status = 0
+    address = ""
+
+    def write(self, text: str) -> int:
+        if found := READY.fullmatch(text):
+            self.address = f"{found[1]}/v1/projects/p/secrets/A/versions/1"
+        elif text.startswith("For development"):
+            self.status = requests.get(self.address, timeout=60).status_code
+            signal.raise_signal(signal.SIGINT)
+        return super().write(text)
+
+
+def test_command__ends_at_ctrl_c(handlers: None) -> None:
+    terminal = Terminal()
+    call_command("localcloud", port=0, grpc_port=0, secret=["A=b"], stdout=terminal)
+    assert terminal.status == 200
+    with pytest.raises(requests.ConnectionError):
+        requests.get(terminal.address, timeout=60)
 
 
 def test_command__a_port_in_use(cloud: LocalCloud) -> None:
