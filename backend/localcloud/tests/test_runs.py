@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,7 +43,7 @@ def run(cloud: LocalCloud, google: GoogleClients, make_config: ConfigFactory) ->
 
     def finish(query: str, **changes: Any) -> TransferRun:
         (started,) = start(google, make_config(query, **changes), requested_run_time=MOMENT)
-        assert started.state in (TransferState.PENDING, TransferState.RUNNING, 4, 5)
+        assert started.state == TransferState.PENDING
         cloud.wait_for_runs(30)
         return google.transfer.get_transfer_run(name=started.name)
 
@@ -70,6 +71,31 @@ def test_run__queues_while_there_is_no_room(
     cloud.transfers.runner.room.set()
     cloud.wait_for_runs(30)
     assert google.transfer.get_transfer_run(name=queued.name).state == TransferState.SUCCEEDED
+
+
+def test_start__is_answered_before_a_worker_begins(
+    cloud: LocalCloud,
+    google: GoogleClients,
+    make_config: ConfigFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However late the answer is made: a run has been asked for, and can be asked about."""
+    runner, begun = cloud.transfers.runner, threading.Event()
+    begin, go_on = runner.start, runner._set
+
+    def begin_and_dally(*what: Any, **how: Any) -> Any:
+        run = begin(*what, **how)
+        begun.wait(0.1)
+        return run
+
+    def go_on_and_tell(run: records.Run, **changes: Any) -> None:
+        go_on(run, **changes)
+        begun.set()
+
+    monkeypatch.setattr(runner, "start", begin_and_dally)
+    monkeypatch.setattr(runner, "_set", go_on_and_tell)
+    runs = start(google, make_config(), requested_run_time=MOMENT)
+    assert [run.state for run in runs] == [TransferState.PENDING]
 
 
 def test_run__is_shown_as_it_was_while_it_goes_on(cloud: LocalCloud) -> None:

@@ -31,8 +31,9 @@ class TransferRuns:
             raise FailedPrecondition("Cannot start a transfer run: the transfer config is disabled")
         latest = max(self.clock.now(), datetime.now(UTC)) + CLOCK_SKEW
         moments = requested_times(config.resource, request, latest)
-        runs = [self.runner.start(config, at, scheduled=False) for at in moments]
-        return {"runs": [self.to_json(config, run) for run in runs]}
+        with self.runner.changed:  # No worker has begun by then, however late the answer is made.
+            runs = [self.runner.start(config, at, scheduled=False) for at in moments]
+            return {"runs": [self.to_json(config, run) for run in runs]}
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """The runs, newest first; with run_attempt LATEST the newest of each day."""
