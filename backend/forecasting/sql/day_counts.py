@@ -1,7 +1,7 @@
 """The query that counts what the training table holds for each day, and its columns' names."""
 
 from ..conf import Config
-from ..training_table import DIMENSIONS, TIME_COLUMN, Column
+from ..training_table import DIMENSIONS, Column
 from .template import load, quote_path, render
 
 COUNT, OFF_SCALE, LEAST, GREATEST = "count", "off_scale", "least", "greatest"
@@ -17,7 +17,6 @@ def render_day_counts(config: Config) -> str:
     return render(
         load("day_counts.sql"),
         table=quote_path(config.project, config.dataset, config.table),
-        time_column=TIME_COLUMN,
         dimension_counts=",\n".join(map(_counts, DIMENSIONS)),
     )
 

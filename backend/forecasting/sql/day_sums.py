@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 from ..conf import Config
 from ..database.mapping import load_mapping
-from ..training_table import NUMBERS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN, Column
+from ..training_table import NUMBERS, Column
 from .queries import embedded, with_days
 from .source import render_source
 from .template import load, quote_path, quote_string, render
@@ -21,9 +21,6 @@ def render_source_by_day(config: Config) -> str:
     return render(
         load("source_by_day.sql"),
         source_query=render_source(load_mapping(config), refresh=False).strip(),
-        series_column=SERIES_COLUMN,
-        time_column=TIME_COLUMN,
-        target_column=TARGET_COLUMN,
         column_sums=_COLUMN_SUMS,
     )
 
@@ -49,9 +46,6 @@ def render_table_by_day(config: Config, as_of: datetime | None = None) -> str:
         load("table_by_day.sql"),
         table=quote_path(config.project, config.dataset, config.table),
         as_of=past,
-        series_column=SERIES_COLUMN,
-        time_column=TIME_COLUMN,
-        target_column=TARGET_COLUMN,
         column_sums=_COLUMN_SUMS,
     )
 

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 from ..conf import Config
 from ..database.mapping import load_mapping
-from ..training_table import COLUMNS, DIMENSIONS, NUMBERS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
+from ..training_table import COLUMNS, DIMENSIONS, NUMBERS, TIME_COLUMN
 from .script_head import describe_settings, seal
 from .series import usable_series
 from .source import render_orphans, render_source
@@ -56,8 +56,6 @@ def render_nightly_load(config: Config) -> str:
         window_days=str(config.window_days),
         refresh_days=str(config.refresh_days),
         columns=", ".join(column.name for column in COLUMNS),
-        time_column=TIME_COLUMN,
-        series_column=SERIES_COLUMN,
         min_rows_ratio=f"{config.min_rows_ratio:g}",
         any_required_is_null=_REQUIRED_IS_NULL,
         any_number_is_not_finite=_NOT_FINITE,
@@ -80,9 +78,6 @@ def render_data_summary(config: Config) -> str:
         load("data_summary.sql"),
         usable_series=usable_series(config, "@today"),
         table=quote_path(config.project, config.dataset, config.table),
-        series_column=SERIES_COLUMN,
-        time_column=TIME_COLUMN,
-        target_column=TARGET_COLUMN,
         in_window=f"{time} >= @window_start AND {time} < @end_day",
         every_day=EVERY_DAY,
         any_required_is_null=_REQUIRED_IS_NULL,
@@ -96,9 +91,6 @@ def render_report_data(config: Config) -> str:
     return render(
         load("report_data.sql"),
         table=quote_path(config.project, config.dataset, config.table),
-        series_column=SERIES_COLUMN,
-        time_column=TIME_COLUMN,
-        target_column=TARGET_COLUMN,
         dimensions=", ".join(names),
         no_dimensions=", ".join(f"CAST(NULL AS FLOAT64) AS {name}" for name in names),
         nulls=", ".join("NULL" for _ in names),

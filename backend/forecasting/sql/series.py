@@ -11,8 +11,6 @@ from ..conf import Config
 from ..training_table import (
     FORECAST_SUFFIX,
     NUMBERS,
-    SERIES_COLUMN,
-    TARGET_COLUMN,
     TIME_COLUMN,
     TRAINING_SUFFIX,
 )
@@ -44,8 +42,6 @@ def render_training_view(config: Config, today: str = _TODAY) -> str:
         description=TRAINING_VIEW.description,
         usable_series=usable_series(config, today),
         filled_days=_filled_days("last_day"),
-        series_column=SERIES_COLUMN,
-        time_column=TIME_COLUMN,
         values=",\n".join(column.name for column in NUMBERS),
         observed_column=OBSERVED_COLUMN,
     )
@@ -60,8 +56,6 @@ def render_forecast_view(config: Config, today: str = _TODAY) -> str:
         description=FORECAST_VIEW.description,
         usable_series=usable_series(config, today),
         filled_days=_filled_days(last_day),
-        series_column=SERIES_COLUMN,
-        time_column=TIME_COLUMN,
         values_of_complete_days=",\n".join(complete),
         observed_column=OBSERVED_COLUMN,
         today=today,
@@ -75,8 +69,6 @@ def render_baseline(config: Config) -> str:
     return render(
         load("baseline.sql"),
         usable_series=usable_series(config, "@today", until="@cutoff"),
-        series_column=SERIES_COLUMN,
-        target_column=TARGET_COLUMN,
         shown_days=str(CONTEXT_HORIZONS * config.horizon_days),
     )
 
@@ -91,8 +83,6 @@ def usable_series(config: Config, today: str, until: str = "") -> str:
     text = render(
         load("usable_series.sql"),
         table=quote_path(config.project, config.dataset, config.table),
-        series_column=SERIES_COLUMN,
-        time_column=TIME_COLUMN,
         day_means=",\n".join(f"AVG({c.name}) AS {c.name}" for c in NUMBERS),
         complete_days=_complete_days(config, today),
         until=until or today,
@@ -107,7 +97,6 @@ def _filled_days(to_day: str) -> str:
     text = render(
         load("filled_days.sql"),
         to_day=to_day,
-        series_column=SERIES_COLUMN,
         last_values=_LAST_VALUES,
         observed_column=OBSERVED_COLUMN,
     )

@@ -7,7 +7,7 @@ event_id, moment, event_time, and for the numbers those of the training table's 
 from collections.abc import Iterable, Mapping
 
 from ..database.source_mapping import Kind, Owner, Related, SourceMapping, Value
-from ..training_table import NUMBERS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
+from ..training_table import NUMBERS, TARGET_COLUMN
 from .shadowing import keep_apart
 from .template import load, render
 from .values import Selection, column, named, number, select
@@ -195,8 +195,6 @@ def _result_names(mapping: SourceMapping) -> dict[str, str]:
     results = (name if name in known else f"NULL::float8 AS {name}" for name in names)
     in_result = f"{TARGET_COLUMN} IS NOT NULL"
     return {
-        "series_column": SERIES_COLUMN,
-        "time_column": TIME_COLUMN,
         "means": _listed(f"avg({name}) AS {name}" for name in means),
         "results": ",\n".join(results),
         "daily": _daily(mapping) or "daily",

@@ -1,12 +1,19 @@
 """Where text becomes SQL: templates, and the quoting of what is put into them.
 
 A placeholder is `{{ name }}`; rendering fails on a name that is missing or that the text does not
-use.
+use. The training table's columns are known to all templates.
 """
 
 import re
 from importlib import resources
 
+from ..training_table import SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
+
+_COLUMNS = {
+    "series_column": SERIES_COLUMN,
+    "time_column": TIME_COLUMN,
+    "target_column": TARGET_COLUMN,
+}
 _PLACEHOLDER = re.compile(r"\{\{ (\w+) \}\}")
 
 
@@ -20,10 +27,10 @@ def render(template: str, **names: str) -> str:
 
     Raises KeyError for a placeholder without a value and for a value without a placeholder.
     """
-    wanted = set(_PLACEHOLDER.findall(template))
-    if wanted != set(names):
-        raise KeyError(f"placeholders without value or unused: {sorted(wanted ^ set(names))}")
-    rendered = [_render_line(line, names) for line in template.splitlines()]
+    wanted = set(_PLACEHOLDER.findall(template)) - _COLUMNS.keys()
+    if wanted != names.keys():
+        raise KeyError(f"placeholders without value or unused: {sorted(wanted ^ names.keys())}")
+    rendered = [_render_line(line, _COLUMNS | names) for line in template.splitlines()]
     return "\n".join(line for line in rendered if line is not None) + "\n"
 
 
