@@ -7,7 +7,13 @@ from google.cloud import bigquery
 from ..conf import Config
 from ..google.clients import Clients
 from ..google.replies import readable
-from ..sql.series import VIEWS, View
+from ..sql.series import (
+    FORECAST_DESCRIPTION,
+    TRAINING_DESCRIPTION,
+    render_forecast_view,
+    render_training_view,
+)
+from ..training_table import FORECAST_SUFFIX, TRAINING_SUFFIX
 from .plan import Change, Plan, Resource, differences
 from .tables import bq_name
 
@@ -29,14 +35,6 @@ class ViewSpec(Resource[bigquery.Table]):
     query: str
     description: str
     kind = "view"
-
-    @classmethod
-    def from_config(cls, config: Config, view: View) -> "ViewSpec":
-        return cls(
-            view_id=f"{config.table_id}{view.suffix}",
-            query=view.render(config),
-            description=view.description,
-        )
 
     @property
     def name(self) -> str:
@@ -91,4 +89,17 @@ class ViewSpec(Resource[bigquery.Table]):
 
 def view_specs(config: Config) -> list[ViewSpec]:
     """The views that these settings ask for: none without a horizon."""
-    return [ViewSpec.from_config(config, view) for view in VIEWS] if config.horizon_days else []
+    if not config.horizon_days:
+        return []
+    return [
+        ViewSpec(
+            view_id=f"{config.table_id}{TRAINING_SUFFIX}",
+            query=render_training_view(config),
+            description=TRAINING_DESCRIPTION,
+        ),
+        ViewSpec(
+            view_id=f"{config.table_id}{FORECAST_SUFFIX}",
+            query=render_forecast_view(config),
+            description=FORECAST_DESCRIPTION,
+        ),
+    ]

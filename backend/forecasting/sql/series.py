@@ -4,16 +4,8 @@ All of them, and what `bq_verify` says of the series, start from `usable_series.
 where a usable series is defined. https://cloud.google.com/vertex-ai/docs/tabular-data/forecasting
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from ..conf import Config
-from ..training_table import (
-    FORECAST_SUFFIX,
-    NUMBERS,
-    TIME_COLUMN,
-    TRAINING_SUFFIX,
-)
+from ..training_table import NUMBERS, TIME_COLUMN
 from .template import load, quote_path, render
 
 OBSERVED_COLUMN = "observed"
@@ -22,24 +14,18 @@ CONTEXT_HORIZONS = 2
 RECENT_DAYS = 30
 """How long a usable series may have been without a row."""
 
+TRAINING_DESCRIPTION = "The series that a model can learn from, without gaps, to train it on"
+FORECAST_DESCRIPTION = "Their last days and the days to forecast, to make a forecast from"
+
 # A view takes no parameters, and knows no day but its own.
 _TODAY = "CURRENT_DATE('UTC')"
-
-
-@dataclass(frozen=True, kw_only=True)
-class View:
-    """A view beside the training table: what is put after the table's name, and its text."""
-
-    suffix: str
-    description: str
-    render: Callable[[Config], str]
 
 
 def render_training_view(config: Config, today: str = _TODAY) -> str:
     """The text of the view to train on; `today` is the expression of the first incomplete day."""
     return render(
         load("training_view.sql"),
-        description=TRAINING_VIEW.description,
+        description=TRAINING_DESCRIPTION,
         usable_series=usable_series(config, today),
         filled_days=_filled_days("last_day"),
         values=",\n".join(column.name for column in NUMBERS),
@@ -53,7 +39,7 @@ def render_forecast_view(config: Config, today: str = _TODAY) -> str:
     complete = (f"IF(day < {today}, {c.name}, NULL) AS {c.name}" for c in NUMBERS)
     return render(
         load("forecast_view.sql"),
-        description=FORECAST_VIEW.description,
+        description=FORECAST_DESCRIPTION,
         usable_series=usable_series(config, today),
         filled_days=_filled_days(last_day),
         values_of_complete_days=",\n".join(complete),
@@ -119,15 +105,3 @@ def _complete_days(config: Config, today: str) -> str:
 _LAST_VALUES = ",\n".join(
     f"LAST_VALUE(observation.{c.name} IGNORE NULLS) OVER so_far AS {c.name}" for c in NUMBERS
 )
-
-TRAINING_VIEW = View(
-    suffix=TRAINING_SUFFIX,
-    description="The series that a model can learn from, without gaps, to train it on",
-    render=render_training_view,
-)
-FORECAST_VIEW = View(
-    suffix=FORECAST_SUFFIX,
-    description="Their last days and the days to forecast, to make a forecast from",
-    render=render_forecast_view,
-)
-VIEWS = (TRAINING_VIEW, FORECAST_VIEW)

@@ -11,7 +11,7 @@ from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
 from backend.forecasting.provisioning.plan import Action
 from backend.forecasting.provisioning.views import ViewSpec, view_specs
-from backend.forecasting.sql.series import VIEWS
+from backend.forecasting.sql.series import render_forecast_view, render_training_view
 from backend.forecasting.tests.support.commands import ABSENT, Run, call
 from backend.forecasting.tests.support.factories import (
     PROJECT,
@@ -201,8 +201,8 @@ def writes_of(pipeline: "LocalCloud") -> list[str]:
 def test_setup__makes_the_views_and_a_second_run_has_nothing_to_do(pipeline: "LocalCloud") -> None:
     call_command("bq_setup", **HORIZON)
     assert {name: view.view_query for name, view in views_of(pipeline).items()} == {
-        f"entity_risk_training_data{view.suffix}": view.render(load_config(HORIZON))
-        for view in VIEWS
+        "entity_risk_training_data_training": render_training_view(load_config(HORIZON)),
+        "entity_risk_training_data_forecast": render_forecast_view(load_config(HORIZON)),
     }
     pipeline.requests.clear()
     assert call("bq_setup", "--check", **HORIZON).status == 0
