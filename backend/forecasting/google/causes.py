@@ -264,10 +264,7 @@ _BY_STATE = {
     ),
     "42703": ("column does not exist",),
     "42P01": ("relation does not exist",),
-    "53100": (
-        "resize shared memory segment",
-        "No space left on device",
-    ),
+    "53100": ("resize shared memory segment", "No space left on device"),
     "53200": ("out of memory",),
     "53300": (
         *("too many connections for database", "too many connections for"),

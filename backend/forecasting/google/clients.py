@@ -24,14 +24,7 @@ from .login import log_in
 from .logs import keep_messages_unlogged
 from .replies import GOOGLE_ERRORS, UnreadableReplyError, named, readable
 from .retrying import is_transient
-from .waiting import (
-    BoundedAdapter,
-    BoundedRetry,
-    Deadline,
-    GoogleClock,
-    Pace,
-    request_seconds,
-)
+from .waiting import BoundedAdapter, BoundedRetry, Deadline, GoogleClock, Pace, request_seconds
 
 if TYPE_CHECKING:
     import grpc

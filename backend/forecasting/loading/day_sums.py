@@ -11,12 +11,7 @@ from ..counting import agree, count_things
 from ..database.source import read_source
 from ..google.clients import Clients
 from ..google.queries import run_query
-from ..sql.day_sums import (
-    SUMS,
-    render_federated_by_day,
-    render_source_by_day,
-    render_table_by_day,
-)
+from ..sql.day_sums import SUMS, render_federated_by_day, render_source_by_day, render_table_by_day
 from ..sql.queries import with_days
 from ..training_table import NUMBERS
 

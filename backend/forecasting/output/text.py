@@ -131,12 +131,7 @@ def describe_finding(finding: Finding, style: Style, width: int = 0) -> str:
     return f"{_paint(style, words, words.mark)}  {finding.id:<{width}}  {message}"
 
 
-_ORDER = (
-    FindingStatus.PASSED,
-    FindingStatus.SKIPPED,
-    FindingStatus.WARNED,
-    FindingStatus.FAILED,
-)
+_ORDER = (FindingStatus.PASSED, FindingStatus.SKIPPED, FindingStatus.WARNED, FindingStatus.FAILED)
 
 
 _LOOKS = {

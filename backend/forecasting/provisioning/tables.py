@@ -10,13 +10,7 @@ from ..conf import Config
 from ..database.mapping import longest_key
 from ..google.clients import Clients
 from ..google.replies import readable
-from ..training_table import (
-    COLUMNS,
-    DESCRIPTION,
-    TIME_COLUMN,
-    Column,
-    canonical_type,
-)
+from ..training_table import COLUMNS, DESCRIPTION, TIME_COLUMN, Column, canonical_type
 from .plan import Change, Plan, Resource, differences
 
 PARTITIONING = f"DAY on {TIME_COLUMN}"
@@ -48,9 +42,7 @@ class TableSpec(Resource[bigquery.Table]):
     @classmethod
     def from_config(cls, config: Config) -> "TableSpec":
         return cls(
-            table_id=config.table_id,
-            location=config.location,
-            longest_key=longest_key(config),
+            table_id=config.table_id, location=config.location, longest_key=longest_key(config)
         )
 
     @property

@@ -17,12 +17,7 @@ from ..google.causes import is_credential_refused, is_out_of_reach
 from ..google.clients import Clients
 from ..google.errors import gather, reading
 from ..loading.backfill import backfill, refuse_unkept_backfill
-from ..loading.reach import (
-    learn_refusal,
-    prove_credential,
-    raise_refusal_of_query,
-    wait_for_reach,
-)
+from ..loading.reach import learn_refusal, prove_credential, raise_refusal_of_query, wait_for_reach
 from ..loading.row_counts import count_rows
 from ..loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
 from ..provisioning.connections import ConnectionSpec, observe_connection

@@ -234,11 +234,7 @@ def _in_days(mapping: SourceMapping) -> str:
     """The condition on a mention's time; a column of another type than it takes is refused."""
     time = column(mapping.time.column)
     first, end = (_start(f"DATE '@{day}_day'", mapping.time.kind) for day in ("first", "end"))
-    conditions = [
-        f"{time} >= {first}",
-        f"{time} < {end}",
-        _of_its_type(mapping.time),
-    ]
+    conditions = [f"{time} >= {first}", f"{time} < {end}", _of_its_type(mapping.time)]
     if mapping.entity_may_be_null:
         conditions.append(f"{column(mapping.entity.column)} IS NOT NULL")
     return "\n    AND ".join(conditions)

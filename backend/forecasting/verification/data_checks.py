@@ -212,9 +212,7 @@ _JUDGES: dict[str, Judge] = {
         "repeated_rows", "one row for each entity and day", "repeating an entity and day"
     ),
     "data.nulls": _none(
-        "rows_with_null",
-        "every row has entity, day and score",
-        "without entity, day or score",
+        "rows_with_null", "every row has entity, day and score", "without entity, day or score"
     ),
     "data.finite": _none(
         "rows_not_finite", "every number is finite", "with NaN or an infinite number"

@@ -17,15 +17,7 @@ from ..provisioning.plan import Change, refusals
 from ..provisioning.scheduled_queries import ScheduledQuerySpec, is_of_script
 from ..provisioning.tables import TableSpec, table_kind
 from ..provisioning.views import ViewSpec
-from .findings import (
-    Finding,
-    compared,
-    differing,
-    failed,
-    passed,
-    skipped,
-    warned,
-)
+from .findings import Finding, compared, differing, failed, passed, skipped, warned
 from .script_check import check_script, stored_script
 from .snapshot import Snapshot, Unseen
 

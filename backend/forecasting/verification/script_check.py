@@ -41,10 +41,7 @@ def _why(stored: StoredScript) -> str:
 
 
 def _hint(
-    stored: StoredScript,
-    wanted: StoredScript,
-    settings: Sequence[Change],
-    others: Sequence[Change],
+    stored: StoredScript, wanted: StoredScript, settings: Sequence[Change], others: Sequence[Change]
 ) -> str:
     """What to do. No hint leads to a loss: where the stored script keeps more, ours has to follow.
 

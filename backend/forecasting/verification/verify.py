@@ -98,13 +98,7 @@ class Verification:
         return document
 
 
-def verify(
-    config: Config,
-    clients: Clients,
-    *,
-    strict: bool,
-    **options: bool,
-) -> Verification:
+def verify(config: Config, clients: Clients, *, strict: bool, **options: bool) -> Verification:
     """Look at everything and check it; `options` are those of take_snapshot.
 
     Raises UnreachableError where nothing can be asked.

@@ -29,9 +29,7 @@ class Command(PipelineCommand):
             "--strict", action="store_true", help="fail on warnings too (exit status 2)"
         )
         parser.add_argument(
-            "--reconcile",
-            action="store_true",
-            help="compare with the source database, day by day",
+            "--reconcile", action="store_true", help="compare with the source database, day by day"
         )
         parser.add_argument(
             "--baseline",
