@@ -163,13 +163,14 @@ def take_snapshot(
     seen = look_at_resources(config, clients)
     with reading("Reading what Google answered", clients):
         answer = _see_data(seen, clients)
-        sides = _see_sides(seen, clients) if reconcile else None
+        comparing = "Comparing with the source database"
+        sides = _see_window(seen, clients, comparing, sum_up_both_sides) if reconcile else None
         return replace(
             seen,
             probe=_see_probe(seen, clients),
             data=answer.rows[0] if isinstance(answer, Answer) else answer,
             bytes_processed=answer.bytes_processed if isinstance(answer, Answer) else None,
-            days=_see_days(seen, clients),
+            days=_see_window(seen, clients, "Counting the days of the training table", count_days),
             reconcile=reconcile,
             sides=sides,
             past=_see_past(seen, sides, clients),
@@ -276,20 +277,14 @@ def _see_data(seen: Snapshot, clients: Clients) -> Answer | Unseen | None:
     return see(clients, "Reading the training table", look)
 
 
-def _see_days(seen: Snapshot, clients: Clients) -> Sequence[DayCounts] | Unseen | None:
+def _see_window(
+    seen: Snapshot, clients: Clients, doing: str, read: Callable[[Config, Clients, date, date], T]
+) -> T | Unseen | None:
+    """What is read of the days of the window; None where there is no table to read."""
     if not seen.readable:
         return None
-    window = seen.window
-    look = partial(count_days, seen.config, clients, window.start, window.end)
-    return see(clients, "Counting the days of the training table", look)
-
-
-def _see_sides(seen: Snapshot, clients: Clients) -> BothSides | Unseen | None:
-    if not seen.readable:
-        return None
-    window = seen.window
-    look = partial(sum_up_both_sides, seen.config, clients, window.start, window.end)
-    return see(clients, "Comparing with the source database", look)
+    look = partial(read, seen.config, clients, seen.window.start, seen.window.end)
+    return see(clients, doing, look)
 
 
 def _see_past(seen: Snapshot, sides: BothSides | Unseen | None, clients: Clients) -> Past | None:

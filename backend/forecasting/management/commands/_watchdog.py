@@ -90,9 +90,9 @@ class Watchdog:
                 act()
 
     def interrupt(self) -> None:
-        """Raise in the thread that is watched."""
+        """Raise in the thread that is watched; `sentence` says what was given up, and why."""
         over = timeout_over(self.seconds)
-        self._sentence = f"{what_is_done(self._thread)} was given up: {over}; run it again."
+        self.sentence = f"{what_is_done(self._thread)} was given up: {over}; run it again."
         if self._is_main:
             signal.pthread_kill(self._thread, signal.SIGALRM)
         else:
@@ -112,12 +112,7 @@ class Watchdog:
 
     def _go(self) -> None:
         if self._leave:
-            self._leave(self._sentence)
-
-    @property
-    def sentence(self) -> str:
-        """What was given up, and why."""
-        return self._sentence
+            self._leave(self.sentence)
 
 
 @contextmanager
