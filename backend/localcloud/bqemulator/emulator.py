@@ -1,8 +1,7 @@
-"""bqemulator, composed and called in process: no port, no event loop of its own."""
+"""bqemulator, composed and called in process: no port, no thread of its own."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from bqemulator.row_access.policy import RowAccessPolicyManager
 from bqemulator.storage.engine import SNAPSHOTS_SCHEMA
 from bqemulator.udf.runtime import UDFRegistry
 
+from backend.localcloud.bqemulator import loops
 from backend.localcloud.bqemulator.engine import Engine, Work, current
 from backend.localcloud.bqemulator.errors import cloud_errors
 from backend.localcloud.bqemulator.interpreter import explain, install
@@ -47,11 +47,13 @@ class Emulator:
 
     def __init__(self, now: Clock | None = None) -> None:
         install()
+        loops.install()
+        self.loops = loops.Loops()
         self.now = now or Clock()
         self.travel_hours: Callable[[str, str], int] = lambda project, dataset: DEFAULT_HOURS
         self.settings = Settings(metrics_enabled=False)
         self.engine = Engine(self.settings)
-        asyncio.run(self.engine.start())
+        self.loops.run(self.engine.start())
         self.active: dict[duckdb.DuckDBPyConnection, str] = {}
         self.app: Any = None
         self._compose()
@@ -82,6 +84,8 @@ class Emulator:
         )
         if self.app is None:
             self.app = create_app(self.context)
+            # What is in front of the routes logs and counts requests, which nobody looks at.
+            self.app.user_middleware.clear()
         self.app.state.context = self.context
 
     @property
@@ -115,7 +119,8 @@ class Emulator:
 
     def stop(self) -> None:
         self.interrupt()
-        asyncio.run(self.engine.stop())
+        self.loops.run(self.engine.stop())
+        self.loops.close()
 
     @contextlib.contextmanager
     def work(self, **hooks: Any) -> Iterator[Work]:
@@ -133,14 +138,14 @@ class Emulator:
     def call(
         self, method: str, path: str, query: str = "", body: bytes = b"", **hooks: Any
     ) -> Answer:
-        """Answer one request, in this thread and with an event loop of its own."""
+        """Answer one request, in this thread."""
         with self.work(**hooks):
-            return asyncio.run(self._answer(method, path, query, body))
+            return self.loops.run(self._answer(method, path, query, body))
 
     def explain(self, project: str, sql: str, **hooks: Any) -> None:
         """Check one statement without running it; CloudError says what is wrong with it."""
         with cloud_errors(), self.work(**hooks):
-            asyncio.run(explain(self.context, project, sql))
+            self.loops.run(explain(self.context, project, sql))
 
     async def _answer(self, method: str, path: str, query: str, body: bytes) -> Answer:
         answer = Answer(500)

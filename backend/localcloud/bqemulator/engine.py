@@ -139,7 +139,7 @@ class Engine(DuckDBEngine):
 
     @contextlib.asynccontextmanager
     async def write_lock(self) -> AsyncIterator[None]:
-        """The same turn: each request has an event loop of its own, so a thread may block."""
+        """The same turn: each thread has an event loop of its own, so it may block."""
         with self.turn:
             yield
 
