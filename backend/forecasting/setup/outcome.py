@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,7 +13,6 @@ from ..conf import Config
 from ..counting import count_things
 from ..errors import ConflictError, DriftFound, ForecastingError, RunFailed
 from ..google.causes import cause_line
-from ..provisioning.engine import Step
 from ..provisioning.plan import Action, Deletes, Plan, refusals
 
 if TYPE_CHECKING:
@@ -128,13 +127,6 @@ def _run_failure(run: RunResult) -> str:
     return f"Run {run.name} ended {run.state}: {said}{cause_line(run.error)}"
 
 
-def hints_after(steps: Iterable[Step[Any]], config: Config, acting: str) -> Iterator[str]:
-    """The grants that a scheduled query which was just created needs; `acting` made it."""
-    for step in steps:
-        if step.plan.action is Action.CREATE and step.plan.kind == "scheduled_query":
-            yield _runtime_roles(config, acting)
-
-
 def grant_for(connection: Connection, config: Config) -> str:
     """The grant without which the connection reaches nothing."""
     # The account's address is read, never built: it has more than one form.
@@ -147,8 +139,11 @@ def grant_for(connection: Connection, config: Config) -> str:
     )
 
 
-def _runtime_roles(config: Config, acting: str) -> str:
-    """What the account that the load runs as needs (dts-authentication-authorization)."""
+def grants_for_load(config: Config, acting: str) -> str:
+    """What the account needs that the load runs as (dts-authentication-authorization).
+
+    That is `acting`, who made the scheduled query, where no service account is set.
+    """
     account = config.service_account
     member = f"serviceAccount:{account}" if account else acting
     grant = f"gcloud projects add-iam-policy-binding {config.project} --member {member} --role"

@@ -15,8 +15,8 @@ from ..conf import Config
 from ..database.lock import provisioning_lock
 from ..google.clients import Clients
 from ..provisioning.engine import Step
-from ..provisioning.plan import Plan
-from .outcome import Mode, Outcome, hints_after
+from ..provisioning.plan import Action, Plan
+from .outcome import Mode, Outcome, grants_for_load
 
 if TYPE_CHECKING:
     from google.cloud.bigquery_datatransfer_v1.types import TransferRun
@@ -59,5 +59,6 @@ def conclude(
     outcome: Outcome, done: Sequence[Step[Any]], clients: Clients, tell: Listeners
 ) -> None:
     tell.applied(outcome.plans)
-    for hint in hints_after(done, outcome.config, clients.member):
-        tell.note(hint)
+    made = {step.plan.kind for step in done if step.plan.action is Action.CREATE}
+    if "scheduled_query" in made:
+        tell.note(grants_for_load(outcome.config, clients.member))

@@ -12,21 +12,10 @@ from ..conf import Config
 from ..errors import shown
 
 SETTINGS = (
-    "window_days",
-    "refresh_days",
-    "keep_history",
-    "score_source",
-    "mention_model",
-    "entity_field",
-    "time_field",
-    "time_zone",
-    "event_field",
-    "event_time_field",
-    "event_lookback_days",
-    "score_field",
-    "dimension_fields",
-    "min_rows_ratio",
-    "connection_id",
+    *("window_days", "refresh_days", "keep_history", "score_source"),
+    *("mention_model", "entity_field", "time_field", "time_zone"),
+    *("event_field", "event_time_field", "event_lookback_days"),
+    *("score_field", "dimension_fields", "min_rows_ratio", "connection_id"),
 )
 """The fields of `Config` that make a difference to the script of one table."""
 

@@ -36,15 +36,12 @@ def check_dimensions(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _judge(config: Config, days: Sequence[DayCounts]) -> Finding:
-    mapped = [column for column in DIMENSIONS if _is_mapped(config, column)]
+    named = dict(config.dimension_fields)
+    mapped = [column for column in DIMENSIONS if column.dimension in named]
     wrong = "; ".join(problem for column in mapped for problem in _problems(days, column))
     if wrong:
         return warned(CHECK, wrong, _HINT, "as many values as before, on their scale", wrong)
     return passed(CHECK, ", ".join(_describe(days, c, c in mapped) for c in DIMENSIONS))
-
-
-def _is_mapped(config: Config, column: Column) -> bool:
-    return column.dimension in dict(config.dimension_fields)
 
 
 def _problems(days: Sequence[DayCounts], column: Column) -> Iterator[str]:
