@@ -165,8 +165,7 @@ def _check_span(config: Config) -> Iterator[CheckMessage]:
 
 def _longest_gap_hours(schedule: str) -> int:
     """The most hours between two runs; a schedule has one of the forms that `conf` takes."""
-    hours = re.fullmatch(r"every (\d+) hours", schedule)
-    if hours:
+    if hours := re.fullmatch(r"every (\d+) hours", schedule):
         return int(hours.group(1))
     named = schedule.split()[1].split(",")
     days = sorted({_DAYS.index(name[:3]) for name in named if name != "day"})

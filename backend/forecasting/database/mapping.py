@@ -147,13 +147,10 @@ class _Reader:
         found = self._own_field(self.config.entity_field, fail, expected)
         if not isinstance(value_field(found.field), _KEYS):
             raise fail(f"{found.field} is none of these", expected)
-        generic = _generic_relation(self.model, found.field.name)
-        if generic:
-            why = (
-                f"it is the key of {generic}, and one key may be that of several kinds of entities"
-            )
+        if generic := _generic_relation(self.model, found.field.name):
             raise fail(
-                why, f"{expected}, of one kind of entities, such as a view has for each kind"
+                f"it is the key of {generic}, and one key may be that of several kinds of entities",
+                f"{expected}, of one kind of entities, such as a view has for each kind",
             )
         return found
 

@@ -36,8 +36,7 @@ def prepare_source_query(config: Config, query: str, seconds: float = LOCK_SECON
     Raises SourceDatabaseError where PostgreSQL refuses it, as the nightly load would fail likewise,
     or where a table stays locked for `seconds`.
     """
-    reason = why_out_of_reach(config)
-    if reason:
+    if reason := why_out_of_reach(config):
         return f"source query not tried: {reason}"
     connection = source_connection(config)
     alias = connection.alias
@@ -74,8 +73,7 @@ def read_source(config: Config, query: str, seconds: float = math.inf) -> list[t
     SourceOutOfReachError where Django's database is not the source, and SourceDatabaseError where
     PostgreSQL refuses the query or takes too long.
     """
-    reason = why_out_of_reach(config)
-    if reason:
+    if reason := why_out_of_reach(config):
         raise SourceOutOfReachError(reason)
     own = source_connection(config).copy()
     try:

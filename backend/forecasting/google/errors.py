@@ -83,8 +83,7 @@ def gather(reads: Iterable[Callable[[], T]]) -> list[T]:
             results.append(read())
         except ForecastingError as error:
             errors.append(error)
-    disabled = [error for error in errors if isinstance(error, ApiDisabledError)]
-    if disabled:
+    if disabled := [error for error in errors if isinstance(error, ApiDisabledError)]:
         services = [service for error in disabled for service in error.services]
         raise ApiDisabledError(services, disabled[0].project) from disabled[0]
     if errors:
@@ -106,8 +105,7 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
         return ApiError(f"{doing} failed: {error}")
     if is_unreachable(error) or not isinstance(error, exceptions.GoogleAPICallError):
         return _explain_network(error, doing, clients)
-    service = _disabled_service(error)
-    if service:
+    if service := _disabled_service(error):
         return _explain_disabled(error, service, clients)
     if is_missing_scope(error):
         return missing_scope()
@@ -118,8 +116,7 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
 
 def reason_of(error: Exception) -> str:
     """The machine-readable reason of a refusal, empty where the reply has none."""
-    reason = getattr(error, "reason", None)
-    if reason:
+    if reason := getattr(error, "reason", None):
         return str(reason)
     items = getattr(error, "errors", None) or ()
     reasons = (item.get("reason") for item in items if isinstance(item, dict))

@@ -143,8 +143,7 @@ def _refuse_loss(config: Config, clients: Clients, sides: BothSides, days: str) 
     Not for the days that each night reads again: those it replaces anyway.
     """
     refreshed = clients.now().date() - timedelta(days=config.refresh_days)
-    forgotten = sides.forgotten(refreshed)
-    if forgotten:
+    if forgotten := sides.forgotten(refreshed):
         raise ConflictError(
             f"The days {days} were left as they are, and newer ones loaded: {forgotten}. Find out "
             "what PostgreSQL has lost and bring it back, load fewer days (--backfill-days), or let "

@@ -156,8 +156,7 @@ def _figures_of_model(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[tupl
         return
     yield "horizon", count_things(snapshot.config.horizon_days, "day")
     yield "usable series", f"{data['usable_count']:,} of {data['judged_count']:,}"
-    baseline = baseline_of(snapshot)
-    if baseline:
+    if baseline := baseline_of(snapshot):
         error = baseline.methods[str(baseline.best)].mae
         yield "to beat", f"{baseline.best}, MAE {error:.2f}"
 

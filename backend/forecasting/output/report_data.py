@@ -72,8 +72,7 @@ class ReportData:
 
 def read_report_data(snapshot: Snapshot, clients: Clients) -> ReportData | str:
     """The data of all charts, or why there are none: without them a page is still of use."""
-    missing = _missing_library()
-    if missing:
+    if missing := _missing_library():
         return missing
     if not isinstance(snapshot.data, dict):
         return snapshot.why_no_data

@@ -142,8 +142,7 @@ class Resource(ABC, Generic[Observed]):
         if observed is None:
             wanted = ((field, None, value) for field, value in self.wanted().items())
             return planned(action=Action.CREATE, changes=tuple(differences(*wanted)))
-        obstacles = tuple(self.obstacles(observed))
-        if obstacles:
+        if obstacles := tuple(self.obstacles(observed)):
             remedy = self.remedy(observed)
             return planned(action=Action.CONFLICT, changes=obstacles, remedy=remedy)
         changes = tuple(self.changes(observed))

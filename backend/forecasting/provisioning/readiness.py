@@ -10,8 +10,7 @@ _DAY_MS = 24 * 60 * 60 * 1000
 
 def require_table(config: Config, plan: Plan) -> None:
     """Raise MissingPrerequisiteError where what is planned for the table is for bq_setup to do."""
-    what = _why_no_load(plan) or _why_not_kept(config, plan)
-    if what:
+    if what := _why_no_load(plan) or _why_not_kept(config, plan):
         raise MissingPrerequisiteError(
             f"Table {plan.name} {what}: run bq_setup first (python manage.py bq_setup)."
         )
@@ -27,8 +26,7 @@ def _why_no_load(plan: Plan) -> str:
         for c in plan.changes
         if c.field.startswith("columns.") and not c.field.endswith(".description")
     }
-    absent = [name for name, before in columns.items() if before is None]
-    if absent:
+    if absent := [name for name, before in columns.items() if before is None]:
         return f"lacks {', '.join(absent)}"
     return f"takes no NULL in {', '.join(columns)}" if columns else ""
 

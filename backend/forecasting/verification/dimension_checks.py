@@ -50,8 +50,7 @@ def _problems(days: Sequence[DayCounts], column: Column) -> Iterator[str]:
         return
     drops = (_drop(days[:-span], days[-span:], column) for span in SPANS)
     yield from list(filter(None, drops))[:1]
-    off = sum(day.of(column.name).off_scale for day in days)
-    if off:
+    if off := sum(day.of(column.name).off_scale for day in days):
         yield _describe_off_scale(days, column, off)
 
 

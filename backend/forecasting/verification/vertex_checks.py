@@ -71,8 +71,7 @@ def _check_table(table: bigquery.Table) -> Iterator[Finding]:
         range(MAX_BYTES + 1),
         "shorten the window (FORECASTING_WINDOW_DAYS) or drop columns",
     )
-    odd = [name for name in names if not _NAME.fullmatch(name)]
-    if odd:
+    if odd := [name for name in names if not _NAME.fullmatch(name)]:
         yield failed(
             "vertex.names",
             f"Vertex AI refuses the column names {', '.join(odd)}",
