@@ -171,7 +171,7 @@ class JobRunner:
             gone = [key for key, job in old if job is None or job.future.done()]
             for key in gone:
                 self.jobs.pop(key, None)
-            self.emulator.forget_jobs(gone, set(self.jobs))
+            self.emulator.forget_jobs(gone, lambda: set(self.jobs))
 
     def _old_jobs(self) -> list[tuple[str, str]]:
         """The jobs that are too many, or whose rows together take too much memory."""

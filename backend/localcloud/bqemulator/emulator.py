@@ -10,7 +10,6 @@ from typing import Any
 import duckdb
 from bqemulator.api.app import create_app
 from bqemulator.api.dependencies import AppContext
-from bqemulator.catalog.memory_repository import MemoryCatalogRepository
 from bqemulator.config import Settings
 from bqemulator.domain.clock import SystemClock
 from bqemulator.domain.events import EventBus
@@ -26,6 +25,7 @@ from backend.localcloud.bqemulator.engine import Engine, Work, current
 from backend.localcloud.bqemulator.errors import cloud_errors
 from backend.localcloud.bqemulator.interpreter import explain, install
 from backend.localcloud.bqemulator.memory import Key, forget_jobs, result_bytes
+from backend.localcloud.bqemulator.steady import Repository
 from backend.localcloud.bqemulator.time_travel import DEFAULT_HOURS, Snapshots
 from backend.localcloud.clock import Clock
 
@@ -61,7 +61,7 @@ class Emulator:
     def _compose(self) -> None:
         """Put bqemulator's parts together around an empty catalog, as its server does."""
         clock, events = SystemClock(), EventBus()
-        catalog = MemoryCatalogRepository(self.engine)
+        catalog = Repository(self.engine)
         self.context = AppContext(
             settings=self.settings,
             clock=clock,
@@ -177,7 +177,7 @@ class Emulator:
         """How much memory a finished job's rows take."""
         return result_bytes(job)
 
-    def forget_jobs(self, gone: Iterable[Key], kept: Collection[Key]) -> None:
+    def forget_jobs(self, gone: Iterable[Key], kept: Callable[[], Collection[Key]]) -> None:
         """Forget jobs by (project, id): those gone, and all but the newest few not kept."""
         forget_jobs(self.catalog, gone, kept)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from bqemulator.jobs import executor
@@ -17,14 +17,20 @@ def result_bytes(job: str) -> int:
     return found.nbytes if found is not None else 0
 
 
-def forget_jobs(catalog: Any, gone: Iterable[Key], kept: Collection[Key]) -> None:
-    """Forget jobs by (project, id): those gone, and all but the newest few that are not kept."""
+def forget_jobs(
+    catalog: Any, gone: Iterable[Key], read_kept: Callable[[], Collection[Key]]
+) -> None:
+    """Forget jobs by (project, id): those gone, and all but the newest few that are not kept.
+
+    Which those are is read last: of a job that begins meanwhile nothing is there before.
+    """
     for key in gone:
         catalog.delete_job(*key, not_found_ok=True)
-    others = [key for key in list(catalog._jobs) if key not in kept]
+    known, stored = list(catalog._jobs), {*executor.JOB_RESULTS, *executor.JOB_SCHEMAS}
+    kept = read_kept()
+    others = [key for key in known if key not in kept]
     for key in others[:-KEPT_OTHER_JOBS]:
         catalog.delete_job(*key, not_found_ok=True)
-    ids = {job for _, job in (*kept, *others[-KEPT_OTHER_JOBS:])}
-    for results in (executor.JOB_RESULTS, executor.JOB_SCHEMAS):
-        for job in [job for job in list(results) if job not in ids]:
-            results.pop(job, None)
+    for job in stored - {job for _, job in (*kept, *others[-KEPT_OTHER_JOBS:])}:
+        executor.JOB_RESULTS.pop(job, None)
+        executor.JOB_SCHEMAS.pop(job, None)

@@ -17,6 +17,7 @@ from bqemulator.storage.sql_identifiers import quoted_table_ref
 from bqemulator.versioning.snapshots import SnapshotManager
 
 from backend.localcloud.bqemulator.engine import current
+from backend.localcloud.bqemulator.steady import Steady
 
 # Whatever is older is refused, as what is older than the window is.
 KEPT_SNAPSHOTS = 20
@@ -31,7 +32,7 @@ class Snapshots(SnapshotManager):
     def __init__(self, *, hours: Callable[[str, str], int], **parts: Any) -> None:
         super().__init__(retention_days=DEFAULT_HOURS // 24, **parts)
         self.hours = hours
-        self.sizes: dict[str, int] = {}
+        self.sizes = Steady[str, int]()
 
     def record_change(self, project_id: str, dataset_id: str, table_id: str) -> Any:
         """Copy what changed, but for a job's statements, which are told of on their own."""
@@ -117,7 +118,8 @@ class Snapshots(SnapshotManager):
         """Drop what is left of tables, and of datasets that were deleted with theirs."""
         every = self._catalog.list_all_snapshots()
         names, tables = {s.snapshot_id for s in every}, {s.duckdb_table for s in every}
-        self.sizes = {name: size for name, size in self.sizes.items() if name in names}
+        for name in set(self.sizes) - names:
+            self.sizes.pop(name, None)
         for (name,) in self._engine.execute(COPIES, [SNAPSHOTS_SCHEMA]).fetchall():
             if name not in tables:
                 self._engine.execute(f'DROP TABLE IF EXISTS "{SNAPSHOTS_SCHEMA}"."{name}"')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import duckdb
 import pytest
@@ -12,6 +13,8 @@ from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import QueryJob, Table
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from backend.localcloud.bqemulator.memory import forget_jobs
+from backend.localcloud.bqemulator.steady import Repository, Steady
 from backend.localcloud.http.errors import CloudError
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import LOCATION, ConfigFactory, GoogleClients, Query, Send
@@ -62,6 +65,29 @@ def test_jobs__the_oldest_are_forgotten_everywhere(
     assert min(counts.values()) >= 5
     with pytest.raises(NotFound, match="Not found"):
         google.bigquery.get_job(jobs[0].job_id, location=LOCATION)
+
+
+def test_jobs__one_that_begins_while_others_are_forgotten_keeps_its_rows() -> None:
+    def read_kept() -> set[tuple[str, str]]:
+        executor.JOB_RESULTS["begun"] = executor.JOB_RESULTS["over"]
+        return set()
+
+    executor.JOB_RESULTS["over"] = Mock()
+    forget_jobs(Mock(_jobs={}), [], read_kept)
+    assert executor.JOB_RESULTS.pop("begun", None)
+    assert "over" not in executor.JOB_RESULTS
+
+
+def test_catalog__is_gone_through_as_it_was_while_others_change_it() -> None:
+    catalog = Repository(None)
+    kept = [value for value in vars(catalog).values() if isinstance(value, dict)]
+    assert {type(value) for value in kept} == {Steady}
+    for go_through in ("keys", "values", "items", "__iter__"):
+        shared = Steady({1: "a"})
+        for _ in getattr(shared, go_through)():
+            shared[2] = "b"
+        assert dict(shared) == {1: "a", 2: "b"}
+    assert len(kept) > 5
 
 
 @pytest.mark.usefixtures("few_jobs")
