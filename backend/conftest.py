@@ -74,6 +74,8 @@ def _forget_developers_settings() -> None:
         setattr(settings, name, text)
     for name in PLAIN_HTTP:
         setattr(settings, name, False)
+    # What is slow to guess a password from is slow to make: 0.3 s for each user and each login.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     forget_settings(os.environ)
     os.environ["DATABASE_URL"] = "postgresql://127.0.0.1:1/no_test_database_was_asked_for"
     # Else requests reads the whole environment twice for each request, and sends it to a proxy.
