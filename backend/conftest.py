@@ -10,6 +10,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,8 +122,11 @@ sys.addaudithook(_refuse_remote_connections)
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[RunningPostgres]:
-    """PostgreSQL with a role that owns databases, and the connection's, which may read nothing."""
-    server = start_postgres()
+    """PostgreSQL with a role that owns databases, and the connection's, which may read nothing.
+
+    Nothing in it happens at a time of its own: how a query is planned does not depend on the hour.
+    """
+    server = start_postgres(autovacuum="off")
     try:
         create_role(server, user=OWNER, password=PASSWORDS[OWNER], may_create_databases=True)
         create_role(server, user=READER, password=PASSWORDS[READER])
@@ -148,12 +152,17 @@ def django_db_modify_db_settings(
 @pytest.fixture(scope="session")
 def django_db_setup(
     postgres: RunningPostgres, django_db_setup: None, django_db_blocker: "DjangoDbBlocker"
-) -> None:
+) -> Iterator[None]:
     """Django's test database, in which the connection's role may read what the product prints."""
-    if connection.settings_dict["NAME"] == NAME:
-        return  # No test of this session is marked as one that takes Django's test database.
-    with django_db_blocker.unblock():
-        grant_printed_role(postgres)
+    from backend.tests.flushing import flushing_what_was_touched
+
+    with ExitStack() as stack:
+        # Else no test of this session is marked as one that takes Django's test database.
+        if connection.settings_dict["NAME"] != NAME:
+            with django_db_blocker.unblock():
+                grant_printed_role(postgres)
+                stack.enter_context(flushing_what_was_touched())
+        yield
 
 
 def grant_printed_role(postgres: RunningPostgres, role: str = READER, **options: str) -> None:
