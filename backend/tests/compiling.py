@@ -1,4 +1,4 @@
-"""Google's evaluator of SQL, compiled once on a machine: it takes half a minute of a processor."""
+"""Google's evaluator of SQL, compiled once on a machine: it takes 20 seconds of a processor."""
 
 import fcntl
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from django.conf import settings
-from wasmtime import Engine, Module, WasmtimeError
+from wasmtime import Config, Engine, Module, WasmtimeError
 from zetasql.core import wasm_client
 
 _FOLDER = settings.BASE_DIR / ".pytest_cache" / "compiled"
@@ -30,10 +30,17 @@ def _compiled(engine: Engine, source: Path, folder: Path) -> Module:
         # Of another processor, or cut short, it is refused as what cannot be read.
         with suppress(WasmtimeError):
             return Module.deserialize_file(engine, str(folder / name))
-        module = Module.from_file(engine, str(source))
+        made = _compile(source)
         with suppress(OSError):
-            _write(folder / name, module.serialize())
-        return module
+            _write(folder / name, made)
+        return Module.deserialize(engine, made)
+
+
+def _compile(source: Path) -> bytearray:
+    """In two thirds of the time, at a quarter more for what then runs: a test runs little of it."""
+    config = Config()
+    config.cranelift_flag_set("regalloc_algorithm", "single_pass")
+    return Module.from_file(Engine(config), str(source)).serialize()
 
 
 @contextmanager
