@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from zetasql.core import local_service
+from zetasql.types import parse_proto
 
 from backend.forecasting import sql
 from backend.forecasting.conf import Config, load_config
@@ -50,6 +52,7 @@ from backend.forecasting.tests.oracles.googlesql import (
     statement_kinds,
 )
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS, NUMBERS
+from backend.tests.evaluating import read_message
 
 pytestmark = pytest.mark.untraced
 
@@ -120,6 +123,27 @@ def make_bigquery(
 
 def renamed(columns: Mapping[str, str], name: str) -> dict[str, str]:
     return {f"{key}_2" if key == name else key: value for key, value in columns.items()}
+
+
+def test_answers__are_what_the_library_makes_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oracle reads them on a shorter way: a tree of a script, one of a statement, a value."""
+    read: list[Any] = []
+
+    def read_both_ways(message: Any) -> Any:
+        read.append(read_message(message))
+        # What is nothing is a thing of its own.
+        assert repr(read[-1]) == repr(parse_proto(message)) or not message.ByteSize()
+        return read[-1]
+
+    monkeypatch.setattr(local_service, "parse_proto", read_both_ways)
+    statement_kinds("SELECT f(x)[OFFSET(1)] FROM a.b; EXECUTE IMMEDIATE 'SELECT \"é\"'")
+    bigquery = BigQuery(tables={"t": {"a": "STRING", "days": "ARRAY<DATE>"}}, time_zone="Asia/Aden")
+    bigquery.analyze_script(
+        "DECLARE day DATE DEFAULT DATE_SUB(DATE '2026-03-01', INTERVAL 40 DAY);"
+        "SELECT a, MAX(d) AS most FROM t, UNNEST(days) AS d WHERE d > day GROUP BY a"
+    )
+    kinds = {type(answer).__name__ for answer in read}
+    assert kinds >= {"ParseResponse", "AnalyzeResponse", "PrepareResponse", "EvaluateResponse"}
 
 
 @pytest.mark.trap("literals")

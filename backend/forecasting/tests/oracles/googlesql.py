@@ -5,7 +5,7 @@ variables, takes both branches of an IF, builds the text of an EXECUTE IMMEDIATE
 and knows a temporary table by the columns that its statement gives it. Whatever Google refuses
 raises `Refused`.
 
-The evaluator starts once in a process; the first on a machine takes half a minute for it.
+The evaluator starts once in a process; the first on a machine has it compiled.
 """
 
 import re
@@ -16,18 +16,18 @@ from functools import cache
 from typing import Any, TypeVar
 
 from zetasql.api import (
-    Analyzer,
     CatalogBuilder,
     Parser,
-    PreparedExpression,
     TableBuilder,
     TVFBuilder,
     TypeFactory,
     Value,
 )
 from zetasql.core.exceptions import ZetaSQLError
+from zetasql.core.local_service import ZetaSqlLocalService
 from zetasql.types import (
     AnalyzerOptions,
+    EvaluateRequest,
     LanguageOptions,
     ProductMode,
     SimpleConstant,
@@ -38,8 +38,10 @@ from zetasql.types import (
 
 from backend.forecasting.training_table import COLUMNS, SERIES_COLUMN, TIME_COLUMN
 from backend.tests.compiling import compile_once
+from backend.tests.evaluating import answer_quickly
 
 compile_once()
+answer_quickly()
 
 Refused = ZetaSQLError
 
@@ -200,9 +202,12 @@ class _Session:
         return _ask_once(question, lambda: self._analyze(sql, inside_a_text=inside_a_text))
 
     def _analyze(self, sql: str, *, inside_a_text: bool) -> Analyzed:
-        options = self._options(with_parameters=not inside_a_text)
-        catalog = self._catalog(with_variables=not inside_a_text)
-        tree = Analyzer(options, catalog).analyze_statement(sql)
+        answer = ZetaSqlLocalService.get_instance().analyze(
+            sql_statement=sql,
+            options=self._options(with_parameters=not inside_a_text),
+            registered_catalog_id=self._catalog(sql, with_variables=not inside_a_text),
+        )
+        tree = answer.resolved_statement
         return Analyzed(kind=type(tree).__name__.removeprefix("Resolved"), tree=tree)
 
     def evaluate(self, expression: str) -> Any:
@@ -213,19 +218,29 @@ class _Session:
         return _ask_once(question, lambda: self._evaluate(expression))
 
     def _evaluate(self, expression: str) -> Any:
-        prepared = PreparedExpression(
-            expression, self._options(with_parameters=True), self._catalog(with_variables=True)
-        )
-        values = {name: _value(value) for name, value in self.world.parameters.items()}
-        return prepared.execute(parameters=values)
+        service = ZetaSqlLocalService.get_instance()
+        prepared = service.prepare(
+            sql=expression,
+            options=self._options(with_parameters=True),
+            registered_catalog_id=self._catalog(expression, with_variables=True),
+        ).prepared
+        number = prepared.prepared_expression_id
+        parameters = [
+            EvaluateRequest.Parameter(name=name, value=_value(value).to_proto())
+            for name, value in self.world.parameters.items()
+        ]
+        try:
+            answer = service.evaluate(prepared_expression_id=number, params=parameters)
+        finally:
+            service.unprepare(prepared_expression_id=number)
+        return Value.from_proto(answer.value)
 
     def _all_that_matters(self, sql: str) -> tuple[str, ...]:
         """What an answer about a text depends on: of a thing that it does not name, nothing."""
-        world, text = self.world, sql.casefold()
+        world = self.world
         external = {"EXTERNAL_QUERY": world.external}
         every = (external, world.functions, self.tables, self.variables, world.parameters)
-        named = ({n: of[n] for n in of if n.split(".")[-1].casefold() in text} for of in every)
-        return sql, world.time_zone, *map(repr, named)
+        return sql, world.time_zone, *(repr(_named(of, sql)) for of in every)
 
     def _run_list(self, statements: Any, script: bytes) -> None:
         for node in statements.statement_list if statements else ():
@@ -269,23 +284,66 @@ class _Session:
             ]
         return options
 
-    def _catalog(self, *, with_variables: bool) -> Any:
+    def _catalog(self, sql: str, *, with_variables: bool) -> int:
+        """Google's number for what the text may refer to, and names."""
+        world = self.world
+        return _number_of(
+            _Catalog(
+                tables=_named(self.tables, sql),
+                external=_named({"EXTERNAL_QUERY": world.external}, sql),
+                functions=_named(world.functions, sql),
+                variables=_named(self.variables, sql) if with_variables else {},
+            )
+        )
+
+
+def _named(things: Mapping[str, Answer], sql: str) -> dict[str, Answer]:
+    """Those that a text names."""
+    text = sql.casefold()
+    return {n: of for n, of in things.items() if n.split(".")[-1].casefold() in text}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Catalog:
+    """What Google's service has to know of besides its own functions."""
+
+    tables: Mapping[str, Mapping[str, str]]
+    external: Mapping[str, Mapping[str, str]]
+    functions: Mapping[str, Function]
+    variables: Mapping[str, Any]
+
+    def build(self) -> Any:
         functions = ZetaSQLBuiltinFunctionOptions(language_options=_language())
         builder = CatalogBuilder("bigquery").with_builtin_functions(functions)
         for name, columns in self.tables.items():
             builder.add_table(_table(name, columns))
-        if self.world.external:
-            builder.add_table_valued_function(_external_query(self.world.external))
-        for name, function in self.world.functions.items():
+        for columns in filter(None, self.external.values()):
+            builder.add_table_valued_function(_external_query(columns))
+        for name, function in self.functions.items():
             builder.add_table_valued_function(_table_function(name, function))
         catalog = builder.build()
-        for name, value in self.variables.items() if with_variables else ():
+        for name, value in self.variables.items():
             constant = SimpleConstant(
                 name_path=[name], type=value.get_type(), value=value.to_proto()
             )
             catalog.add_constant(constant)
         return catalog
 
+
+def _number_of(catalog: _Catalog) -> int:
+    """Google is told of a catalog once: to make its functions takes longer than most questions."""
+    key, service = repr(catalog), ZetaSqlLocalService.get_instance()
+    if key not in _CATALOGS:
+        if len(_CATALOGS) >= _MOST_CATALOGS:
+            service.unregister_catalog(registered_id=_CATALOGS.pop(next(iter(_CATALOGS))))
+        told = service.register_catalog(simple_catalog=catalog.build())
+        _CATALOGS[key] = told.registered_id
+    return _CATALOGS[key]
+
+
+_CATALOGS: dict[str, int] = {}
+_MOST_CATALOGS = 24
+"""Of some megabytes each."""
 
 _ANSWERS: dict[tuple[object, ...], Any] = {}
 _MOVING = re.compile("CURRENT_|RAND|UUID|SESSION", re.IGNORECASE)
