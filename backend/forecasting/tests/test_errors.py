@@ -4,9 +4,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backend.forecasting.errors import ForecastingError, SettingError, printable, shown
+from backend.forecasting.tests.support.texts import CHARACTERS
 
 
-@given(st.text())
+@given(st.text(CHARACTERS))
 @example("\x1b[2J\u202e\ud800\u2028")
 def test_printable__leaves_nothing_that_moves_a_cursor_or_turns_a_line(text: str) -> None:
     assert printable(text).isprintable()
@@ -21,7 +22,7 @@ def test_printable__keeps_what_it_is_told_to() -> None:
     assert printable("one\ntwo\r\n", kept="\n") == "one\ntwo \n"
 
 
-@given(st.text(max_size=1000))
+@given(st.text(CHARACTERS, max_size=1000))
 def test_shown__is_one_line_of_bounded_length(text: str) -> None:
     assert shown(text).isprintable()
     assert len(shown(text)) <= 263

@@ -51,6 +51,7 @@ from backend.forecasting.tests.oracles.googlesql import (
     read_path,
     statement_kinds,
 )
+from backend.forecasting.tests.support.texts import CHARACTERS
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS, NUMBERS
 from backend.tests.evaluating import read_message
 
@@ -92,7 +93,7 @@ FORMS = {
     "source_database": "[A-Za-z_][A-Za-z0-9_$-]{0,62}",
 }
 HOSTILE = st.text("aA0_-.:;,'\"`\\/*#@{}()$% \n\r\t\0é\u2028", min_size=1, max_size=30) | st.text(
-    min_size=1
+    CHARACTERS, min_size=1
 )
 
 WINDOW_PARAMETERS: dict[str, datetime | date | int] = {
@@ -101,6 +102,10 @@ WINDOW_PARAMETERS: dict[str, datetime | date | int] = {
 }
 
 oracle_settings = settings(deadline=None, derandomize=True, max_examples=40)
+
+
+def matching(form: str) -> st.SearchStrategy[str]:
+    return st.from_regex(form, fullmatch=True, alphabet=CHARACTERS)
 
 
 def make_config(**options: Any) -> Config:
@@ -420,7 +425,7 @@ def test_connection_probe__counts_orphans_of_the_days() -> None:
 
 
 @oracle_settings
-@given(st.text() | HOSTILE)
+@given(st.text(CHARACTERS) | HOSTILE)
 @example("'")
 @example("\\")
 @example("\\'")
@@ -431,7 +436,7 @@ def test_quote_string__any_text_is_read_back_as_it_was(text: str) -> None:
 
 
 @oracle_settings
-@given(st.lists(st.from_regex("[A-Za-z0-9_.:-]{1,12}", fullmatch=True) | HOSTILE, min_size=1))
+@given(st.lists(matching("[A-Za-z0-9_.:-]{1,12}") | HOSTILE, min_size=1))
 def test_quote_path__any_parts_are_one_identifier_or_refused(parts: list[str]) -> None:
     try:
         path = quote_path(*parts)
@@ -462,11 +467,7 @@ def usual_kinds() -> list[str]:
 
 
 @oracle_settings
-@given(
-    st.fixed_dictionaries(
-        {name: st.from_regex(form, fullmatch=True) for name, form in FORMS.items()}
-    )
-)
+@given(st.fixed_dictionaries({name: matching(form) for name, form in FORMS.items()}))
 def test_nightly_load__no_accepted_name_changes_its_statements(names: dict[str, str]) -> None:
     script = render_nightly_load(make_config(**names))
     assert statement_kinds(script) == usual_kinds()

@@ -20,6 +20,7 @@ from backend.forecasting.output.files import refuse_unwritable
 from backend.forecasting.sql.role import render_connection_role
 from backend.forecasting.tests.support.commands import Run
 from backend.forecasting.tests.support.factories import INSTANCE, PROJECT, SERVICE_ACCOUNT, TOPIC
+from backend.forecasting.tests.support.texts import CHARACTERS
 
 GIVEN = {"project": PROJECT, "instance": INSTANCE}
 BY_FIELD = {setting.field: setting for setting in SETTINGS}
@@ -50,7 +51,7 @@ NASTY = (
     *("${{", "{{ table }}", "{% debug %}", "%s", "%(x)s", "$(id)", "`id`", "$IFS", "| id", "&& id"),
     *("<script>alert(1)</script>", "</style>", "&lt;", "../..", "file:///", "@", "٩", "İ", "ß"),
 )
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+TEXT = st.text(CHARACTERS, max_size=40)
 LONG = st.builds(lambda text, times: text * times, TEXT, st.sampled_from([50, 5_000]))
 
 
