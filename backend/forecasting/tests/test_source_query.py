@@ -26,6 +26,7 @@ from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.sql.queries import render_source_query, with_days
 from backend.forecasting.tests.support.factories import make_config
+from backend.forecasting.tests.support.plans import explain
 from backend.forecasting.training_table import COLUMNS, DIMENSIONS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
@@ -373,65 +374,6 @@ def test_query__takes_a_hypertable_whose_key_holds_the_time_too(entity: Entity) 
     assert read_row()["risk_score"] == 20
 
 
-def make_long_history(entity: Entity) -> None:
-    """An event each ten minutes of 139 days up to noon of the day, each with one mention."""
-    execute(
-        "INSERT INTO events_event (id, occurred_at, source, title)"
-        " SELECT gen_random_uuid(), %s - i * interval '10 minutes', 's', repeat('t', 500)"
-        " FROM generate_series(1, 20000) i",
-        datetime.fromisoformat(NOON),
-    )
-    execute(
-        "INSERT INTO entities_entitymention (id, entity_id, event_id, mentioned_at)"
-        " SELECT gen_random_uuid(), %s, id, occurred_at FROM events_event",
-        entity.pk,
-    )
-    execute("ANALYZE events_event, entities_entitymention")
-
-
-def explain(days: int, *, refresh: bool, options: str = "", **changes: Any) -> str:
-    first_day, end_day = DAY + timedelta(days=1 - days), DAY + timedelta(days=1)
-    query = render_source_query(make_config(**changes), refresh=refresh)
-    query = with_days(query, first_day, end_day)
-    with _cursor() as cursor:
-        cursor.execute(f"EXPLAIN {options} {query}")
-        return "\n".join(
-            line if isinstance(line, str) else json.dumps(line) for (line,) in cursor.fetchall()
-        )
-
-
-@pytest.mark.parametrize("days", [1, 7, 20])
-def test_query__reads_few_days_of_a_long_history_through_indexes(entity: Entity, days: int) -> None:
-    make_long_history(entity)
-    plan = explain(days, refresh=True)
-    assert "entities_mention_window" in plan
-    assert "events_event_pkey" in plan
-    assert "Seq Scan" not in plan
-
-
-def test_query__sorts_the_events_of_a_few_days_and_not_their_mentions(entity: Entity) -> None:
-    """Though by the statistics each mention is of an event of its own, as of a long history."""
-    make_long_history(entity)
-    assert re.search(r"Sort .*\n.*Sort Key: .*event_id\n.*HashAggregate", explain(7, refresh=True))
-
-
-def test_query__reads_all_events_once_where_no_index_finds_them(entity: Entity) -> None:
-    make_long_history(entity)
-    execute("ALTER TABLE events_event DROP CONSTRAINT events_event_pkey")
-    plan = explain(7, refresh=True, options="(ANALYZE)")
-    assert re.search(r"Seq Scan on events_event .*rows=20000.* loops=1\)", plan)
-
-
-def test_query__whole_window_is_shared_by_several_processes(entity: Entity) -> None:
-    make_long_history(entity)
-    # As with a window that is worth sharing: PostgreSQL decides by these for any size.
-    execute("SET LOCAL parallel_setup_cost = 0")
-    execute("SET LOCAL parallel_tuple_cost = 0")
-    execute("SET LOCAL min_parallel_table_scan_size = 0")
-    plan = explain(139, refresh=False)
-    assert re.search(r"Gather Merge.*Sort .*Parallel Hash Full Join.*Parallel Seq Scan", plan, re.S)
-
-
 # Whatever PostgreSQL believes of its tables -----------------------------------------------------
 
 
@@ -470,7 +412,7 @@ def read_per_row(plan: dict[str, Any]) -> list[str]:
 
 
 def explain_nodes(days: int, **changes: Any) -> dict[str, Any]:
-    plan = json.loads(explain(days, options="(FORMAT JSON)", **changes))
+    plan = json.loads(explain(DAY, days, options="(FORMAT JSON)", **changes))
     return plan[0]["Plan"]  # type: ignore[no-any-return]
 
 
@@ -491,7 +433,7 @@ def test_window__looks_up_no_row_for_each_other_whatever_the_statistics_say(
     entity: Entity, rows: int, changes: dict[str, str]
 ) -> None:
     make_history_with_statistics_of(rows, entity)
-    plan = explain(7, refresh=False, **changes)
+    plan = explain(DAY, 7, refresh=False, **changes)
     assert re.search("(Hash|Merge) Full Join", plan)
     assert "Nested Loop" not in plan
 
@@ -502,7 +444,7 @@ def test_query__reads_no_index_from_end_to_end_for_each_event(entity: Entity, ro
     execute("ALTER TABLE events_event ADD PRIMARY KEY (occurred_at, id)")
     make_history_with_statistics_of(rows, entity)
     assert read_per_row(explain_nodes(7, refresh=True)) == []
-    assert "Nested Loop" not in explain(7, refresh=False)
+    assert "Nested Loop" not in explain(DAY, 7, refresh=False)
 
 
 # Any database, against a computation in Python -------------------------------------------------
