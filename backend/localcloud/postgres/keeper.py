@@ -66,6 +66,6 @@ def start_kept(command: Sequence[str], *, environment: Mapping[str, str]) -> Kep
             start_new_session=True,
         )
     except BaseException:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # The keeper may be there already, and do it too.
         raise
     return KeptProcess(keeper=keeper, folder=folder)

@@ -1,6 +1,9 @@
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,3 +72,21 @@ def test_child__early_end_ends_its_output() -> None:
     assert process.keeper.stdout is not None
     assert process.keeper.stdout.read() == "bye\n"
     process.stop()
+
+
+def test_start__that_is_interrupted_leaves_nothing_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also where the keeper has begun, and removes the folder itself."""
+
+    def begin(arguments: list[str], **_: Any) -> None:
+        (folder,) = tmp_path.iterdir()
+        assert str(folder) in arguments
+        shutil.rmtree(folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("subprocess.Popen", begin)
+    with pytest.raises(KeyboardInterrupt):
+        start_kept(["true"], environment={})
+    assert list(tmp_path.iterdir()) == []
