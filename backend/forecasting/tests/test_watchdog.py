@@ -115,11 +115,13 @@ def dribbling(held: HeldTime) -> Iterator[str]:
             threading.Thread(target=answer, args=[taken], daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, daemon=True).start()
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
         port = listener.getsockname()[1]
         yield f"http://127.0.0.1:{port}"
         stopped.set()
         socket.create_connection(("127.0.0.1", port)).close()
+        server.join()  # Else it may be about to take a connection when there is no listener.
 
 
 def given_up(held: HeldTime, work: Callable[[], object]) -> str:
