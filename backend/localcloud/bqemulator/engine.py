@@ -128,7 +128,7 @@ class Engine(DuckDBEngine):
 
     def execute(self, sql: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
         with self.turn, domain_errors(), memory_errors():
-            self.guard.check(self.connection, sql)
+            self.guard.check(sql)
             return super().execute(without_nested_loop(sql), parameters)
 
     def fetch_arrow(self, sql: str, parameters: list[Any] | None = None) -> pa.Table:

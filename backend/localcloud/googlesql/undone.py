@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 from backend.localcloud.googlesql.text import tokenize
 from backend.localcloud.http.errors import NotDone
+from backend.localcloud.remembering import remembered
 
 if TYPE_CHECKING:
     from sqlglot.tokenizer_core import Token
+
+_READ = 200_000
+"""Characters of the texts of which it is remembered, those that may hold something of it."""
 
 MAYBE = re.compile(r"\bmodel\b|\bgap_fill\b|\bst_geogfromwkb\b|\b(?:ai|ml)\s*\.", re.IGNORECASE)
 STATEMENTS = {"CREATE", "DROP", "ALTER", "EXPORT"}
@@ -20,10 +24,13 @@ FUNCTIONS = {"GAP_FILL", "ST_GEOGFROMWKB"}
 
 def refuse_undone(sql: str) -> None:
     """Refuse models, the functions that use them, and GAP_FILL, which bqemulator passes over."""
-    if not MAYBE.search(sql):
-        return
-    if name := next(_undone(tokenize(sql)), None):
+    if MAYBE.search(sql) and (name := _first_undone(sql)):
         raise NotDone(name)
+
+
+@remembered(_READ)
+def _first_undone(sql: str) -> str:
+    return next(_undone(tokenize(sql)), "")
 
 
 def _undone(tokens: tuple[Token, ...]) -> Iterator[str]:
@@ -34,19 +41,17 @@ def _undone(tokens: tuple[Token, ...]) -> Iterator[str]:
         for token in tokens
     ]
     for index, text in enumerate(texts):
-        before, after = texts[:index], texts[index + 1 :]
-        if text == "MODEL" and _is_verb_before(before):
-            yield f"{_verb(before)} MODEL"
+        after = texts[index + 1 : index + 4]
+        if text == "MODEL" and (verb := _verb(texts[max(index - 3, 0) : index])) in STATEMENTS:
+            yield f"{verb} MODEL"
         elif text in FAMILIES and after[:1] == ["."] and after[2:3] == ["("]:
             yield f"{text}.{after[1]}"
         elif text in FUNCTIONS and after[:1] == ["("]:
             yield text
 
 
-def _is_verb_before(words: list[str]) -> bool:
-    return bool(words) and _verb(words) in STATEMENTS
-
-
 def _verb(words: list[str]) -> str:
-    """The last word, past the OR REPLACE of CREATE OR REPLACE."""
-    return words[-3] if words[-2:] == ["OR", "REPLACE"] and len(words) > 2 else words[-1]
+    """The last of the words before, past the OR REPLACE of CREATE OR REPLACE."""
+    if words[-2:] == ["OR", "REPLACE"] and len(words) > 2:
+        return words[-3]
+    return words[-1] if words else ""
