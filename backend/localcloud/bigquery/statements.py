@@ -22,6 +22,7 @@ from backend.localcloud.bqemulator.scripts import statement_count, texts
 from backend.localcloud.googlesql.changes import doubly_matched, updated_partitions
 from backend.localcloud.googlesql.ddl import (
     is_temporary,
+    named_tables,
     options,
     parse,
     partitioning,
@@ -88,10 +89,10 @@ class StatementHooks:
         tree = parse(sql)
         refuse_undone(sql)
         self.store.expire()
-        _check_moments(tree)
-        self._check_datasets(tree, self.reader.project)
+        _check_moments(sql)
+        self._check_datasets(sql)
         self._check_filters(tree, work.variables)
-        self._check_member(tree)
+        self._check_member(tree, sql)
         if isinstance(tree, exp.Create):
             self._check_create(tree)
         if isinstance(tree, exp.Alter) and tree.find(exp.AlterSet):
@@ -156,21 +157,13 @@ class StatementHooks:
             self.store.emulator.remember(reference)
         self.uncommitted.clear()
 
-    def _check_datasets(self, tree: exp.Expr | None, default_project: str) -> None:
+    def _check_datasets(self, sql: str) -> None:
         """Whether all that is read is here, and how much it is; a view is what its tables are."""
-        where = self.reader.location
-        for project, dataset, table in references(tree, default_project):
-            location = self.datasets.location(project, dataset)
-            if location is None or location.lower() != where.lower():
-                raise NotFound(
-                    f"Not found: Dataset {project}:{dataset} was not found in location {where}"
-                )
-            meta = self.store.get_table(project, dataset, table)
-            if meta and meta.table_type == "VIEW":
-                self._check_datasets(parse(meta.view_query), project)
-            elif meta:
-                cells = self.store.count_rows(meta) * len(meta.schema_.fields)
-                self.bytes += cells * BYTES_A_CELL
+        rows: dict[Reference, int] = {}
+        for reference, meta in self._tables_read(sql, self.reader.project):
+            if reference not in rows:
+                rows[reference] = self.store.count_rows(meta)
+            self.bytes += rows[reference] * len(meta.schema_.fields) * BYTES_A_CELL
         if self.bytes_limit is not None and self.bytes > self.bytes_limit:
             raise InvalidQuery(
                 f"Query exceeded limit for bytes billed: {self.bytes_limit}. {self.bytes} or "
@@ -178,7 +171,23 @@ class StatementHooks:
                 reason="bytesBilledLimitExceeded",
             )
 
-    def _check_member(self, tree: exp.Expr | None) -> None:
+    def _tables_read(self, sql: str, default_project: str) -> Iterator[tuple[Reference, Any]]:
+        """The tables, each as often as it is read; one that is elsewhere is not found."""
+        where = self.reader.location
+        for reference in references(sql, default_project):
+            project, dataset, _ = reference
+            location = self.datasets.location(project, dataset)
+            if location is None or location.lower() != where.lower():
+                raise NotFound(
+                    f"Not found: Dataset {project}:{dataset} was not found in location {where}"
+                )
+            meta = self.store.get_table(*reference)
+            if meta and meta.table_type == "VIEW":
+                yield from self._tables_read(meta.view_query, project)
+            elif meta:
+                yield reference, meta
+
+    def _check_member(self, tree: exp.Expr | None, sql: str) -> None:
         """Refuse what the job's owner has no permission for."""
         if not self.reader.member:
             return
@@ -186,7 +195,7 @@ class StatementHooks:
         written = target(tree, self.reader.project) if tree is not None and needed else None
         if written:
             self._need(needed[0], written)
-        for reference in references(tree, self.reader.project):
+        for reference in references(sql, self.reader.project):
             if reference != written:
                 self._need("bigquery.tables.getData", reference)
 
@@ -264,39 +273,34 @@ class StatementHooks:
         return sql
 
 
-def _check_moments(tree: exp.Expr | None) -> None:
+def _check_moments(sql: str) -> None:
     """Refuse a table at two points in time, of which the present is one."""
-    moments: dict[str, set[str]] = {}
-    for table in tree.find_all(exp.Table) if tree else ():
-        version = table.args.get("version")
-        name = ".".join(part.name for part in table.parts)
-        moments.setdefault(name, set()).add(version.sql() if version else "")
-    for name, found in moments.items():
-        if len(found) > 1:
+    moments: dict[str, str] = {}
+    for table in named_tables(sql):
+        name = ".".join(table.parts)
+        if moments.setdefault(name, table.moment) != table.moment:
             raise InvalidQuery(
                 f"Table {name} is referenced at multiple points in time, which FOR SYSTEM_TIME "
                 "AS OF does not allow in one statement"
             )
 
 
-def references(tree: exp.Expr | None, project: str) -> Iterator[Reference]:
+def references(sql: str, project: str) -> Iterator[Reference]:
     """The tables that a statement names with their dataset: project, dataset, table."""
-    if tree is None:
-        return
-    local = {t.alias_or_name for t in tree.find_all(exp.Table)}
-    for table in tree.find_all(exp.Table):
-        parts = [part.name for part in table.parts]
+    named = named_tables(sql)
+    local = {table.alias for table in named}
+    for parts in (table.parts for table in named):
         if "INFORMATION_SCHEMA" in (p.upper() for p in parts):
             continue
         if len(parts) == 3 or (len(parts) == 2 and parts[0] not in local):
-            owner, dataset, name = parts if len(parts) == 3 else [project, *parts]
+            owner, dataset, name = parts if len(parts) == 3 else (project, *parts)
             yield owner, dataset, name
 
 
 def script_references(sql: str, project: str) -> Iterator[Reference]:
     """The same for a whole script, except what it builds at run time."""
     for text in texts(sql):
-        yield from references(parse(text), project)
+        yield from references(text, project)
 
 
 def is_select(sql: str) -> bool:

@@ -20,11 +20,14 @@ from bqemulator.jobs import ddl_result, executor
 from bqemulator.jobs.routine_ddl import detect_drop_routine
 from bqemulator.row_access.identity import CallerIdentity
 from bqemulator.scripting import interpreter
-from bqemulator.sql import catalog_schema
+from bqemulator.sql import catalog_schema, inner_query
+from bqemulator.sql.rewriter.row_access_filter import rewrite_for_row_access
 from bqemulator.sql.table_rewriter import rewrite_table_refs
 from bqemulator.sql.translator import SQLTranslator
 
-from backend.localcloud.googlesql.ddl import parsed
+from backend.localcloud.bqemulator.errors import domain_errors
+from backend.localcloud.googlesql.ddl import named_tables, parsed
+from backend.localcloud.googlesql.text import first_word
 from backend.localcloud.remembering import remembered
 
 TEXT = 500_000
@@ -41,6 +44,9 @@ ABOUT_A_TEXT = {
 }
 
 CHANGES_ROWS = {"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE_TABLE"}
+MAY_CHANGE_ROWS = {"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "WITH"}
+"""How a statement begins that does: what begins otherwise, a script say, need not be parsed."""
+
 ONLY_READING = SimpleNamespace(parse_one=lambda sql, read: parsed(sql), errors=sqlglot.errors)
 """sqlglot for modules that read statements of GoogleSQL, and change nothing in their trees."""
 
@@ -71,12 +77,18 @@ def _translated(sql: str, schema: str, caller: CallerIdentity | None) -> str:
     return found.value
 
 
+def _changes_rows(sql: str) -> bool:
+    if first_word(sql) not in MAY_CHANGE_ROWS:
+        return False
+    return executor.classify_statement_type(sql) in CHANGES_ROWS
+
+
 _original_reject = executor._reject_dml_on_immutable
 
 
 def _reject_dml_on_immutable(project: str, sql: str, ctx: AppContext) -> None:
     """Read a statement again for what it changes only where it is of those that change rows."""
-    if executor.classify_statement_type(sql) in CHANGES_ROWS:
+    if _changes_rows(sql):
         _original_reject(project, sql, ctx)
 
 
@@ -85,8 +97,29 @@ _original_capture = executor._capture_dml_snapshots
 
 async def _capture_dml_snapshots(project: str, sql: str, ctx: AppContext) -> None:
     """The same of what is copied after it."""
-    if executor.classify_statement_type(sql) in CHANGES_ROWS:
+    if _changes_rows(sql):
         await _original_capture(project, sql, ctx)
+
+
+def _rewrite_for_row_access(
+    sql: str, *, project_id: str, caller: CallerIdentity, catalog: Any
+) -> str:
+    """Read a statement again for what it reads only where that is a view, or under a policy."""
+    with domain_errors():
+        named = named_tables(sql)
+    for table in named:
+        reference = (project_id, *table.parts)[-3:]
+        meta = catalog.get_table(*reference) if len(table.parts) > 1 else None
+        if meta and (meta.table_type == "VIEW" or catalog.list_row_access_policies(*reference)):
+            break
+    else:
+        return sql
+    return rewrite_for_row_access(sql, project_id=project_id, caller=caller, catalog=catalog)
+
+
+def _build_query_configuration(sql: str, project: str, job: str) -> dict[str, Any]:
+    """A job is shown as it was sent: nobody looks at where its rows would be in bqemulator."""
+    return {"query": {"query": sql}}
 
 
 def install() -> None:
@@ -96,8 +129,10 @@ def install() -> None:
     vars(executor).update(
         _reject_dml_on_immutable=_reject_dml_on_immutable,
         _capture_dml_snapshots=_capture_dml_snapshots,
+        _build_query_configuration=_build_query_configuration,
     )
     for module in (executor, jobs, interpreter):
         known = vars(module)
         known.update({name: ask for name, ask in ABOUT_A_TEXT.items() if name in known})
+    vars(inner_query).update(rewrite_for_row_access=_rewrite_for_row_access)
     SQLTranslator.translate = translate  # type: ignore[assignment,method-assign]

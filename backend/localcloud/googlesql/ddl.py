@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlglot
@@ -34,6 +35,28 @@ def parse(sql: str) -> exp.Expr | None:
         return None
     except RecursionError as error:
         raise QueryTooComplex from error
+
+
+@dataclass(frozen=True)
+class Named:
+    """A table as a statement names it, what it calls it, and as of when, or ""."""
+
+    parts: tuple[str, ...]
+    alias: str
+    moment: str
+
+
+@remembered(_READ)
+def named_tables(sql: str) -> tuple[Named, ...]:
+    """The tables that a statement names; none where sqlglot does not understand it."""
+    tree = parse(sql)
+    return tuple(map(_named, tree.find_all(exp.Table))) if tree is not None else ()
+
+
+def _named(table: exp.Table) -> Named:
+    version = table.args.get("version")
+    parts = tuple(part.name for part in table.parts)
+    return Named(parts, table.alias_or_name, version.sql() if version else "")
 
 
 def with_values(sql: str, values: Mapping[str, str]) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
+import sqlglot
 
 from backend.localcloud.remembering import remembered
 from backend.localcloud.server import LocalCloud
@@ -78,6 +81,25 @@ def test_translation__of_a_table_that_has_other_columns_is_another(query: Query)
         query(f"CREATE TABLE intelligence.changing AS SELECT {value} AS a")
         averages += query("SELECT AVG(a) AS a FROM intelligence.changing")
     assert [type(average["a"]).__name__ for average in averages] == ["Decimal", "float"]
+
+
+@pytest.mark.usefixtures("dataset")
+def test_text__that_named_a_table_reads_the_view_of_that_name(query: Query) -> None:
+    read = "SELECT * FROM intelligence.changing"
+    query("CREATE TABLE intelligence.changing AS SELECT 1 AS a")
+    before = query(read)
+    query("DROP TABLE intelligence.changing")
+    query("CREATE VIEW intelligence.changing AS SELECT 2 AS a, 'seen' AS b")
+    assert (before, query(read)) == ([{"a": 1}], [{"a": 2, "b": "seen"}])
+
+
+def test_script__is_read_by_the_statement(query: Query) -> None:
+    """What a run is about stands in it, so that each is another text."""
+    with patch("sqlglot.parse_one", wraps=sqlglot.parse_one) as read:
+        assert query("DECLARE a INT64 DEFAULT 41; SELECT a + 1 AS b") == [{"b": 42}]
+    texts = [call.args[0] for call in read.call_args_list]
+    assert texts
+    assert not any("DECLARE" in text for text in texts)
 
 
 def test_relation__of_the_same_text_is_each_works_own(cloud: LocalCloud) -> None:
