@@ -162,6 +162,7 @@ class JobRunner:
             error.message = message(error.message, job.location)
             raise
         finally:
+            job.bytes = self.emulator.job_bytes(job.id)
             self.forget_jobs()
 
     def forget_jobs(self) -> None:
@@ -175,11 +176,11 @@ class JobRunner:
 
     def _old_jobs(self) -> list[tuple[str, str]]:
         """The jobs that are too many, or whose rows together take too much memory."""
-        newest_first = list(reversed(list(self.jobs)))
-        sizes = accumulate(self.emulator.job_bytes(job) for _, job in newest_first)
+        newest_first = list(reversed(list(self.jobs.items())))
+        sizes = accumulate(job.bytes for _, job in newest_first)
         return [
             key
-            for number, (key, size) in enumerate(zip(newest_first, sizes, strict=True))
+            for number, ((key, _), size) in enumerate(zip(newest_first, sizes, strict=True))
             if number >= ALWAYS_KEPT and (number >= KEPT_JOBS or size > KEPT_BYTES)
         ]
 

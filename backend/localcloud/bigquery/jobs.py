@@ -20,7 +20,8 @@ COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 class Job:
     """One job: what was asked, where it runs, and in the end its resource.
 
-    `member` is who it belongs to; empty for the stand-in itself, which may do everything.
+    `member` is who it belongs to; empty for the stand-in itself, which may do everything. `bytes`
+    is how much memory its rows take, once it has ended.
     """
 
     project: str
@@ -31,6 +32,7 @@ class Job:
     started: float = field(default_factory=time.time)
     future: Future[dict[str, Any]] = field(default_factory=Future)
     cancelled: bool = False
+    bytes: int = 0
 
     def reference(self) -> dict[str, Any]:
         return {"projectId": self.project, "jobId": self.id, "location": self.location}
