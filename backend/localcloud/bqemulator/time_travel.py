@@ -23,7 +23,6 @@ from backend.localcloud.bqemulator.steady import Steady
 KEPT_SNAPSHOTS = 20
 KEPT_ROWS = 1_000_000
 DEFAULT_HOURS = 168
-COPIES = "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?"
 
 
 class Snapshots(SnapshotManager):
@@ -33,6 +32,8 @@ class Snapshots(SnapshotManager):
         super().__init__(retention_days=DEFAULT_HOURS // 24, **parts)
         self.hours = hours
         self.sizes = Steady[str, int]()
+        self.tables: set[str] = set()
+        """DuckDB's tables that were made for copies, and may still be there."""
 
     def record_change(self, project_id: str, dataset_id: str, table_id: str) -> Any:
         """Copy what changed, but for a job's statements, which are told of on their own."""
@@ -48,7 +49,7 @@ class Snapshots(SnapshotManager):
         reference = project_id, dataset_id, table_id
         meta = self._catalog.get_table(*reference)
         if kind != "AUTO":
-            return super().capture(*reference, kind=kind)
+            return self._copy(reference, kind)
         if meta is None or meta.table_type != "TABLE":
             return None
         counted = f"SELECT COUNT(*) FROM {quoted_table_ref(*reference)}"  # noqa: S608
@@ -57,9 +58,15 @@ class Snapshots(SnapshotManager):
             for snapshot in self._copies(reference):
                 self._drop(snapshot)
             return None
-        made: Any = super().capture(*reference, kind=kind)
+        made = self._copy(reference, kind)
         self.sizes[made.snapshot_id] = rows
         self._forget(reference)
+        return made
+
+    def _copy(self, reference: tuple[str, str, str], kind: str) -> Any:
+        made: Any = super().capture(*reference, kind=kind)
+        if made is not None:
+            self.tables.add(made.duckdb_table)
         return made
 
     def resolve_time_travel(
@@ -116,13 +123,13 @@ class Snapshots(SnapshotManager):
 
     def _drop_orphans(self) -> None:
         """Drop what is left of tables, and of datasets that were deleted with theirs."""
-        every = self._catalog.list_all_snapshots()
-        names, tables = {s.snapshot_id for s in every}, {s.duckdb_table for s in every}
-        for name in set(self.sizes) - names:
+        made, every = set(self.tables), self._catalog.list_all_snapshots()
+        for name in set(self.sizes) - {s.snapshot_id for s in every}:
             self.sizes.pop(name, None)
-        for (name,) in self._engine.execute(COPIES, [SNAPSHOTS_SCHEMA]).fetchall():
-            if name not in tables:
-                self._engine.execute(f'DROP TABLE IF EXISTS "{SNAPSHOTS_SCHEMA}"."{name}"')
+        orphans = made - {s.duckdb_table for s in every}
+        for name in orphans:
+            self._engine.execute(f'DROP TABLE IF EXISTS "{SNAPSHOTS_SCHEMA}"."{name}"')
+        self.tables -= orphans
 
 
 def _ms(moment: datetime) -> int:
