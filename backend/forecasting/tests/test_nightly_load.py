@@ -21,6 +21,7 @@ from backend.forecasting.tests.support.loading import (
     day_before,
     loaded_days,
     mention,
+    mention_daily,
     midnight,
     run_script,
     start_run,
@@ -42,8 +43,7 @@ def entity() -> Entity:
 @pytest.fixture
 def loaded(pipeline: "LocalCloud", entity: Entity) -> "LocalCloud":
     """The stand-in after a first load of 90 days, all of which have a mention."""
-    for days in range(1, 100):
-        mention(entity, day_before(days), float(days % 100))
+    mention_daily(entity, {day_before(days): float(days) for days in range(1, 100)})
     call_command("bq_setup", stdout=StringIO())
     set_up_etl(run_now=True)
     return pipeline

@@ -9,7 +9,7 @@ from backend.entities.models import Entity, EntityMention
 from backend.forecasting.loading.runs import RunResult
 from backend.forecasting.output.text import describe_run
 from backend.forecasting.tests.support.commands import call
-from backend.forecasting.tests.support.loading import day_before, mention, midnight
+from backend.forecasting.tests.support.loading import day_before, mention, mention_daily, midnight
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
@@ -39,8 +39,7 @@ def test_run__says_how_many_rows_there_were(
 @pytest.mark.django_db(transaction=True)
 def test_load__counts_the_window_before_and_after(pipeline: "LocalCloud") -> None:
     entity = Entity.objects.create(name="Acme", entity_type="company")
-    for age in range(1, 121):
-        mention(entity, day_before(age), 10)
+    mention_daily(entity, {day_before(age): 10 for age in range(1, 121)})
 
     def load(**options: Any) -> Any:
         ended = call("bq_setup_etl", "--format=json", keep_history=True, **options)

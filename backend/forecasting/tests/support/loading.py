@@ -32,12 +32,26 @@ def midnight(day: date) -> datetime:
 
 def mention(entity: Entity, day: date, score: float | None, **dimensions: Any) -> Event:
     """An event at noon of the day that mentions the entity."""
-    moment = midnight(day) + timedelta(hours=12)
-    event = Event.objects.create(
-        occurred_at=moment, title="event", risk_score=score, risk_dimensions=dimensions
-    )
-    EntityMention.objects.create(entity=entity, event=event, mentioned_at=moment)
+    event = _event(day, score, dimensions)
+    event.save(force_insert=True)
+    _mention(entity, event).save(force_insert=True)
     return event
+
+
+def mention_daily(entity: Entity, scores: Mapping[date, float]) -> None:
+    """An event like that on each of the days, with its score: all of them at once."""
+    events = [_event(day, score, {}) for day, score in scores.items()]
+    Event.objects.bulk_create(events)
+    EntityMention.objects.bulk_create(_mention(entity, event) for event in events)
+
+
+def _event(day: date, score: float | None, dimensions: dict[str, Any]) -> Event:
+    moment = midnight(day) + timedelta(hours=12)
+    return Event(occurred_at=moment, title="event", risk_score=score, risk_dimensions=dimensions)
+
+
+def _mention(entity: Entity, event: Event) -> EntityMention:
+    return EntityMention(entity=entity, event=event, mentioned_at=event.occurred_at)
 
 
 def table_rows(cloud: "LocalCloud") -> dict[tuple[str, date], tuple[float | None, ...]]:
