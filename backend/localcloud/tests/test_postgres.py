@@ -13,6 +13,7 @@ import dj_database_url
 import psycopg2
 import pytest
 from django.conf import settings
+from psycopg2 import sql
 
 from backend.localcloud.postgres import server as embedded
 from backend.localcloud.postgres.server import (
@@ -57,14 +58,19 @@ def _refuses_connections(server: RunningPostgres) -> bool:
     return False
 
 
-def test_uri__is_understood_by_libpq(start: Callable[[], RunningPostgres]) -> None:
-    server = start()
-    create_role(server, user=AWKWARD, password=AWKWARD)
-    create_database(server, name=AWKWARD, owner=AWKWARD)
-    uri = server.uri(user=AWKWARD, password=AWKWARD, database=AWKWARD)
-    with closing(psycopg2.connect(uri)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT current_user, current_database()")
-        assert cursor.fetchone() == (AWKWARD, AWKWARD)
+def test_uri__is_understood_by_libpq(postgres: RunningPostgres) -> None:
+    create_role(postgres, user=AWKWARD, password=AWKWARD)
+    try:
+        create_database(postgres, name=AWKWARD, owner=AWKWARD)
+        uri = postgres.uri(user=AWKWARD, password=AWKWARD, database=AWKWARD)
+        with closing(psycopg2.connect(uri)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT current_user, current_database()")
+            assert cursor.fetchone() == (AWKWARD, AWKWARD)
+    finally:
+        name = sql.Identifier(AWKWARD)
+        with admin_cursor(postgres) as cursor:
+            cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+            cursor.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
 def test_uri__is_understood_as_database_url(postgres: RunningPostgres) -> None:
@@ -117,30 +123,22 @@ def test_server__is_not_in_utc(postgres: RunningPostgres) -> None:
         assert cursor.fetchone() == (-4 * 3600,)
 
 
-def test_stop__leaves_nothing(start: Callable[[], RunningPostgres]) -> None:
+def test_start__works_whatever_libpq_is_told_and_stop_leaves_nothing(
+    start: Callable[[], RunningPostgres], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PGPORT", "1")
+    monkeypatch.setenv("PGDATA", "/nowhere")
+    # Too long for the path of a socket.
+    long = tmp_path / ("deep" * 25)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
     server = start()
+    assert not _refuses_connections(server)
     server.stop()
     server.stop()
     assert server.keeper.returncode == 0
     assert not server.folder.exists()
     assert _refuses_connections(server)
-
-
-def test_start__ignores_variables_of_libpq(
-    start: Callable[[], RunningPostgres], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PGPORT", "1")
-    monkeypatch.setenv("PGDATA", "/nowhere")
-    assert not _refuses_connections(start())
-
-
-def test_start__works_with_a_long_temporary_folder(
-    start: Callable[[], RunningPostgres], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    long = tmp_path / ("deep" * 25)
-    long.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(long))
-    assert not _refuses_connections(start())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server as somebody else")
