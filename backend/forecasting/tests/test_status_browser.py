@@ -86,6 +86,8 @@ def wait_for(browser: Browser, condition: str) -> None:
     deadline = time.monotonic() + 240
     while not browser.evaluate(condition):
         assert time.monotonic() < deadline, condition
+        # Else to ask is what the machine is busy with, and not what is waited for.
+        time.sleep(0.05)
 
 
 def complaints(browser: Browser) -> list[str]:
