@@ -10,16 +10,19 @@ from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from backend.forecasting.output import report_data
 from backend.forecasting.tests.oracles.browser import Browser, start_browser, why_no_browser
 from backend.forecasting.tests.support.healthy import Healthy
 from backend.forecasting.tests.support.tampering import failed_run, no_table
 from backend.forecasting.verification.baseline import EXAMPLES
 
+SHOWN = report_data.ENTITIES
 HOSTILE = (
     "<script>document.title = 'run'</script>",
     "=HYPERLINK(\"http://example.invalid\", 'x')",
@@ -34,7 +37,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
 
 @pytest.fixture(scope="module")
 def hostile_file(healthy_pipeline: Healthy, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report with names that break careless pages, on the entities that are shown first."""
+    """A whole report with names that break careless pages, on the entities that are shown first."""
     for name in HOSTILE:
         quoted = name.replace("'", "''")
         healthy_pipeline.change_source(
@@ -42,7 +45,8 @@ def hostile_file(healthy_pipeline: Healthy, tmp_path_factory: pytest.TempPathFac
             "FROM entities_entity WHERE name LIKE 'Entity %' ORDER BY id LIMIT 1)"
         )
     path = tmp_path_factory.mktemp("report") / "report.html"
-    healthy_pipeline.verify(report=path, horizon_days="30")
+    with patch.object(report_data, "ENTITIES", SHOWN):
+        healthy_pipeline.verify(report=path, horizon_days="30")
     healthy_pipeline.restore()
     return path
 
@@ -93,6 +97,11 @@ def test_report__axes_have_titles_and_units(page: str) -> None:
     assert {"day (UTC)", "risk score"} <= texts[4]
     dimensions = {"risk score", "sanctions", "political", "economic", "supply chain"}
     assert dimensions | {"day (UTC)", "mean of the day (0 to 100)"} <= texts[6]
+
+
+def test_report__shows_as_many_entities_as_there_is_room_for(page: str) -> None:
+    _, _, _, _, coverage, *_ = drawings(page)
+    assert len(re.findall(r"<text[^>]*>[^<]*Entity \d+", coverage)) == SHOWN - len(HOSTILE) == 34
 
 
 def text_of(drawing: str) -> set[str]:

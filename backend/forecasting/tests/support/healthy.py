@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -19,6 +20,7 @@ from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
+from backend.forecasting.output import report_data
 from backend.forecasting.tests.support.loading import TABLE, day_before, midnight
 from backend.forecasting.tests.support.stand_in import pipeline_settings
 from backend.forecasting.training_table import DIMENSIONS
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 ENTITIES, DAYS = 60, 92
 """Enough series for Vertex AI, and little enough to load in a second or two."""
+
+SHOWN = 8
+"""Of the entities on a page, whose days take longer to read than all that is verified."""
 
 HORIZON = "9"
 """Days ahead for which a window of 90 days is long enough."""
@@ -162,7 +167,8 @@ def provision_healthy(cloud: "LocalCloud") -> Iterator[Healthy]:
     from backend.forecasting.tests.support.drawing import drawing_once
 
     settings = {**pipeline_settings(cloud), "FORECASTING_HORIZON_DAYS": HORIZON}
-    with override_settings(**settings), drawing_once():
+    shown = patch.object(report_data, "ENTITIES", SHOWN)
+    with override_settings(**settings), drawing_once(), shown:
         healthy = Healthy(cloud)
         try:
             write_dense_history()
