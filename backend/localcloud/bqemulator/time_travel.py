@@ -123,8 +123,9 @@ class Snapshots(SnapshotManager):
 
     def _drop_orphans(self) -> None:
         """Drop what is left of tables, and of datasets that were deleted with theirs."""
-        made, every = set(self.tables), self._catalog.list_all_snapshots()
-        for name in set(self.sizes) - {s.snapshot_id for s in every}:
+        # Last what there is: of a copy that is being made nothing is known before.
+        made, sized, every = set(self.tables), set(self.sizes), self._catalog.list_all_snapshots()
+        for name in sized - {s.snapshot_id for s in every}:
             self.sizes.pop(name, None)
         orphans = made - {s.duckdb_table for s in every}
         for name in orphans:

@@ -6,6 +6,7 @@ https://cloud.google.com/bigquery/docs/access-historical-data
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from google.api_core.exceptions import BadRequest
@@ -143,3 +144,19 @@ def test_time_travel__rows_of_the_past_are_limited(
     assert query(COUNT) == [{"n": 5}]
     with pytest.raises(BadRequest, match="Cannot read before"):
         query(at(START + timedelta(hours=4)))
+
+
+def test_time_travel__a_copy_that_is_made_while_others_are_dropped_stays(
+    cloud: LocalCloud, risk: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots: Any = cloud.bigquery.emulator.context.snapshots
+    look = snapshots._catalog.list_all_snapshots
+
+    def make_one_after_the_look() -> Any:
+        found = look()
+        snapshots.sizes["made"] = 1
+        return found
+
+    monkeypatch.setattr(snapshots._catalog, "list_all_snapshots", make_one_after_the_look)
+    snapshots._drop_orphans()
+    assert snapshots.sizes.pop("made", 0) == 1
