@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 _PRODUCT = Path(__file__).parents[1] / "forecasting"
-_PREFIXES = ("localcloud-", "AnyIO worker thread")
-"""How the names of the stand-in's threads begin, and of those of the emulator under it."""
+_PREFIX = "localcloud-"
+"""How the names of the stand-in's threads begin; the emulator under it has none of its own."""
 
 
 def leave_stand_in_untraced() -> None:
@@ -25,7 +25,7 @@ def leave_stand_in_untraced() -> None:
 
     def begin(frame: FrameType, event: str, argument: Any) -> Any:
         """Called by a new thread, at its first step."""
-        if threading.current_thread().name.startswith(_PREFIXES):
+        if threading.current_thread().name.startswith(_PREFIX):
             sys.settrace(None)
             return None
         return trace(frame, event, argument)

@@ -13,10 +13,12 @@ from typing import Any
 
 import requests
 
-# As root Chromium needs --no-sandbox; the others keep it from looking for Google's hosts.
+# As root Chromium needs --no-sandbox, and where /dev/shm is small, as in many a container, another
+# place for what its processes share; the others keep it from looking for Google's hosts.
 _FLAGS = (
     "--headless",
     "--no-sandbox",
+    "--disable-dev-shm-usage",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
