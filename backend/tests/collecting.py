@@ -1,12 +1,19 @@
-"""Several processes collect the same tests: each file is prepared by one of them, for all."""
+"""Several processes collect the same tests, and share the work.
+
+Each file is prepared by one of them, for all; its tests run in one, and so do those of the files
+that use one server beside the processes' own.
+"""
 
 import importlib
 import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+_OF_ONE_SERVER = "backend/forecasting/tests/timescale/"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -23,6 +30,24 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
             with suppress(Exception, pytest.skip.Exception):
                 importlib.import_module(name)
     return (yield)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What hands out whole files under `--dist loadfile`, those of one server together."""
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    if config.getvalue("dist") != "loadfile":
+        return None
+    scheduling = LoadFileScheduling(config, log)
+    scheduling._split_scope = unit_of
+    return scheduling
+
+
+def unit_of(nodeid: str) -> str:
+    """What a test is run together with: its file, or the folder of a server that takes seconds."""
+    file = nodeid.split("::", 1)[0]
+    return _OF_ONE_SERVER if file.startswith(_OF_ONE_SERVER) else file
 
 
 def beginning_at(share: float, names: Sequence[str]) -> list[str]:
