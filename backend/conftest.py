@@ -52,6 +52,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(tracing)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spare each test what pytest-django makes ready for those that ask for it, before all."""
+    for item in items:
+        if isinstance(item, pytest.Function) and not _asks_django(item):
+            item.fixturenames = [name for name in item.fixturenames if name not in _FOR_DJANGO]
+
+
+def _asks_django(item: pytest.Function) -> bool:
+    marked = any(map(item.get_closest_marker, ("django_db", "urls", "django_isolate_apps")))
+    return marked or not {"live_server", "mailoutbox"}.isdisjoint(item.fixturenames)
+
+
+_FOR_DJANGO = {
+    *("_django_db_marker", "_django_isolate_apps", "_django_set_urlconf", "_django_setup_unittest"),
+    *("_django_clear_site_cache", "_dj_autoclear_mailbox", "_live_server_helper"),
+    "_template_string_if_invalid_marker",
+}
+
+
 def pytest_collection_finish() -> None:
     """Coverage has begun by now, and no server has."""
     tracing.leave_stand_in_untraced()
@@ -63,7 +82,6 @@ def _spare_the_collector() -> None:
 
     The rest is gone through less often: trees of SQL and mocks are many parts, few in circles.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     gc.enable()
