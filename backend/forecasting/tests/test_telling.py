@@ -8,9 +8,11 @@ from typing import Any
 from unittest.mock import Mock, call
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.core.management.base import OutputWrapper
 
 from backend.forecasting.errors import DriftFound, ForecastingError, SettingError
+from backend.forecasting.management.commands import _pipeline
 from backend.forecasting.management.commands._ending import StandardError
 from backend.forecasting.management.commands.bq_setup import Command
 
@@ -39,6 +41,18 @@ def test_late_end__is_told_in_json_and_in_a_sentence(
     command._leave_late("It hangs.")
     assert document(command)["error"] == "It hangs."
     assert (left, capsys.readouterr().err) == ([1], "It hangs.\n")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_process__is_ended_by_its_watchdog_where_it_is_the_commands_own(
+    command: Command, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Mock(side_effect=ForecastingError("watched"))
+    monkeypatch.setattr(_pipeline, "watching", watch)
+    command.ends_process = ends
+    with pytest.raises(CommandError, match="watched"):
+        call_command(command, timeout="5", stdout=StringIO())
+    watch.assert_called_once_with(5.0, command._leave_late if ends else None)
 
 
 def test_misuse_and_fault__are_told_in_json(command: Command) -> None:
