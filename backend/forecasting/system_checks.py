@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from .conf import SETTINGS, Config, load_config, unknown_settings
-from .counting import count_things
+from .counting import agree, count_things
 from .database.mapping import load_mapping, misfits
 from .database.source_mapping import Owner, SourceMapping
 from .errors import SettingError
@@ -70,7 +70,7 @@ def _check_sense(config: Config) -> Iterator[CheckMessage]:
     if config.max_age_hours < gap:
         yield Warning(
             f"FORECASTING_MAX_AGE_HOURS is {config.max_age_hours:g}, and between two runs of "
-            f'"{config.schedule}" are up to {count_things(gap, "hour")}.',
+            f'"{config.schedule}" {agree(gap, "is", "are")} up to {count_things(gap, "hour")}.',
             hint="bq_verify would fail although nothing is wrong: set it to a little more than "
             f"{gap}.",
             id="forecasting.W003",

@@ -189,7 +189,7 @@ def _describe_coverage(data: ReportData) -> str:
     return (
         f"The {entities} with most days, most first, over {count_things(days, 'day')}: "
         f"{cells / (days * len(data.entities)):.0%} of these have a score. The first has "
-        f"{count_things(len(first.days), 'day')}, the last {len(last.days)}. "
+        f"{count_things(len(first.days), 'day')}, the last {len(last.days):,}. "
         "Blank means not mentioned."
     )
 

@@ -84,7 +84,7 @@ def _band(days: Sequence[DayRows]) -> Iterator[dict[str, Any]]:
 def _describe_days(days: Sequence[DayRows], has_band: bool) -> str:
     filled = [day for day in days if day.rows]
     total = sum(day.rows for day in filled)
-    text = f"{count_things(total, 'row')} on {len(filled)} of {count_things(len(days), 'day')}"
+    text = f"{count_things(total, 'row')} on {len(filled):,} of {count_things(len(days), 'day')}"
     if not filled:
         return f"{text}."
     most, fewest = max(filled, key=lambda d: d.rows), min(filled, key=lambda d: d.rows)

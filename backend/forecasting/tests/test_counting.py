@@ -82,6 +82,12 @@ def test_charts__of_one_say_so() -> None:
     assert days.startswith("1 row on 1 of 1 day; ")
 
 
+def test_days__of_a_long_history_are_said_alike_in_one_sentence() -> None:
+    filled, empty = [DayRows(day=DAY, rows=2)] * 1100, [DayRows(day=DAY, rows=0)] * 100
+    said = day_charts._describe_days(filled + empty, has_band=False)
+    assert said.startswith("2,200 rows on 1,100 of 1,200 days; ")
+
+
 @pytest.mark.parametrize(
     ("number", "days", "rows"), [(1, "day,", "row of"), (2, "days,", "rows of")]
 )

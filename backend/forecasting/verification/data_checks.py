@@ -118,7 +118,9 @@ def _check_freshness(snapshot: Snapshot) -> Finding:
     hint = _why_not_since(snapshot) or (
         "see why no run has succeeded since (bq ls --transfer_run), then " + _RUN_NOW
     )
-    return failed("run.fresh", message, hint, f"at most {allowed:g} hours", f"{age:.1f} hours")
+    return failed(
+        "run.fresh", message, hint, f"at most {count_things(allowed, 'hour')}", f"{age:.1f} hours"
+    )
 
 
 def _why_not_since(snapshot: Snapshot) -> str:
@@ -196,7 +198,7 @@ _DAYS_TO_COME = (
 def _check_coverage(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     found, expected = data["days_in_window"], snapshot.window.days
     days, have = count_things(expected, "day"), agree(found, "has", "have")
-    message = f"{found} of the window's {days} {have} rows"
+    message = f"{found:,} of the window's {days} {have} rows"
     if found >= expected:
         return passed(check, message, str(found))
     hint = (

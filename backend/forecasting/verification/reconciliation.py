@@ -55,7 +55,7 @@ def _compare(snapshot: Snapshot, sides: BothSides) -> Finding:
         day for day in differing if day in tampered or not _may_be_late(snapshot, sides, day)
     ]
     differ = agree(len(differing), "differs", "differ")
-    message = f"{len(differing)} of {_days(snapshot)} {differ}: {_list(sides, differing)}"
+    message = f"{len(differing):,} of {_days(snapshot)} {differ}: {_list(sides, differing)}"
     message += _accuse(snapshot, sides, tampered) + _doubt(snapshot, differing)
     expected = _show(differing, sides.source)
     observed = _show(differing, sides.table)

@@ -127,9 +127,9 @@ def _check_span(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     return warned(
         check,
         f"{days} {agree(span, 'is', 'are')} short for a horizon of {count_things(horizon, 'day')}",
-        f"the default split keeps a tenth of the time for testing, so {needed} days are needed "
+        f"the default split keeps a tenth of the time for testing, so {needed:,} days are needed "
         f"(inferred): {more_history(snapshot)}, or forecast less far (--horizon-days)",
-        f"at least {needed} days",
+        f"at least {count_things(needed, 'day')}",
         days,
     )
 
