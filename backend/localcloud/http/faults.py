@@ -6,7 +6,8 @@ import math
 import re
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -115,7 +116,7 @@ class Broken:
 
     def release(self) -> None:
         """Let go of it, from any thread."""
-        if not self.released.done():
+        with suppress(InvalidStateError):  # Somebody else has, or whoever waited has gone.
             self.released.set_result(None)
 
 
@@ -161,10 +162,10 @@ class Faults:
             raise _errors(service, number)[fault.kind]()
         reply = Broken(fault.kind, result, fault.after_effect)
         with self._turn:
-            forgotten = fault not in self.hits  # While the request was being answered.
-            self._broken.append(reply)
-        if forgotten:
-            reply.release()
+            if fault in self.hits:
+                self._broken.append(reply)
+            else:  # It was forgotten while the request was being answered.
+                reply.release()
         return reply
 
 

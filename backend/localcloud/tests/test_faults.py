@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import pytest
@@ -14,7 +15,7 @@ from google.api_core.exceptions import Forbidden
 from urllib3.exceptions import IncompleteRead, ProtocolError
 
 from backend.localcloud.http.call import Call
-from backend.localcloud.http.faults import EVERY_TIME, Fault, Faults, Kind, kinds
+from backend.localcloud.http.faults import EVERY_TIME, Broken, Fault, Faults, Kind, kinds
 from backend.localcloud.http.names import project_number
 from backend.localcloud.http.web import HOST
 from backend.localcloud.server import LocalCloud
@@ -78,6 +79,19 @@ def test_faults__forgotten_while_a_request_meets_one_hold_nobody() -> None:
     reply = faults.reply(fault, "bigquery.googleapis.com", NUMBER, {})
     assert reply.released.done()
     faults.clear()
+
+
+def test_broken_reply__may_be_released_by_several_at_once() -> None:
+    class Late(Future[None]):
+        """To whoever asks it is not done yet, and somebody else is quicker."""
+
+        def done(self) -> bool:
+            return False
+
+    reply = Broken(Kind.HANG, {}, after_effect=False, released=Late())
+    for _ in range(2):
+        reply.release()
+    assert reply.released.result(0) is None
 
 
 @contextmanager

@@ -208,3 +208,16 @@ def test_forecasting__names_elsewhere_are_nothing(query: Query, dataset: Dataset
 def test_view__of_a_forecast_is_not_done(google: GoogleClients, table: Table) -> None:
     with pytest.raises(GoogleAPICallError, match=r"does not do .*AI\.FORECAST"):
         google.bigquery.create_table(make_view("SELECT * FROM AI.FORECAST(TABLE d.t)"))
+
+
+@pytest.mark.parametrize("read", ["risk", "by_id"])
+def test_policy__of_the_rows_that_may_be_read_holds_for_a_view_of_them_too(
+    query: Query, view: Table, read: str
+) -> None:
+    query(ROWS)
+    query(ROWS.replace("'a'", "'b'"))
+    query(
+        "CREATE ROW ACCESS POLICY only_a ON intelligence.risk "
+        "GRANT TO ('allUsers') FILTER USING (id = 'a')"
+    )
+    assert [row["id"] for row in query(f"SELECT id FROM intelligence.{read}")] == ["a"]
