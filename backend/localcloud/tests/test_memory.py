@@ -229,3 +229,15 @@ def test_query__cannot_lift_its_bounds(small: LocalCloud, setting: str) -> None:
         with pytest.raises(duckdb.Error):
             connection.cursor().execute(sql)
     assert connection.cursor().execute(seen).fetchall() == before
+
+
+@pytest.mark.usefixtures("cloud")
+def test_rows__of_a_job_take_no_more_memory_than_they_are(google: GoogleClients) -> None:
+    columns = ", ".join(f"{n} AS a{n}, '{n}' AS b{n}" for n in range(40))
+    job = done(google, f"SELECT {columns}")
+    rows = executor.JOB_RESULTS[str(job.job_id)]
+    chunks = [chunk for column in rows.columns for chunk in column.chunks]
+    buffers = [buffer for chunk in chunks for buffer in chunk.buffers() if buffer]
+    assert len(chunks) == 80
+    whole = {buffer.parent.address: buffer.parent.size for buffer in buffers}
+    assert sum(whole.values()) < 64_000
