@@ -27,6 +27,7 @@ from backend.localcloud.postgres.server import (
     create_role,
     start_postgres,
 )
+from backend.localcloud.signals import handled
 
 INSTANCE = f"{PROJECT}:us-central1:main"
 DATABASE = "venezuelawatch"
@@ -206,8 +207,5 @@ def _terminated_like_interrupted() -> Iterator[None]:
     def leave(signum: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + signum)
 
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
+    with handled(leave, signal.SIGTERM):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -11,6 +11,8 @@ from django.conf import settings
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
+from backend.localcloud.signals import handled
+
 PROJECT = "demo-project"
 TABLE = f"{PROJECT}.intelligence.entity_risk_training_data"
 
@@ -67,18 +69,14 @@ def run_step(
 def _held_signals() -> Iterator[None]:
     """Has what interrupts wait for the end: a process has to be known before it can be ended."""
     came: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # What is ignored here is by whatever is started from here too.
-    heeded = {number: handler for number, handler in handlers.items() if callable(handler)}
-    for number in heeded:
-        signal.signal(number, lambda signum, _frame: came.append(signum))
+    heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(n))]
     try:
-        yield
+        with handled(lambda number, _frame: came.append(number), *heeded):
+            yield
     finally:
-        for number, handler in heeded.items():
-            signal.signal(number, handler)
-        for signum in came:
-            signal.raise_signal(signum)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def manage(*arguments: str) -> list[str]:

@@ -27,7 +27,7 @@ FLOORS = (
 STAND_IN = "backend.localcloud."
 
 STAND_IN_FLOORS = (
-    ("http", "iam", "clock", "differences", "postgres", "remembering", "apps"),
+    ("http", "iam", "clock", "differences", "postgres", "signals", "remembering", "apps"),
     ("googlesql", "connections", "secrets", "grpc"),
     ("bqemulator",),
     ("bigquery",),

@@ -20,6 +20,7 @@ from django.core.management import CommandError, call_command
 
 from backend.demo import run
 from backend.demo.run import DemoOptions
+from backend.localcloud.signals import handled
 
 # Fewer give fewer rows than Vertex AI trains on, which bq_verify reports.
 ENTITIES = "60"
@@ -236,9 +237,8 @@ def test_demo__failing_step_ends_it(servers: list[str]) -> None:
 @pytest.fixture
 def ignored() -> Iterator[None]:
     """SIGTERM, by all but who has it handled."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    yield
-    signal.signal(signal.SIGTERM, before)
+    with handled(signal.SIG_IGN, signal.SIGTERM):
+        yield
 
 
 @pytest.mark.usefixtures("ignored")

@@ -1,12 +1,12 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from backend.demo import steps
+from backend.localcloud.signals import handled
 
 
 @pytest.fixture
@@ -26,20 +26,13 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list["subprocess.Popen[str]"]:
     return processes
 
 
-@pytest.fixture
-def handled() -> Iterator[None]:
-    """Ctrl-C as Python has it, whatever the tests were started by."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("handled")
 def test_step__is_ended_even_where_ctrl_c_comes_as_it_starts(
     started: list["subprocess.Popen[str]"],
 ) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        steps.run_step(["sleep", "600"], {}, lambda line: None)
+    # As Python has it, whatever the tests were started by.
+    with handled(signal.default_int_handler, signal.SIGINT):
+        with pytest.raises(KeyboardInterrupt):
+            steps.run_step(["sleep", "600"], {}, lambda line: None)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     (step,) = started
     assert step.returncode == -signal.SIGKILL
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

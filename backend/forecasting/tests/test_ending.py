@@ -22,6 +22,7 @@ from backend.forecasting.loading.backfill import Slice, SliceOutcome, SliceResul
 from backend.forecasting.management.commands.bq_setup import Command
 from backend.forecasting.tests.support.commands import Run, start_answers, without_table
 from backend.forecasting.tests.support.factories import Google
+from backend.localcloud.signals import handled
 
 PRINTS = (
     "bq_setup_etl",
@@ -178,12 +179,9 @@ def test_signal__that_is_ignored_stays_so(
         return answer(*args, **kwargs) if answer else look.return_value
 
     look.side_effect = interrupted
-    before = signal.signal(number, signal.SIG_IGN)
-    try:
+    with handled(signal.SIG_IGN, number):
         ManagementUtility(["manage.py", "bq_setup"]).execute()
         assert signal.getsignal(number) is signal.SIG_IGN
-    finally:
-        signal.signal(number, before)
     assert look.called
 
 

@@ -24,6 +24,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 )
 
 from backend.localcloud.server import LocalCloud
+from backend.localcloud.signals import handled
 
 READY = re.compile(r"Local Google Cloud ready on (http://127\.0\.0\.1:\d+), gRPC on (127\S+)\n")
 FREE_PORTS = ("--port", "0", "--grpc-port", "0")
@@ -61,10 +62,8 @@ def handlers() -> Iterator[None]:
     def fail(number: int, frame: FrameType | None) -> None:
         pytest.fail(f"nobody heeds signal {number}")
 
-    before = {number: signal.signal(number, fail) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    with handled(fail, signal.SIGINT, signal.SIGTERM):
+        yield
 
 
 def ready(process: subprocess.Popen[str]) -> tuple[str, str]:
