@@ -39,7 +39,7 @@ RESULT_BYTES = 2**30
 """What one query may return."""
 
 _BATCH_ROWS = 100_000
-_VECTOR_ROWS = 2048
+_VECTOR_ROWS = 2048  # DuckDB's STANDARD_VECTOR_SIZE.
 # In this order: the last two make the others final, for every cursor.
 LOCKED = (
     "TimeZone = 'UTC'",

@@ -78,9 +78,8 @@ def _translated(sql: str, schema: str, caller: CallerIdentity | None) -> str:
 
 
 def _changes_rows(sql: str) -> bool:
-    if first_word(sql) not in MAY_CHANGE_ROWS:
-        return False
-    return executor.classify_statement_type(sql) in CHANGES_ROWS
+    may = first_word(sql) in MAY_CHANGE_ROWS
+    return may and executor.classify_statement_type(sql) in CHANGES_ROWS
 
 
 _original_reject = executor._reject_dml_on_immutable
@@ -107,14 +106,17 @@ def _rewrite_for_row_access(
     """Read a statement again for what it reads only where that is a view, or under a policy."""
     with domain_errors():
         named = named_tables(sql)
-    for table in named:
-        reference = (project_id, *table.parts)[-3:]
-        meta = catalog.get_table(*reference) if len(table.parts) > 1 else None
-        if meta and (meta.table_type == "VIEW" or catalog.list_row_access_policies(*reference)):
-            break
-    else:
+    references = [(project_id, *table.parts)[-3:] for table in named if len(table.parts) > 1]
+    if not any(_is_rewritten(reference, catalog) for reference in references):
         return sql
     return rewrite_for_row_access(sql, project_id=project_id, caller=caller, catalog=catalog)
+
+
+def _is_rewritten(reference: tuple[str, ...], catalog: Any) -> bool:
+    meta = catalog.get_table(*reference)
+    if meta is None:
+        return False
+    return meta.table_type == "VIEW" or bool(catalog.list_row_access_policies(*reference))
 
 
 def _build_query_configuration(sql: str, project: str, job: str) -> dict[str, Any]:

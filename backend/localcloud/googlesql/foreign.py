@@ -12,15 +12,12 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from backend.localcloud.googlesql.text import is_literal, position, tokenize
+from backend.localcloud.googlesql.text import READ, is_literal, position, tokenize
 from backend.localcloud.http.errors import InvalidQuery, NotDone
 from backend.localcloud.remembering import remembered
 
 if TYPE_CHECKING:
     from sqlglot.tokenizer_core import Token
-
-_READ = 200_000
-"""Characters of the texts that are known to be none of what is refused."""
 
 NAME = re.compile(r"[\w.-]+")
 # BigQuery's functions that are not GoogleSQL's, and words that stand before a parenthesis.
@@ -55,7 +52,7 @@ def _translated() -> frozenset[str]:
     return frozenset(name.lower() for name in BigQuery.parser_class.FUNCTIONS)
 
 
-@remembered(_READ)
+@remembered(READ)
 def refuse_foreign_statement(sql: str) -> None:
     """Refuse a statement of a kind that GoogleSQL lacks; by name, one that is merely not done."""
     tokens = [token for token in tokenize(sql) if token.text != "("]

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from backend.localcloud.googlesql.text import is_literal, tokenize
+from backend.localcloud.googlesql.text import READ, is_literal, tokenize
 from backend.localcloud.http.errors import InvalidQuery, QueryTooComplex
 from backend.localcloud.remembering import remembered
 
 if TYPE_CHECKING:
     from sqlglot.tokenizer_core import Token
-
-_READ = 200_000
-"""Characters of the texts that are known to be none of what is refused."""
 
 STRUCT_LEVELS = 15
 """As deep as a column may be nested (bigquery/docs/nested-repeated). The engine takes twice as long
@@ -29,7 +26,7 @@ makes gigabytes, which it does not count."""
 _LENGTHENING = {"REPEAT": "REPEAT", "LPAD": "LPAD/RPAD", "RPAD": "LPAD/RPAD"}
 
 
-@remembered(_READ)
+@remembered(READ)
 def refuse_beyond_limits(sql: str) -> None:
     """Raise InvalidQuery for a STRUCT in too many others, or an array or a text made too long.
 

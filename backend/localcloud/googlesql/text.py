@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from sqlglot.tokens import Tokenizer
 
 
-_READ = 200_000
-"""Characters of the texts whose tokens are remembered: each rule that a statement is held to reads
-them anew. Ten megabytes or less."""
+READ = 200_000
+"""Characters of the texts of which what was read is remembered: each rule that a statement is held
+to reads its tokens anew, which take ten megabytes or less, and finds the same."""
 
 
-@remembered(_READ)
+@remembered(READ)
 def tokenize(sql: str) -> tuple[Token, ...]:
     """The tokens of GoogleSQL text, with their positions; comments are left out."""
     from sqlglot.errors import TokenError

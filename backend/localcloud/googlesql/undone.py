@@ -6,15 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from backend.localcloud.googlesql.text import tokenize
+from backend.localcloud.googlesql.text import READ, tokenize
 from backend.localcloud.http.errors import NotDone
 from backend.localcloud.remembering import remembered
 
 if TYPE_CHECKING:
     from sqlglot.tokenizer_core import Token
-
-_READ = 200_000
-"""Characters of the texts of which it is remembered, those that may hold something of it."""
 
 MAYBE = re.compile(r"\bmodel\b|\bgap_fill\b|\bst_geogfromwkb\b|\b(?:ai|ml)\s*\.", re.IGNORECASE)
 STATEMENTS = {"CREATE", "DROP", "ALTER", "EXPORT"}
@@ -28,7 +25,7 @@ def refuse_undone(sql: str) -> None:
         raise NotDone(name)
 
 
-@remembered(_READ)
+@remembered(READ)
 def _first_undone(sql: str) -> str:
     return next(_undone(tokenize(sql)), "")
 
