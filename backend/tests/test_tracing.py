@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -90,3 +91,21 @@ def test_untraced__is_what_a_test_is_made_ready_with(
     finally:
         sys.settrace(before)
     assert (within, after) == (None, trace)
+
+
+@pytest.mark.parametrize(
+    ("marks", "is_traced"),
+    [
+        ([], True),
+        (["django_db"], True),
+        (["django_db", "untraced"], False),
+        (["traced", "untraced"], True),
+        (["untraced", "traced"], False),
+    ],
+)
+def test_untraced__is_a_test_whose_closest_mark_says_so(marks: list[str], is_traced: bool) -> None:
+    item = Mock(path=Path(tracing.__file__).parents[1] / "forecasting" / "tests" / "test_it.py")
+    item.iter_markers.return_value = [getattr(pytest.mark, name).mark for name in marks]
+    assert tracing.pytest_runtest_protocol(item, None) is (None if is_traced else True)
+    runner = item.config.pluginmanager.get_plugin.return_value
+    assert runner.pytest_runtest_protocol.called is not is_traced

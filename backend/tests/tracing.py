@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 _PRODUCT = Path(__file__).parents[1] / "forecasting"
+_MARKS = ("traced", "untraced")
+"""The closest one holds: a test of a file that is not traced may be."""
 _PREFIX = "localcloud-"
 """How the names of the stand-in's threads begin; the emulator under it has none of its own."""
 
@@ -59,7 +61,8 @@ def import_all(package: str, *, but: Collection[str]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """In place of pytest's own, for a test that is marked `untraced`, or not of the product."""
-    if _PRODUCT in item.path.parents and not item.get_closest_marker("untraced"):
+    marks = (mark.name for mark in item.iter_markers() if mark.name in _MARKS)
+    if _PRODUCT in item.path.parents and next(marks, "traced") == "traced":
         return None
     runner: Any = item.config.pluginmanager.get_plugin("runner")
     untraced(lambda: runner.pytest_runtest_protocol(item, nextitem))

@@ -25,6 +25,8 @@ from backend.forecasting.tests.test_model_charts import SHOWN
 from backend.forecasting.training_table import DIMENSIONS, TARGET_COLUMN
 from backend.forecasting.verification.snapshot import Window
 
+pytestmark = pytest.mark.untraced
+
 DAY = timedelta(days=1)
 NUMBERS: dict[str, float | None] = {
     TARGET_COLUMN: 5.0,

@@ -25,6 +25,8 @@ from backend.forecasting.tests.support.snapshots import (
 from backend.forecasting.verification.data_checks import check_data
 from backend.forecasting.verification.snapshot import expected_window, short_days
 
+pytestmark = pytest.mark.untraced
+
 SECOND = timedelta(seconds=1)
 
 

@@ -26,7 +26,7 @@ from backend.forecasting.tests.support.loading import TABLE, day_before, loaded_
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.untraced]
 
 ENTITIES = 3
 OLD = date(2025, 12, 20)
@@ -89,6 +89,7 @@ def test_history__no_longer_kept_is_refused_with_figures(history: "LocalCloud") 
     assert stored_script(history) == script
 
 
+@pytest.mark.traced
 def test_history__goes_where_that_is_allowed(history: "LocalCloud") -> None:
     assert set_up(keep_history=True).status == 0
     said = deletes(set_up("--dry-run"))

@@ -22,6 +22,8 @@ from backend.forecasting.tests.support.commands import Run
 from backend.forecasting.tests.support.factories import INSTANCE, PROJECT, SERVICE_ACCOUNT, TOPIC
 from backend.forecasting.tests.support.texts import CHARACTERS
 
+pytestmark = pytest.mark.untraced
+
 GIVEN = {"project": PROJECT, "instance": INSTANCE}
 BY_FIELD = {setting.field: setting for setting in SETTINGS}
 FIELDS = st.sampled_from(sorted(BY_FIELD))

@@ -14,7 +14,7 @@ from backend.forecasting.tests.support.healthy import ENTITIES, HORIZON, Healthy
 from backend.forecasting.tests.support.loading import day_before
 from backend.forecasting.tests.support.tampering import WITHOUT_DATA, no_table, table_for_view
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
 
 SCHEMA = json.loads(
     (django_settings.BASE_DIR / "docs" / "bq_verify.schema.json").read_text("utf-8")
@@ -113,6 +113,7 @@ def no_rows(healthy: Healthy) -> None:
     healthy.change_rows("DELETE FROM {table} WHERE TRUE")
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(
     ("tamper", "why"),
     [

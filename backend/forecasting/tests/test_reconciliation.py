@@ -23,6 +23,8 @@ from backend.forecasting.verification.past import Past
 from backend.forecasting.verification.reconciliation import check_source
 from backend.forecasting.verification.snapshot import Snapshot, Unseen, Window
 
+pytestmark = pytest.mark.untraced
+
 CHECK = "source.reconciled"
 NOW = datetime(2026, 3, 2, 7, tzinfo=UTC)
 END = NOW.date()
@@ -435,6 +437,7 @@ def test_reconcile__two_columns_swapped_are_seen(healthy: Healthy) -> None:
     assert "with other risk_score, economic_risk" in check["message"]
 
 
+@pytest.mark.traced
 @pytest.mark.django_db
 def test_reconcile__other_database_is_skipped_with_the_reason(healthy: Healthy) -> None:
     verified, check = reconcile(healthy, source_database="postgres")

@@ -36,6 +36,7 @@ def test_run__says_how_many_rows_there_were(
     assert describe_run(result(before, after)) == f"Run succeeded in 2 s: {said}."
 
 
+@pytest.mark.untraced
 @pytest.mark.django_db(transaction=True)
 def test_load__counts_the_window_before_and_after(pipeline: "LocalCloud") -> None:
     entity = Entity.objects.create(name="Acme", entity_type="company")

@@ -25,7 +25,7 @@ from backend.forecasting.tests.support.snapshots import make_snapshot
 from backend.forecasting.tests.support.tampering import no_table, old_runs
 from backend.forecasting.verification.baseline import EXAMPLES
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.untraced]
 
 PAGE = "/admin/forecasting/pipeline/"
 RUN, PROGRESS = f"{PAGE}run/", f"{PAGE}progress/"
@@ -190,6 +190,7 @@ def test_page__has_no_script_or_style_of_its_own(viewer: Client, healthy: Health
     assert not re.search(r"<script|<style|\sstyle=|\son\w+=", main)
 
 
+@pytest.mark.traced
 def test_page__unreachable_google_is_said(viewer: Client, settings: Settings) -> None:
     settings.GOOGLE_CLOUD_PROJECT = "demo-project"
     settings.CLOUD_SQL_INSTANCE = "demo-project:us-central1:main"
@@ -210,11 +211,13 @@ def test_page__shows_older_figures_when_google_is_gone(
     assert re.search(r"\b\d\d checks: ", page)
 
 
+@pytest.mark.traced
 def test_page__missing_setting_is_said(viewer: Client, settings: Settings) -> None:
     settings.GOOGLE_CLOUD_PROJECT = ""
     assert "GOOGLE_CLOUD_PROJECT is not set" in page_of(viewer)
 
 
+@pytest.mark.traced
 def test_page__disabled_api_is_said(viewer: Client, healthy: Healthy) -> None:
     healthy.cloud.disable_api("bigquerydatatransfer.googleapis.com")
     try:
@@ -267,6 +270,7 @@ def test_page__follows_a_run_that_the_schedule_started(viewer: Client, healthy: 
     assert viewer.get(PROGRESS).json()["under_way"]
 
 
+@pytest.mark.traced
 def test_run__refused_one_is_said_and_logged(operator: Client, healthy: Healthy) -> None:
     healthy.cloud.transfers.items.clear()
     reply = operator.post(RUN, follow=True)
@@ -317,6 +321,7 @@ def test_style__has_every_colour_of_the_charts() -> None:
         assert not ours[name] or [*ours[name][0]] == re.findall(rf"{name}: (#\w+)", report)
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize(("held", "shown"), [("0", "0"), ("1234", "1,234"), (None, None)])
 def test_runs__empty_table_has_no_rows_and_an_unknown_one_no_number(
     config: Config, held: str | None, shown: str | None
