@@ -47,12 +47,16 @@ _SERVER_SETTINGS = {
 
 # Runs as `sh -c KEEPER keeper BIN FOLDER initdb's options...`. Neither Ctrl-C nor a closed standard
 # output may end it before its clean-up, hence the trap. The server is its child, not a daemon, so
-# that it can be waited for and does not stay behind as a zombie where init reaps nothing.
+# that it can be waited for and does not stay behind as a zombie where init reaps nothing. Nobody
+# reads what it says before it ends, so that is never more than a pipe holds.
 _KEEPER = """
 trap '' HUP INT TERM PIPE
 bin=$1 folder=$2
 shift 2
-if "$bin/initdb" --pgdata="$folder/data" "$@" >/dev/null; then
+say_why() {
+  tail -n 5 "$folder/log" | tail -c 4000 >&2
+}
+if "$bin/initdb" --pgdata="$folder/data" "$@" >/dev/null 2>"$folder/log"; then
   "$bin/postgres" -D "$folder/data" >"$folder/log" 2>&1 </dev/null &
   server=$!
   until "$bin/pg_isready" --quiet --host="$folder" || ! kill -0 $server 2>/dev/null; do
@@ -63,9 +67,11 @@ if "$bin/initdb" --pgdata="$folder/data" "$@" >/dev/null; then
     cat >/dev/null
     kill -QUIT $server
   else
-    tail -n 3 "$folder/log" >&2
+    say_why
   fi
   wait $server
+else
+  say_why
 fi
 rm -rf "$folder"
 """

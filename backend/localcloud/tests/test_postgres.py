@@ -169,6 +169,21 @@ def test_start__failure_says_why_and_leaves_nothing(monkeypatch: pytest.MonkeyPa
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("said", ["seq 20000", "seq -s - 20000"], ids=["many lines", "one line"])
+def test_start__failure_may_be_told_at_any_length(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str
+) -> None:
+    """More than a pipe holds, and nobody reads before the keeper has ended."""
+    binaries = tmp_path / "pginstall" / "bin"
+    binaries.mkdir(parents=True)
+    (binaries / "postgres").touch()
+    (binaries / "initdb").write_text(f"#!/bin/sh\n{said} >&2\necho the end >&2\nexit 1\n")
+    (binaries / "initdb").chmod(0o755)
+    monkeypatch.setattr(embedded, "installed_package", lambda: tmp_path)
+    with pytest.raises(LocalPostgresError, match=r"did not start: [\s\S]{,4000}the end\Z"):
+        start_postgres()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_server__does_not_outlive_the_process_that_started_it(number: signal.Signals) -> None:
     program = (
