@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..activity import doing
 from ..conf import Config
+from ..counting import count_things
 from ..errors import SourceDatabaseError, SourceOutOfReachError
 from ..google.causes import likely_cause
 from .mapping import load_mapping
@@ -54,8 +55,9 @@ def prepare_source_query(config: Config, query: str, seconds: float = LOCK_SECON
         if state == LOCK_NOT_AVAILABLE:
             raise SourceDatabaseError(
                 f"A table of the source query is locked in database {config.source_database}, as "
-                f"by a migration under way, and was not free within {seconds:.3g} seconds: run it "
-                "again when that has ended."
+                "by a migration under way, and was not free within "
+                f"{count_things(float(f'{seconds:.3g}'), 'second')}: run it again when that has "
+                "ended."
             ) from error
         text = " ".join(str(error).split())
         raise SourceDatabaseError(

@@ -119,6 +119,7 @@ ASK: dict[str, Callable[[Config], Any]] = {
     "unreachable": lambda config: source.why_unreachable(source.source_connection(config)),
     "prepare": lambda config: source.prepare_source_query(config, "SELECT 1"),
     "soon prepare": lambda config: source.prepare_source_query(config, "SELECT 1", 0.25),
+    "one second's prepare": lambda config: source.prepare_source_query(config, "SELECT 1", 1.001),
     "read": lambda config: source.read_source(config, "SELECT 1"),
     "soon read": lambda config: source.read_source(config, "SELECT 1", 2.5),
     "lock": enter,
@@ -134,7 +135,7 @@ ASK: dict[str, Callable[[Config], Any]] = {
 }
 
 
-TIMED = ("soon", "long")
+TIMED = ("soon", "one second", "long")
 
 
 def asked_and_said(
