@@ -61,6 +61,7 @@ all_usable AS (
         COUNT(*) AS usable_count,
         COUNTIF(span_days >= @model_days) AS long_usable_count,
         SUM(span_days) AS usable_rows,
+        MAX(span_days) AS usable_steps,
         MIN(first_day) AS usable_first_day,
         MAX(last_day) AS usable_last_day
     FROM usable_series

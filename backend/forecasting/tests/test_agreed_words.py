@@ -55,7 +55,8 @@ PARTS = (
 
 JUDGED = (
     *("judged_count", "short_count", "sparse_count", "old_count", "usable_count"),
-    *("long_usable_count", "usable_rows", "usable_first_day", "usable_last_day"),
+    *("long_usable_count", "usable_rows", "usable_steps"),
+    *("usable_first_day", "usable_last_day"),
 )
 """What SUM and MIN have none of where there is no series; COUNTIF has it of no rows."""
 
@@ -257,7 +258,9 @@ OTHERS: dict[str, Change] = {
     "two series": data(judged_count=2, usable_count=1, long_usable_count=0, usable_rows=1),
     "nothing judged": data(**dict.fromkeys(JUDGED)),
     "nothing judged, no horizon": both(data(**dict.fromkeys(JUDGED)), no_horizon),
-    "no share of missing days": data(missing_share=None, most_steps=None),
+    "no share of missing days": data(
+        **dict.fromkeys(("missing_share", "most_steps", "usable_steps"))
+    ),
     "rows of today": data(row_count=5000, rows_after_window=2, last_day=TODAY),
     "old rows": data(rows_before_window=1200),
     "a snapshot of a table": part("table", make_table(type="SNAPSHOT")),

@@ -68,6 +68,8 @@ EDGES: dict[str, tuple[str, Change, Change, str]] = {
     ),
     "few rows": ("vertex.rows", data(row_count=1_000), data(row_count=999), "fail"),
     "many rows": ("vertex.rows", data(row_count=10**8), data(row_count=10**8 + 1), "fail"),
+    "few dense": ("vertex.rows", data(usable_rows=1_000), data(usable_rows=999), "fail"),
+    "many dense": ("vertex.rows", data(usable_rows=10**8), data(usable_rows=10**8 + 1), "fail"),
     "columns": ("vertex.columns", columns(100), columns(101), "fail"),
     "bytes": (
         "vertex.size",
@@ -76,6 +78,7 @@ EDGES: dict[str, tuple[str, Change, Change, str]] = {
         "fail",
     ),
     "steps": ("vertex.series_length", data(most_steps=3_000), data(most_steps=3_001), "fail"),
+    "dense": ("vertex.series_length", data(usable_steps=3_000), data(usable_steps=3_001), "fail"),
     "short ones": ("vertex.series_length", data(short_series=30), data(short_series=31), "warn"),
     "span": ("vertex.span", data(first_day=ago(90)), data(first_day=ago(89)), "warn"),
     "constant": (
@@ -125,6 +128,15 @@ def test_hint__is_the_even_split_where_that_just_holds_the_horizon(
     assert hint.startswith("split 60/20/20 in the training, which tests on 9 days") is advised
 
 
+def test_check__of_a_view_without_rows_or_without_a_horizon_is_the_tables(config: Config) -> None:
+    empty = data(usable_count=0, usable_rows=None, usable_steps=None)(config)
+    besides = {**data(usable_rows=999, usable_steps=3_001)(config), "config": config, "views": []}
+    for change in (empty, besides):
+        found = findings_of(make_snapshot(config, **change))
+        assert found["vertex.rows"].message == "4,200 rows"
+        assert found["vertex.series_length"].message == "the longest series has 90 days"
+
+
 def test_check__says_how_many_series_miss_which_condition(config: Config) -> None:
     change = data(usable_count=1, short_count=3, sparse_count=4, old_count=5)
     message = findings_of(make_snapshot(config, **change(config)))["vertex.series_usable"].message
@@ -159,10 +171,11 @@ def test_baseline__that_could_not_be_looked_at_is_no_want_of_history(
 
 def test_check__of_an_unknown_number_is_none(config: Config) -> None:
     """An empty table has no series, and BigQuery NULL for their sums."""
-    nothing = data(most_steps=None, short_series=None, constant_series=None, missing_share=None)
+    names = ("most_steps", "usable_steps", "short_series", "constant_series", "missing_share")
+    nothing = data(**dict.fromkeys(names))
     found = findings_of(make_snapshot(config, **nothing(config)))
-    names = ("series_length", "constant_target", "gaps")
-    assert {found[f"vertex.{name}"].status for name in names} == {"pass"}
+    checks = ("series_length", "constant_target", "gaps")
+    assert {found[f"vertex.{name}"].status for name in checks} == {"pass"}
     assert found["vertex.series_length"].message == "the longest series has 0 days"
 
 

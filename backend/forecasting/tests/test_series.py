@@ -3,6 +3,7 @@
 import math
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -306,7 +307,9 @@ def test_summary__counts_are_what_python_computes(
     usable, judged = wanted.usable(ROWS), wanted.complete(ROWS)
     assert found["judged_count"] == len(judged)
     assert found["usable_count"] == len(usable)
-    assert found["usable_rows"] == len(training_rows(ROWS, wanted))
+    dense = Counter(series for series, _ in training_rows(ROWS, wanted))
+    assert found["usable_rows"] == dense.total()
+    assert found["usable_steps"] == max(dense.values())
     assert found["usable_first_day"] == min(map(min, usable.values()))
     assert found["usable_last_day"] == max(map(max, usable.values()))
     long = [

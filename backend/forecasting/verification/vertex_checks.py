@@ -35,7 +35,7 @@ _DATA = (
 def check_vertex(snapshot: Snapshot) -> Iterator[Finding]:
     table, data = snapshot.table, snapshot.data
     if isinstance(data, dict):
-        yield _check_rows(data)
+        yield _check_rows(snapshot, data)
     if isinstance(table, bigquery.Table):
         yield from _check_table(table)
     if isinstance(data, dict):
@@ -48,14 +48,25 @@ def check_vertex(snapshot: Snapshot) -> Iterator[Finding]:
     yield from check_baseline(snapshot)
 
 
-def _check_rows(data: dict[str, Any]) -> Finding:
+def _check_rows(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
+    """Of the table, and of its usable series without gaps, which are what is trained on."""
+    rows, where = data["row_count"], ""
+    dense = _of_view(snapshot, data, "usable_rows")
+    if rows in ROWS and dense and dense not in ROWS:
+        rows, where = dense, " to train on"
     return _within(
         "vertex.rows",
-        "row",
-        data["row_count"],
+        f"row{where}",
+        rows,
         ROWS,
         "load more history (FORECASTING_WINDOW_DAYS) or, above the limit, less",
+        many=f"rows{where}",
     )
+
+
+def _of_view(snapshot: Snapshot, data: dict[str, Any], name: str) -> int:
+    """A figure of the view that is trained on; 0 where there is none, or nothing in it."""
+    return (snapshot.config.horizon_days and data[name]) or 0
 
 
 def _check_table(table: bigquery.Table) -> Iterator[Finding]:
@@ -92,7 +103,8 @@ def _check_series(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[Finding]
 
 
 def _check_length(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
-    check, most = "vertex.series_length", data["most_steps"] or 0
+    check, dense = "vertex.series_length", _of_view(snapshot, data, "usable_steps")
+    most = max(dense, data["most_steps"] or 0)
     if most > MAX_STEPS:
         return failed(
             check,
@@ -183,9 +195,11 @@ def _check_gaps(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
 MAX_MISSING_SHARE = 0.5
 
 
-def _within(check: str, what: str, number: int, allowed: range, hint: str) -> Finding:
+def _within(
+    check: str, what: str, number: int, allowed: range, hint: str, many: str = ""
+) -> Finding:
     if number in allowed:
-        return passed(check, count_things(number, what), str(number))
+        return passed(check, count_things(number, what, many), str(number))
     limits = f"{allowed.start:,} to {allowed.stop - 1:,}"
-    message = f"{count_things(number, what)}, Vertex AI takes {limits}"
+    message = f"{count_things(number, what, many)}, Vertex AI takes {limits}"
     return failed(check, message, hint, limits, str(number))

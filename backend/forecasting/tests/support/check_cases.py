@@ -390,6 +390,7 @@ VERTEX = (
         besides={"vertex.series_usable": "warn"},
     ),
     Case("vertex.rows", data(row_count=100_000_001), "100,000,001 rows", "load more history"),
+    Case("vertex.rows", data(usable_rows=1), "1 row to train on, Vertex", "load more history"),
     Case(
         "vertex.columns",
         table(schema={"fields": column_reprs()[:2]}),
@@ -452,7 +453,7 @@ VERTEX = (
             "(SELECT entity_id FROM {table} GROUP BY entity_id ORDER BY entity_id LIMIT 11)"
         ),
         status="warn",
-        besides={"vertex.series_usable": "warn"},
+        besides={"vertex.rows": "fail", "vertex.series_usable": "warn"},
     ),
     Case(
         "vertex.series_usable",

@@ -56,6 +56,7 @@ DATA: dict[str, Any] = {
     "usable_count": 60,
     "long_usable_count": 50,
     "usable_rows": 4000,
+    "usable_steps": 90,
     "usable_first_day": FIRST_DAY,
     "usable_last_day": TODAY - timedelta(days=1),
 }
