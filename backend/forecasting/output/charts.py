@@ -20,7 +20,18 @@ from .labels import label_names
 from .model_charts import draw_model
 from .page import Chart, Charts
 from .report_data import EntityHistory, ReportData, ScoreStep
-from .svg import BAR, EMPTY, HEAT, LINE, SIDE_LINE, day_scale, drawn, small_rows, with_full_names
+from .svg import (
+    BAR,
+    EMPTY,
+    HEAT,
+    LINE,
+    SIDE_LINE,
+    day_scale,
+    drawn,
+    score_scale,
+    small_rows,
+    with_full_names,
+)
 
 HISTORIES = 6
 _STEP = 5
@@ -89,18 +100,14 @@ def draw_coverage(data: ReportData) -> Chart:
 
 def draw_history(entity: EntityHistory, data: ReportData) -> Chart:
     order = [column.label for column in NUMBERS]
+    values = _history_values(entity, data)
     chart = (
-        alt.Chart(alt.InlineData(values=_history_values(entity, data)), width=290, height=38)
+        alt.Chart(alt.InlineData(values=values), width=290, height=38)
         # With round caps a day between two gaps is a dot: no marks of their own are needed.
         .mark_line(strokeCap="round", strokeJoin="round", strokeWidth=1.75)
         .encode(
             x=day_scale(),
-            y=alt.Y(
-                "value:Q",
-                title=None,
-                scale=alt.Scale(domain=[0, 100], nice=False),
-                axis=alt.Axis(values=[0, 50, 100], labelOverlap=True, tickSize=0),
-            ),
+            y=score_scale(values, None, labelOverlap=True, tickSize=0),
             row=small_rows("measure", "mean of the day (0 to 100)", order),
             color=alt.Color(
                 "measure:N",

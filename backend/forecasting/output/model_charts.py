@@ -12,7 +12,7 @@ import altair as alt
 from ..counting import count_things
 from ..verification.baseline import METHODS, Baseline, Example
 from .page import Chart
-from .svg import BAR, DAY, INK, LINE, SIDE_LINE, day_scale, drawn
+from .svg import BAR, DAY, INK, LINE, SIDE_LINE, day_scale, drawn, score_scale
 
 _MEASURES = {"mae": ("MAE", ",.2f"), "wape": ("WAPE", ",.3f"), "mase": ("MASE", ",.3f")}
 
@@ -44,7 +44,8 @@ def draw_example(example: Example, baseline: Baseline, name: str) -> Chart:
         for shown in example.days
         if best in shown.forecasts
     ]
-    layers = (_line(scores), _points(said), _rule(baseline))
+    y = score_scale([*scores, *said], "score of the day")
+    layers = (_line(scores, y), _points(said, y), _rule(baseline))
     return drawn(name, _describe_example(example, baseline), alt.layer(*layers))
 
 
@@ -86,24 +87,17 @@ def _figures(baseline: Baseline, measure: str) -> list[float | None]:
     return [getattr(baseline.methods[name], measure) for name in METHODS]
 
 
-def _encoded(values: list[dict[str, Any]]) -> Any:
-    return alt.Chart(alt.InlineData(values=values), width=400, height=130).encode(
-        x=day_scale(),
-        y=alt.Y(
-            "value:Q",
-            title="score of the day",
-            scale=alt.Scale(domain=[0, 100], nice=False),
-            axis=alt.Axis(values=[0, 50, 100]),
-        ),
-    )
+def _encoded(values: list[dict[str, Any]], y: Any) -> Any:
+    plot = alt.Chart(alt.InlineData(values=values), width=400, height=130)
+    return plot.encode(x=day_scale(), y=y)
 
 
-def _line(values: list[dict[str, Any]]) -> Any:
-    return _encoded(values).mark_line(strokeCap="round", strokeWidth=1.75, color=LINE)
+def _line(values: list[dict[str, Any]], y: Any) -> Any:
+    return _encoded(values, y).mark_line(strokeCap="round", strokeWidth=1.75, color=LINE)
 
 
-def _points(values: list[dict[str, Any]]) -> Any:
-    return _encoded(values).mark_point(
+def _points(values: list[dict[str, Any]], y: Any) -> Any:
+    return _encoded(values, y).mark_point(
         shape="diamond", filled=True, size=34, color=SIDE_LINE, opacity=1
     )
 

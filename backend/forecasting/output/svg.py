@@ -52,6 +52,21 @@ def day_scale(count: int = 5, **more: Any) -> Any:
     return altair.X("day:T", timeUnit=DAY, title="day (UTC)", axis=axis, **more)
 
 
+def score_scale(values: list[dict[str, Any]], title: str | None, **axis: Any) -> Any:
+    """The field `value` from bottom to top: 0 to 100, and on to the values that are beyond.
+
+    Nothing keeps a mark in its plot, which is drawn as high as its farthest mark is.
+    """
+    known = [shown["value"] for shown in values if shown["value"] is not None]
+    low, high = min([0, *known]), max([100, *known])
+    return altair.Y(
+        "value:Q",
+        title=title,
+        scale=altair.Scale(domain=[low, high], nice=False),
+        axis=altair.Axis(values=[low, (low + high) / 2, high], format="~s", **axis),
+    )
+
+
 def small_rows(field: str, title: str, names: list[str]) -> Any:
     """A small plot for each of the names, one above the other."""
     header = altair.Header(labelOrient="top", labelAnchor="start", labelPadding=3)

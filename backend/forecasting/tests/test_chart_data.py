@@ -21,7 +21,7 @@ from backend.forecasting.output.page import Chart, Charts
 from backend.forecasting.output.report_data import DayRows, EntityHistory, ReportData, ScoreStep
 from backend.forecasting.tests.support.agreed import assert_agreed
 from backend.forecasting.tests.support.snapshots import make_days
-from backend.forecasting.tests.test_model_charts import SHOWN
+from backend.forecasting.tests.test_model_charts import SHOWN, day
 from backend.forecasting.training_table import DIMENSIONS, TARGET_COLUMN
 from backend.forecasting.verification.snapshot import Window
 
@@ -87,6 +87,24 @@ def test_charts__draw_no_field_that_the_data_has_not(specs: list[dict[str, Any]]
         for channel in encoding.values():
             field = channel.get("field")
             assert field is None or {field} <= set.intersection(*map(set, rows)), encoding
+
+
+def test_lines__that_leave_the_scale_take_it_along(specs: list[dict[str, Any]]) -> None:
+    """What is drawn beside its plot hides what is there, and the page grows as far as it is."""
+    data, far = report_data(), {**NUMBERS, TARGET_COLUMN: -20.0, DIMENSIONS[0].name: 1e9}
+    history = EntityHistory(key="a", name="Ana", days={data.window.start: far})
+    days = (day(0, -7), day(3, 60, 3000))
+    baseline = replace(SHOWN, examples=(replace(SHOWN.examples[0], days=days),))
+    draw_report(replace(data, entities=[history], baseline=baseline))
+    drawn = [
+        (encoding["y"]["scale"]["domain"], [row["value"] for row in rows])
+        for spec in specs
+        for encoding, rows in plots(spec)
+        if encoding.get("y", {}).get("field") == "value"
+    ]
+    assert {tuple(domain) for domain, _ in drawn} == {(-20, 1e9), (-7, 3000)}
+    for (low, high), values in drawn:
+        assert all(value is None or low <= value <= high for value in values)
 
 
 def test_scores__are_bars_as_wide_as_their_step(specs: list[dict[str, Any]]) -> None:
