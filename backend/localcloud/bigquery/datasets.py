@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.localcloud.bigquery.namesakes import refuse_namesake
 from backend.localcloud.bqemulator.catalog import Catalog
 from backend.localcloud.http.call import Call
 from backend.localcloud.http.discovery import check_resource
@@ -62,6 +63,7 @@ class Datasets:
         with self.store.turn:
             if self.store.get_dataset(project, dataset):
                 raise AlreadyExists(f"Already Exists: Dataset {project}:{dataset}")
+            refuse_namesake(self.store, project, dataset)
             self.kept[project, dataset] = {k: body[k] for k in KEPT if k in body}
             self.store.insert_dataset(project, body)
             return self.to_json(project, dataset)

@@ -21,6 +21,7 @@ from backend.localcloud.bigquery.jobs import (
     refused,
     show_timestamps,
 )
+from backend.localcloud.bigquery.namesakes import refuse_namesake
 from backend.localcloud.bigquery.tables import Reference, Tables
 from backend.localcloud.bigquery.views import view_statement
 from backend.localcloud.bqemulator.catalog import Catalog
@@ -85,6 +86,9 @@ class BigQuery:
             raise NotDone(f"{kind} jobs: nothing reads or writes files")
         if "query" not in configuration:
             call.writes = True
+            copied = configuration.get("copy", {}).get("destinationTable", {})
+            names = (copied.get(part, "") for part in ("projectId", "datasetId", "tableId"))
+            refuse_namesake(self.store, *names)
             answer = patched(self.passthrough(call), body.get("jobReference", {}))
             self.runner.forget_jobs()
             return answer

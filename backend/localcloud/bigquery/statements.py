@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from backend.localcloud.bigquery.datasets import Datasets
 from backend.localcloud.bigquery.federation import Federation, Reader
+from backend.localcloud.bigquery.namesakes import refuse_namesakes
 from backend.localcloud.bigquery.tables import Reference, partition_spec
 from backend.localcloud.bqemulator.catalog import BYTES_A_CELL, Catalog
 from backend.localcloud.bqemulator.changes import Change
@@ -91,6 +92,7 @@ class StatementHooks:
         self.store.expire()
         _check_moments(sql)
         self._check_datasets(sql)
+        refuse_namesakes(self.store, sql, self.reader.project, self.reader.location)
         self._check_filters(tree, work.variables)
         self._check_member(tree, sql)
         if isinstance(tree, exp.Create):

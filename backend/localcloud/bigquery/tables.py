@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.localcloud.bigquery.datasets import Datasets, check_etag, check_labels, merged_labels
+from backend.localcloud.bigquery.namesakes import refuse_namesake
 from backend.localcloud.bqemulator.catalog import Catalog
 from backend.localcloud.http.call import Call
 from backend.localcloud.http.discovery import check_resource
@@ -59,6 +60,7 @@ class Tables:
             owner = self.datasets.find(project, dataset)
             if self.store.get_table(project, dataset, table):
                 raise AlreadyExists(f"Already Exists: Table {project}:{dataset}.{table}")
+            refuse_namesake(self.store, project, dataset, table)
             _inherit(body, owner, self.store.now_ms())
             if "view" in body:
                 self.make_view((project, dataset, table), body["view"])

@@ -55,6 +55,20 @@ class Catalog:
     def list_tables(self, project: str, dataset: str) -> Any:
         return self.emulator.catalog.list_tables(project, dataset)
 
+    def namesake(self, project: str, dataset: str, table: str = "") -> str:
+        """The other dataset or table that DuckDB, to which case is nothing, takes for this one."""
+        if self.get_dataset(project, dataset) is None:
+            name = f"{project}:{dataset}"
+            every = self.emulator.catalog.list_all_datasets()
+            known = [f"{meta.project_id}:{meta.dataset_id}" for meta in every]
+        elif table and self.get_table(project, dataset, table) is None:
+            name = f"{project}:{dataset}.{table}"
+            tables = self.list_tables(project, dataset)
+            known = [f"{project}:{dataset}.{meta.table_id}" for meta in tables]
+        else:
+            return ""
+        return next((other for other in known if other.lower() == name.lower()), "")
+
     def insert_dataset(self, project: str, body: dict[str, Any]) -> None:
         self._request("POST", f"projects/{project}/datasets", body)
 

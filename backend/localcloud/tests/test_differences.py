@@ -64,6 +64,12 @@ def test_alter__sets_options(google: GoogleClients, query: Query, table: Table) 
     assert google.bigquery.get_table(table).description == "new"
 
 
+@differs("namesakes")
+def test_table__of_a_name_in_another_case(query: Query, table: Table) -> None:
+    query("CREATE TABLE intelligence.RISK (a INT64)")
+    assert query(COUNT.replace("risk", "RISK")) == [{"n": 0}]
+
+
 @differs("scheduled-destination")
 def test_scheduled_select__fills_its_destination(
     cloud: LocalCloud,
