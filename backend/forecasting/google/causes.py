@@ -20,13 +20,14 @@ _LOADS = "the account that the load runs as"
 # leaves it open.
 _ROWS = {
     "returned no rows": (
-        "PostgreSQL has no mention of the days that are read: find out why, and bring them back; "
-        "the next run then loads them, and until it does the training table stays as it was"
+        "PostgreSQL has no mention of the days that are read that has a score: find out whether "
+        "the mentions or their scores (FORECASTING_SCORE_FIELD) are gone, and bring them back; the "
+        "next run then loads them, and until it does the training table stays as it was"
     ),
     "far fewer rows": (
-        "PostgreSQL has lost rows that the training table still holds: find out which, and bring "
-        "them back; the next run then succeeds. Only where they are rightly gone, lower "
-        "FORECASTING_MIN_ROWS_RATIO"
+        "PostgreSQL has lost mentions, or scores of theirs, of which the training table still "
+        "holds rows: find out which, and bring them back; the next run then succeeds. Only where "
+        "they are rightly gone, lower FORECASTING_MIN_ROWS_RATIO"
     ),
 }
 _POSTGRESQL = {
@@ -60,8 +61,9 @@ _POSTGRESQL = {
         "`bq_setup_etl --print-role-sql` again"
     ),
     "password authentication failed": (
-        "the connection's user or password is wrong, or PostgreSQL has no such user: put the right "
-        "ones into Secret Manager and run bq_setup_etl again, or make the user with the script of "
+        "the connection's user or password is wrong, the password has expired, or PostgreSQL has "
+        "no such user: put the right ones into Secret Manager and run bq_setup_etl again, let the "
+        "password last longer (ALTER ROLE ... VALID UNTIL), or make the user with the script of "
         "`bq_setup_etl --print-role-sql`"
     ),
     "is not permitted to log in": (

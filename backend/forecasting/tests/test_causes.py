@@ -52,6 +52,12 @@ FAILURES = (
         "make the user with the script",
     ),
     (
+        # An expired one is told by PostgreSQL's own log alone.
+        CONNECT + 'Error: FATAL: password authentication failed for user "reader".',
+        "VALID UNTIL",
+    ),
+    ("The source query returned no rows, so the training table was left", "their scores"),
+    (
         CONNECT + 'prepare statement failed. Error: ERROR: column "risk_dimensions" does not exist',
         "manage.py migrate",
     ),

@@ -202,8 +202,9 @@ def _check_coverage(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Fin
     if found >= expected:
         return passed(check, message, str(found))
     hint = (
-        "days without any mention teach a model nothing: check that PostgreSQL holds the whole "
-        "window, or set FORECASTING_WINDOW_DAYS to what it holds"
+        "days without any mention that has a score teach a model nothing: check that PostgreSQL "
+        "holds the mentions and scores of the whole window, or set FORECASTING_WINDOW_DAYS to what "
+        "it holds"
     )
     return warned(check, message, hint, str(expected), str(found))
 

@@ -23,8 +23,8 @@ LEAST_ROWS = 30
 """Of fewer rows than these a few more or less say nothing."""
 
 _HINT = (
-    "find out which mentions of these days PostgreSQL has lost, or never got, and bring them back: "
-    "the next run that reads the days loads them"
+    "find out which mentions of these days PostgreSQL has lost, or never got, or which have lost "
+    "their scores, and bring them back: the next run that reads the days loads them"
 )
 
 
