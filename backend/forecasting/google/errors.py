@@ -18,7 +18,14 @@ from ..errors import ApiError, ForecastingError, UnreachableError
 from .causes import cause_line, circumstance
 from .clients import Clients
 from .login import expired, explain_credentials, is_missing_scope, login_failure, missing_scope
-from .replies import GOOGLE_ERRORS, UnreadableReplyError, is_unreachable, readable, text_of
+from .replies import (
+    GOOGLE_ERRORS,
+    UnreadableReplyError,
+    is_unreachable,
+    readable,
+    text_of,
+    way_out,
+)
 from .waiting import GivenUpError
 
 T = TypeVar("T")
@@ -133,8 +140,8 @@ def _explain_network(error: Exception, doing: str, clients: Clients) -> Unreacha
             "localcloud`, or unset both settings to reach Google Cloud."
         )
     return UnreachableError(
-        f"{doing} failed: Google could not be reached ({text_of(error)}); check the network and "
-        "run the command again."
+        f"{doing} failed: Google could not be reached ({text_of(error)}); {way_out(str(error))} "
+        "and run the command again."
     )
 
 

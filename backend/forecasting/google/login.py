@@ -17,7 +17,7 @@ from ..activity import doing
 from ..counting import count_things
 from ..errors import UnreachableError
 from .logs import project_known
-from .replies import text_of
+from .replies import UnreadableReplyError, readable, text_of, way_out
 
 T = TypeVar("T")
 
@@ -29,11 +29,23 @@ _LOG_IN = (
     "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the "
     "path of a service account's key file"
 )
+_IMPERSONATED = "Unable to acquire impersonated credentials"
+# Refusals that another login would meet as well.
+_CURES = {
+    "Token must be a short-lived token": (
+        "set the clock of this machine, which is off, and run the command again"
+    ),
+    _IMPERSONATED: (
+        "grant roles/iam.serviceAccountTokenCreator on that service account to the login behind "
+        "it, see that iamcredentials.googleapis.com is enabled, and run the command again"
+    ),
+}
 _PLUGIN = "Getting metadata from plugin failed"
-# What is refused for the moment only: the network, and what google-auth itself tries again.
+# What is refused for the moment only: the network, what google-auth itself tries again, and a page,
+# which is nobody's word on a login.
 _PASSING = re.compile(
     r"ConnectionPool\(|Connection (aborted|reset)|timed out|internal_failure|server_error|"
-    "temporarily_unavailable"
+    r"temporarily_unavailable|^\s*<"
 )
 
 
@@ -53,6 +65,8 @@ def log_in(seconds: float = LOGIN_SECONDS) -> Credentials:
         ) from error
     except auth_exceptions.GoogleAuthError as error:
         raise explain_credentials(error) from error
+    except UnreadableReplyError as error:
+        raise UnreachableError(f"Logging in to Google failed: {error}") from error
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:
@@ -72,7 +86,8 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
 def _find_and_refresh() -> Credentials:
     credentials = _find()
     try:
-        credentials.refresh(Request())
+        with readable():
+            credentials.refresh(Request())
     except auth_exceptions.GoogleAuthError as error:
         if isinstance(credentials, compute_engine.Credentials):
             raise _no_token_here(error) from error
@@ -137,21 +152,31 @@ def is_lost_login(error: BaseException) -> bool:
 
 def explain_credentials(error: Exception) -> UnreachableError:
     """The UnreachableError for credentials that are missing, not reached or of no use."""
-    said = login_failure(error) or str(error.args[0] if error.args else error)
+    said = login_failure(error) or _told(error)
     if isinstance(error, auth_exceptions.TransportError) or _is_passing(error, said):
         return UnreachableError(
-            f"Google gave no login for the moment ({_words(said)}); check the network and run the "
+            f"Google gave no login for the moment ({_words(said)}); {way_out(said)} and run the "
             "command again."
         )
     if "default credentials were not found" in said:
         problem = "No Google credentials were found"
     else:
         problem = f"Google credentials could not be used ({_words(said)})"
-    return UnreachableError(f"{problem}: {_LOG_IN}.")
+    cures = (cure for sign, cure in _CURES.items() if sign in said)
+    return UnreachableError(f"{problem}: {next(cures, _LOG_IN)}.")
+
+
+def _told(error: Exception) -> str:
+    """The error's text, and where one account acts as another, Google's own behind it."""
+    said, *more = map(str, error.args or (error,))
+    found = re.search(r'"message": *"([^"\\]*)', more[0] if more else "")
+    return f"{said}: {found.group(1)}" if found and said == _IMPERSONATED else said
 
 
 def _is_passing(error: Exception, said: str) -> bool:
     """Whether a token is refused for the moment; a file may have a name that sounds like it."""
+    if getattr(error, "retryable", False):
+        return True
     asked = login_failure(error) or isinstance(error, auth_exceptions.RefreshError)
     return bool(asked and _PASSING.search(said))
 

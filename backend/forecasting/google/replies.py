@@ -33,7 +33,11 @@ _UNREADABLE = (
 
 Named = TypeVar("Named")
 
-_NOBODY_THERE = ("failed to connect to all addresses", "DNS resolution failed")
+_NOBODY_THERE = (
+    "failed to connect to all addresses",
+    "DNS resolution failed",
+    "errors resolving ",
+)
 
 
 class UnreadableReplyError(Exception):
@@ -95,8 +99,31 @@ def text_of(error: Exception) -> str:
     """Google's own words without the request line, markup and length that surround them."""
     text = str(getattr(error, "message", None) or error)
     text = re.sub(r"^(?:GET|POST|PUT|PATCH|DELETE) \S+: ", "", text)
+    text = _ADDRESS.sub(_UNREAD_ADDRESS, text)
     text = without_login(" ".join(re.sub(r"<[^>]*>", " ", text).split()).rstrip("."))
     return text if len(text) <= 600 else f"{text[:600]} ..."
+
+
+# They quote as a host what stands before a `/` in a proxy's address, be it user and password.
+_ADDRESS = re.compile(r"(?:Failed to parse: |errors resolving (?!\S+\.googleapis\.com:)).*", re.S)
+_UNREAD_ADDRESS = (
+    "an address cannot be read: check HTTPS_PROXY, in which the password is to be percent-encoded"
+)
+
+_LOGIN_OF_PROXY = "check the user and password in HTTPS_PROXY"
+_WAYS_OUT = {
+    "CERTIFICATE_VERIFY_FAILED": (
+        "set REQUESTS_CA_BUNDLE and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH to a file with the "
+        "certificates that this network goes by"
+    ),
+    "Proxy Authentication Required": _LOGIN_OF_PROXY,
+    "proxy returned response code 407": _LOGIN_OF_PROXY,
+}
+
+
+def way_out(text: str) -> str:
+    """What to do about a network that does not let a request through, by what is said of it."""
+    return next((cure for sign, cure in _WAYS_OUT.items() if sign in text), "check the network")
 
 
 # What a role is called in PostgreSQL's languages, and the quotes that they, or JSON, put around it.

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 import requests
 from google.api_core import exceptions
+from urllib3.exceptions import LocationParseError
 
 from backend.forecasting.errors import ApiError, MissingPrerequisiteError, UnreachableError
 from backend.forecasting.google.errors import (
@@ -14,6 +15,7 @@ from backend.forecasting.google.errors import (
     reason_of,
 )
 from backend.forecasting.google.replies import text_of
+from backend.forecasting.google.retrying import is_transient
 from backend.forecasting.tests.support.factories import (
     NUMBER,
     PROJECT,
@@ -334,6 +336,40 @@ def test_network__is_to_be_checked(google: Google, error: Exception) -> None:
     assert isinstance(found, UnreachableError)
     assert str(found).startswith(f"{DOING} failed: Google could not be reached (")
     assert str(found).endswith("; check the network and run the command again.")
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        (
+            "secretmanager.googleapis.com:443",
+            "(errors resolving secretmanager.googleapis.com:443: ",
+        ),
+        ("ana:pass", "(an address cannot be read: check HTTPS_PROXY, "),
+    ],
+)
+def test_network__without_names_shows_no_password(google: Google, host: str, said: str) -> None:
+    """gRPC takes what stands before a `/` in a proxy's password for the proxy's address."""
+    error = grpc_error(
+        "UNAVAILABLE", f"errors resolving {host}: [field:hostname lookup error:{host}]"
+    )
+    found = explained(google, error)
+    assert (said in found, "ana:pass" in found, is_transient(error)) == (True, False, False)
+
+
+@pytest.mark.parametrize("error", [requests.exceptions.InvalidURL, LocationParseError])
+def test_network__by_a_proxy_that_cannot_be_read_shows_no_password(
+    google: Google, error: type[Exception]
+) -> None:
+    with pytest.raises(ApiError) as raised, reading(DOING, google):
+        raise error("Failed to parse: 'ana:pass' is not a valid host or port")
+    assert "check HTTPS_PROXY" in str(raised.value)
+    assert "ana:pass" not in str(raised.value)
+
+
+def test_network__with_a_certificate_of_its_own_names_what_is_to_be_set(google: Google) -> None:
+    text = "failed to connect to all addresses; last error: UNKNOWN: CERTIFICATE_VERIFY_FAILED: OK"
+    assert "set REQUESTS_CA_BUNDLE and GRPC_" in explained(google, grpc_error("UNAVAILABLE", text))
 
 
 def test_network__of_a_local_endpoint_says_how_to_start_it() -> None:

@@ -15,6 +15,7 @@ import grpc
 import pytest
 from google.api_core import exceptions
 from google.auth import compute_engine
+from google.auth.exceptions import RefreshError, TransportError
 from google.auth.transport.grpc import AuthMetadataPlugin
 from google.auth.transport.requests import Request
 from google.cloud.bigquery_datatransfer_v1 import DataTransferServiceClient
@@ -26,7 +27,7 @@ from backend.forecasting.errors import UnreachableError
 from backend.forecasting.google import login
 from backend.forecasting.google.clients import make_clients
 from backend.forecasting.google.errors import explain
-from backend.forecasting.google.login import SCOPE
+from backend.forecasting.google.login import SCOPE, explain_credentials
 from backend.forecasting.google.retrying import is_transient
 from backend.forecasting.tests.support.clock import FastClock
 from backend.forecasting.tests.support.commands import call
@@ -102,6 +103,14 @@ def test_login__without_the_scope_is_one_sentence(tokens: TokenServer, command: 
     assert f"login --scopes {SCOPE}`" in result.error
 
 
+@pytest.mark.django_db
+def test_login__from_a_sign_in_page_is_one_sentence(tokens: TokenServer) -> None:
+    tokens.answer = 200, "<html>Sign in to the guests' network</html>"
+    result = call("bq_verify")
+    assert (result.status, result.error.count("\n")) == (1, 0)
+    assert result.error.startswith("Logging in to Google failed: the reply is not as Google ")
+
+
 @pytest.mark.parametrize("key", ["", "[]", "{}", '{"type": 1}', '"text"', "\0", None])
 def test_login__of_a_key_file_that_is_none_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str | None
@@ -172,6 +181,50 @@ def test_login__of_a_machine_without_account_says_so(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(google.auth, "default", lambda **_: (compute_engine.Credentials(), None))
     with pytest.raises(UnreachableError, match=SAYS_NO_TOKEN):
         make_clients(make_config())
+
+
+DENIED = "Permission 'iam.serviceAccounts.getAccessToken' denied on resource"
+BY_PROXY = "an address cannot be read: check HTTPS_PROXY, in which the password is to be "
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            RefreshError("<html><h1>503</h1></html>"),
+            "Google gave no login for the moment (503); check the network and ",
+        ),
+        (
+            RefreshError("too_busy: None", retryable=True),
+            "Google gave no login for the moment (too_busy: None); check the network and ",
+        ),
+        (
+            RefreshError("invalid_grant: Invalid JWT: Token must be a short-lived token (60 min"),
+            "short-lived token (60 min): set the clock of this machine, which is off, and ",
+        ),
+        (
+            RefreshError(
+                "Unable to acquire impersonated credentials",
+                json.dumps({"error": {"code": 403, "message": DENIED}}),
+            ),
+            f"credentials: {DENIED}): grant roles/iam.serviceAccountTokenCreator on that service "
+            "account to the login behind it, ",
+        ),
+        (
+            TransportError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"),
+            "self-signed certificate); set REQUESTS_CA_BUNDLE and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+        ),
+        (
+            TransportError("Tunnel connection failed: 407 Proxy Authentication Required"),
+            "407 Proxy Authentication Required); check the user and password in HTTPS_PROXY and ",
+        ),
+        (TransportError("Failed to parse: 'ana:pass' is not a valid host or port"), BY_PROXY),
+    ],
+)
+def test_login__that_is_refused_says_what_cures_it(error: Exception, said: str) -> None:
+    explained = str(explain_credentials(error))
+    assert said in explained
+    assert "ana:pass" not in explained
 
 
 # What happens to a login later on

@@ -20,7 +20,7 @@ TOKEN: dict[str, Any] = {"access_token": "ya29.a", "expires_in": 3600, "scope": 
 class TokenServer:
     """What it answers, status and body; None: nothing, until it is stopped."""
 
-    answer: tuple[int, dict[str, Any]] | None = (200, TOKEN)
+    answer: tuple[int, dict[str, Any] | str] | None = (200, TOKEN)
     asked: int = 0
     stopped: Event = field(default_factory=Event)
     uri: str = ""
