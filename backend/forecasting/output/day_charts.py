@@ -62,7 +62,7 @@ def _rows(days: Sequence[DayRows], band: list[dict[str, Any]], width: int, *, ba
     bars = _plot(values, width).mark_bar(color=BAR, width={"band": bar}).encode(x=x, y=y)
     if not band:
         return bars
-    area = _plot(band, width).mark_area(interpolate="step-after", color=BAND)
+    area = _plot(band, width).mark_area(interpolate="step-after", color=BAND, stroke=BAND)
     return alt.layer(area.encode(x=x, y=alt.Y("low:Q"), y2="high:Q"), bars)
 
 
