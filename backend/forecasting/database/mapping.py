@@ -126,7 +126,14 @@ class _Reader:
 
     @cached_property
     def database(self) -> str:
-        return router.db_for_read(self.model)
+        alias = router.db_for_read(self.model)
+        if alias not in connections.settings:
+            raise SettingError(
+                f"DATABASE_ROUTERS have {self.config.mention_model} read from {alias}, which "
+                "DATABASES does not name",
+                f"add it there, or have the router name one of {', '.join(connections.settings)}",
+            )
+        return alias
 
     @cached_property
     def tables(self) -> Tables:

@@ -205,6 +205,17 @@ def test_database__is_the_routers(settings: Settings, monkeypatch: pytest.Monkey
     assert load_mapping(make_config()).database == "archive"
 
 
+def test_database__that_no_setting_names_is_refused(settings: Settings) -> None:
+    settings.DATABASE_ROUTERS = [ToTheArchive()]
+    expected = (
+        "DATABASE_ROUTERS have entities.EntityMention read from archive, which DATABASES does not "
+        "name: add it there, or have the router name one of default."
+    )
+    assert [str(error) for error in misfits(make_config())] == [expected]
+    with pytest.raises(SettingError, match="DATABASE_ROUTERS"):
+        load_mapping(make_config())
+
+
 # What a constraint of the models says ----------------------------------------------------------
 
 
