@@ -74,6 +74,27 @@ def raise_refusal_of_query(config: Config, refusal: str) -> None:
         )
 
 
+def raise_refusal_of_login(refusal: str, *, again: bool = False) -> None:
+    """Raise SourceDatabaseError where PostgreSQL lets the role in for no waiting.
+
+    `again`: the credential before this one was refused, too.
+    """
+    if not is_login_refused(refusal):
+        return
+    also = ", too" if again else ""
+    raise SourceDatabaseError(
+        f"PostgreSQL refuses the credential that Secret Manager holds{also}: {refusal}"
+        f"{cause_line(refusal)}"
+        if is_credential_refused(refusal)
+        else f"PostgreSQL lets the connection in to nothing: {refusal}{cause_line(refusal)}"
+    )
+
+
+def told_of_refusal(refusal: str) -> str:
+    """A refusal that somebody has to know of, though it ends nothing, in a sentence."""
+    return f"The connection cannot be used: {refusal}{cause_line(refusal)}"
+
+
 def prove_credential(config: Config, clients: Clients, *, again: bool, lets_in: bool) -> str:
     """What came of trying a credential that has just been sent, in a sentence.
 
@@ -83,21 +104,15 @@ def prove_credential(config: Config, clients: Clients, *, again: bool, lets_in: 
     """
     refusal = learn_refusal(config, clients)
     raise_refusal_of_query(config, refusal or "")
-    if lets_in and refusal and is_login_refused(refusal):
-        also = ", too" if again else ""
-        raise SourceDatabaseError(
-            f"PostgreSQL refuses the credential that Secret Manager holds{also}: {refusal}"
-            f"{cause_line(refusal)}"
-            if is_credential_refused(refusal)
-            else f"PostgreSQL lets the connection in to nothing: {refusal}{cause_line(refusal)}"
-        )
+    if lets_in:
+        raise_refusal_of_login(refusal or "", again=again)
     if refusal is None:
         return "The connection's credential was sent, and could not be tried: a run tells."
     if not refusal:
         return "The connection's credential was sent, and PostgreSQL takes it."
     if is_out_of_reach(refusal):
         return "The connection's credential was sent, and not tried: the instance is out of reach."
-    return f"The connection cannot be used: {refusal}{cause_line(refusal)}"
+    return told_of_refusal(refusal)
 
 
 def wait_for_reach(

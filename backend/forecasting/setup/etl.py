@@ -17,7 +17,14 @@ from ..google.causes import is_credential_refused, is_out_of_reach
 from ..google.clients import Clients
 from ..google.errors import gather, reading
 from ..loading.backfill import backfill, refuse_unkept_backfill
-from ..loading.reach import learn_refusal, prove_credential, raise_refusal_of_query, wait_for_reach
+from ..loading.reach import (
+    learn_refusal,
+    prove_credential,
+    raise_refusal_of_login,
+    raise_refusal_of_query,
+    told_of_refusal,
+    wait_for_reach,
+)
 from ..loading.row_counts import count_rows
 from ..loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
 from ..provisioning.connections import ConnectionSpec, observe_connection
@@ -96,7 +103,7 @@ def set_up_etl(
             steps = steps.with_credential()
         outcome = present("bq_setup_etl", config, clients, mode, tell, steps.all)
         if mode is Mode.APPLY and not outcome.failure:
-            _tell_of_refusal(config, steps.connection, refusal, tell)
+            _tell_of_refusal(config, steps.connection, refusal, tell, loads=run.loads)
         if outcome.status is Status.APPLIED:
             steps = steps.apply(config, clients, tell, loads=run.loads)
             conclude(outcome, steps.all, clients, tell)
@@ -198,16 +205,22 @@ def _dataset_to_load(
     return [plan_step(DatasetSpec.from_config(config), clients)]
 
 
-def _tell_of_refusal(config: Config, step: Step[Connection], refusal: str, tell: Listeners) -> None:
+def _tell_of_refusal(
+    config: Config, step: Step[Connection], refusal: str, tell: Listeners, *, loads: bool
+) -> None:
     """Tell of the grant that a connection needs for as long as it does not act.
 
     Raises SourceDatabaseError where PostgreSQL refuses the source query to a connection that stays
-    as it is; one that is changed is tried after that.
+    as it is, or lets it in to nothing, which a load that is to follow tells by itself; one that is
+    changed is tried after that.
     """
     if step.observed is not None and is_out_of_reach(refusal):
         tell.note(grant_for(step.observed, config))
     elif step.plan.action is Action.UNCHANGED:
         raise_refusal_of_query(config, refusal)
+        if refusal and not loads:
+            raise_refusal_of_login(refusal)
+            tell.note(told_of_refusal(refusal))
 
 
 def _is_new(step: Step[Connection], clients: Clients) -> bool:

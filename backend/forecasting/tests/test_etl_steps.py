@@ -9,6 +9,7 @@ import pytest
 
 from backend.forecasting.conf import Config
 from backend.forecasting.errors import ApiError, SourceDatabaseError
+from backend.forecasting.google.causes import cause_line
 from backend.forecasting.provisioning.connections import ConnectionSpec
 from backend.forecasting.provisioning.credentials import Credential
 from backend.forecasting.provisioning.engine import Step
@@ -27,6 +28,10 @@ from backend.forecasting.tests.support.factories import (
 )
 
 OUT_OF_REACH = "Failed to connect to PostgreSQL database. Error: timed out"
+NO_LOGIN = (
+    "Failed to connect to PostgreSQL database. Error: FATAL: role r is not permitted to log in"
+)
+FULL = "Failed to connect to PostgreSQL database. Error: FATAL: too many connections for role r"
 REFUSED = "prepare statement failed. Error: ERROR: permission denied for table x"
 GRANT = (
     "Let the connection reach Cloud SQL:\n"
@@ -40,23 +45,30 @@ def step_of(config: Config, action: Action, observed: Any = None) -> Step[Any]:
     return Step(spec, observed, Plan(kind=spec.kind, name=spec.name, action=action))
 
 
+@pytest.mark.parametrize("loads", [False, True])
 @pytest.mark.parametrize("action", [Action.UNCHANGED, Action.UPDATE])
-@pytest.mark.parametrize("refusal", ["", OUT_OF_REACH, REFUSED])
+@pytest.mark.parametrize("refusal", ["", OUT_OF_REACH, REFUSED, NO_LOGIN, FULL])
 def test_refusal__is_told_of_a_connection_that_stays_as_it_is(
-    config: Config, action: Action, refusal: str
+    config: Config, action: Action, refusal: str, loads: bool
 ) -> None:
     tell = Mock()
     step = step_of(config, action, make_connection())
-    refused = refusal == REFUSED and action is Action.UNCHANGED
+    stays = action is Action.UNCHANGED
+    refused = stays and (refusal == REFUSED or (refusal == NO_LOGIN and not loads))
     with pytest.raises(SourceDatabaseError) if refused else nullcontext():
-        etl._tell_of_refusal(config, step, refusal, tell)
-    notes = [call.args[0] for call in tell.note.call_args_list]
-    assert notes == ([GRANT] if refusal == OUT_OF_REACH else [])
+        etl._tell_of_refusal(config, step, refusal, tell, loads=loads)
+    told = {OUT_OF_REACH: GRANT}
+    if stays and not loads:
+        told[FULL] = f"The connection cannot be used: {FULL}{cause_line(FULL)}"
+    assert [call.args[0] for call in tell.note.call_args_list] == [
+        *filter(None, [told.get(refusal)])
+    ]
 
 
 def test_refusal__of_a_connection_that_is_not_there_is_none(config: Config) -> None:
     tell = Mock()
-    etl._tell_of_refusal(config, step_of(config, Action.CREATE), OUT_OF_REACH, tell)
+    step = step_of(config, Action.CREATE)
+    etl._tell_of_refusal(config, step, OUT_OF_REACH, tell, loads=False)
     assert not tell.note.called
     assert grant_for(make_connection(), config) == GRANT
 
