@@ -51,14 +51,17 @@ def type_in(machine: Machine, line: str, answer: str = "y\n") -> None:
 
 
 @pytest.mark.skipif(shutil.which("bq") is None, reason="Google's bq is not installed")
-def test_shell__bq_shows_asks_and_removes(pipeline: "LocalCloud", machine: Machine) -> None:
+def test_shell__bq_shows_asks_and_removes(
+    pipeline: "LocalCloud", machine: Machine, bq_environment: dict[str, str]
+) -> None:
     call_command("bq_setup", stdout=StringIO())
     call_command("bq_setup_etl", stdout=StringIO())
     (made,) = pipeline.transfers.items.values()
     name = pipeline.transfers.records.name_of(made)
     real = f"{shutil.which('bq')} --api {pipeline.endpoint} --project_id demo-project"
     machine.install("bq", f'exec {real} "$@"')
-    machine.install("gcloud", asking_once(machine.folder))
+    machine.install("gcloud", asking_once(Path(bq_environment["HOME"])))
+    machine.environment.update(bq_environment)
     lines = lines_for("bq", but="GRANT")
     assert len(lines) > 6
     for line in lines:

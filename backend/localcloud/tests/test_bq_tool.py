@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,35 +14,20 @@ from google.cloud.bigquery_connection_v1.types import Connection
 
 from backend.localcloud.server import LocalCloud
 from backend.localcloud.tests.conftest import LOCATION, PROJECT, ConfigFactory, Query
-from backend.tests.gcloud import asking_once
 
 pytestmark = pytest.mark.skipif(shutil.which("bq") is None, reason="Google's bq is not installed")
 
 Tool = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for the PATH, with what stands before the real gcloud."""
-    folder = tmp_path_factory.mktemp("programs")
-    (folder / "gcloud").write_text(f"#!/bin/sh\n{asking_once(folder)}")
-    (folder / "gcloud").chmod(0o755)
-    return folder
-
-
 @pytest.fixture
-def bq(cloud: LocalCloud, programs: Path, tmp_path: Path) -> Tool:
-    """Run bq with an empty home and return what it prints; it has to succeed."""
-    token = programs / "token"  # The settings name it, and are asked for once.
-    token.write_text("any")
-    environment = {
-        "HOME": str(tmp_path),
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
-    }
+def bq(cloud: LocalCloud, bq_environment: dict[str, str]) -> Tool:
+    """Run bq and return what it prints; it has to succeed. As a user does, or as a fork."""
     options = ["bq", "--api", cloud.endpoint, "--project_id", PROJECT]
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str, forked: bool = True) -> str:
+        spared = () if forked else ("CLOUDSDK_BQ_PYTHON",)
+        environment = {k: v for k, v in bq_environment.items() if k not in spared}
         done = subprocess.run(
             [*options, *arguments], env=environment, capture_output=True, text=True, timeout=240
         )
@@ -70,13 +53,14 @@ def test_ls__datasets_and_tables(bq: Tool, table: Table) -> None:
     assert "risk" in bq("ls", "intelligence")
 
 
-def test_query__counts_rows(bq: Tool, query: Query, table: Table) -> None:
+def test_query__of_a_bq_that_starts_counts_rows(bq: Tool, query: Query, table: Table) -> None:
     query("INSERT INTO intelligence.risk (id, day) VALUES ('a', TIMESTAMP '2026-01-01')")
     answer = bq(
         "--format=json",
         "query",
         "--use_legacy_sql=false",
         "SELECT COUNT(*) AS n, MIN(day) AS first FROM intelligence.risk",
+        forked=False,
     )
     assert json.loads(answer) == [{"n": "1", "first": "2026-01-01 00:00:00"}]
 
