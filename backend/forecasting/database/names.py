@@ -5,6 +5,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import Error, transaction
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from ..conf import Config
 from .lookups import value_field
@@ -22,15 +24,18 @@ def read_names(config: Config, entity_ids: Iterable[str]) -> dict[str, str]:
     if names is None or why_out_of_reach(config):
         return {}
     keys = dict(_keys(names.model._meta.get_field(names.key), entity_ids))
+    # As the load makes it text: PostgreSQL finds keys that are written otherwise, and pads some.
+    key = Cast(names.key, TextField())
     entities = names.model._base_manager.using(mapping.database)
     try:
         with transaction.atomic(using=mapping.database):
             found = list(
-                entities.filter(**{f"{names.key}__in": [*keys]}).values_list(names.key, names.path)
+                entities.filter(**{f"{names.key}__in": [*keys]}).values_list(key, names.path)
             )
     except Error:
         return {}
-    return {keys[key]: str(name) for key, name in found if name is not None}
+    asked = {*keys.values()}
+    return {key: str(name) for key, name in found if key in asked and name is not None}
 
 
 def _keys(field: Any, entity_ids: Iterable[str]) -> Iterator[tuple[Any, str]]:

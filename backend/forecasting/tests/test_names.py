@@ -1,17 +1,22 @@
 """What the entities are called, whatever their keys are."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.db.models import Model
 from pytest_django import Settings
 
 from backend.entities.models import Entity
 from backend.forecasting.conf import Config
+from backend.forecasting.database import names
+from backend.forecasting.database.mapping import load_mapping
 from backend.forecasting.database.names import read_names
+from backend.forecasting.database.source_mapping import EntityNames
 from backend.forecasting.tests.support.factories import make_config
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +48,21 @@ def test_names__of_integer_keys() -> None:
     user = get_user_model().objects.create(username="anna")
     ids = [str(user.pk), f"0{user.pk}", "9" * 40, "-1", "x", "\0", "\N{ARABIC-INDIC DIGIT ONE}"]
     assert read_names(config(**ADMIN_LOG), ids) == {str(user.pk): "anna"}
+
+
+def test_names__of_text_keys_are_by_the_text_that_the_load_makes_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PostgreSQL pads what is char(40), and takes it for equal to what is not padded."""
+    sessions = EntityNames(model=Session, key="session_key", path="session_data")
+    mapping = replace(load_mapping(config()), entity_names=sessions)
+    monkeypatch.setattr(names, "load_mapping", lambda config: mapping)
+    with connection.cursor() as cursor:
+        # Found before the table itself.
+        cursor.execute("CREATE TEMP TABLE django_session (session_key char(40), session_data text)")
+        cursor.execute("INSERT INTO django_session VALUES ('ab', 'Abe')")
+    assert read_names(config(), ["ab", "cd"]) == {"ab": "Abe"}
+    assert read_names(config(), ["ab  "]) == {}
 
 
 def test_names__of_a_column_that_is_no_relation_are_not_looked_for() -> None:
