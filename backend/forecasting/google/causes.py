@@ -148,6 +148,8 @@ _POSTGRESQL = {
     "the database system is": "PostgreSQL was starting, stopping or recovering: run it again",
 }
 
+NO_PROJECT = "Not found: Project"
+
 _GOOGLE = {
     "Missing credentials": "the connection has lost its credential: run bq_setup_etl again",
     "Failed to connect to PostgreSQL database": _REACH,
@@ -166,6 +168,10 @@ _GOOGLE = {
     ),
     "Not found: Connection": (
         "the connection is missing or in another location: run bq_setup_etl again"
+    ),
+    NO_PROJECT: (
+        "there is no such project, or the login may not see it: correct GOOGLE_CLOUD_PROJECT, or "
+        "--project"
     ),
     "Not found: Dataset": (
         "there is no such dataset in that location: check FORECASTING_DATASET and "

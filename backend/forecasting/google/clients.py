@@ -20,6 +20,7 @@ from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
 from ..conf import Config
+from .causes import NO_PROJECT
 from .login import log_in
 from .logs import keep_messages_unlogged
 from .replies import GOOGLE_ERRORS, UnreadableReplyError, named, readable
@@ -136,10 +137,15 @@ class Clients:
         time.sleep(min(next(self.pace.pauses()), self.deadline.left))
 
     def find(self, read: Callable[[], T]) -> T | None:
-        """What `read` answers; None for what surely is not there."""
+        """What `read` answers; None for what surely is not there.
+
+        Raises NotFound where the project is not: it is no empty one.
+        """
         try:
             return self.surely(read)
-        except exceptions.NotFound:
+        except exceptions.NotFound as error:
+            if NO_PROJECT in str(error):
+                raise
             return None
 
     @cached_property

@@ -26,6 +26,7 @@ from .replies import (
     text_of,
     way_out,
 )
+from .retrying import is_transient
 from .waiting import GivenUpError
 
 T = TypeVar("T")
@@ -118,7 +119,16 @@ def explain(error: Exception, doing: str, clients: Clients) -> ApiError:
         return missing_scope()
     if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
         return _explain_refusal(error, doing, clients)
-    return ApiError(f"{doing} failed: {text_of(error)} ({_code(error)}).{cause_line(str(error))}")
+    return ApiError(f"{doing} failed: {text_of(error)} ({_code(error)}){_what_next(error)}")
+
+
+def _what_next(error: exceptions.GoogleAPICallError) -> str:
+    """The end of a message: the likely cause, or for what passes that it is to be run again."""
+    cause = cause_line(str(error))
+    if not cause and isinstance(error, exceptions.Unauthorized):
+        cause = f"\nLikely cause: {expired()}."
+    again = is_transient(error) and not cause
+    return "; run it again in a few minutes." if again else f".{cause}"
 
 
 def reason_of(error: Exception) -> str:
@@ -189,10 +199,7 @@ def _explain_refusal(
         )
     permission = _detail(error, "permission") or _part_of(text, _PERMISSION)
     if not permission or circumstance(text):
-        cause = cause_line(str(error))
-        if not cause and isinstance(error, exceptions.Unauthorized):
-            cause = f"\nLikely cause: {expired()}."
-        return ApiError(f"{doing} was refused: {text} ({_code(error)}).{cause}")
+        return ApiError(f"{doing} was refused: {text} ({_code(error)}){_what_next(error)}")
     roles = (role for start, role in _ROLES.items() if permission.startswith(start))
     return ApiError(
         f"{doing} was refused: the credentials in use lack {permission} ({text}); grant it with "

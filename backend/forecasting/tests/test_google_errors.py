@@ -313,7 +313,8 @@ def test_retry_error__is_explained_by_its_cause(google: Google) -> None:
     busy = google_error(503, "The service is currently unavailable.")
     error = retry_error(busy)
     assert explained(google, error) == (
-        f"{DOING} failed: The service is currently unavailable (HTTP 503)."
+        f"{DOING} failed: The service is currently unavailable (HTTP 503); run it again in a few "
+        "minutes."
     )
 
 

@@ -87,6 +87,18 @@ def test_setup__second_run_reads_twice_and_writes_nothing(run: Run, provisioned:
     ]
 
 
+@pytest.mark.parametrize("command", ["bq_setup", "bq_setup_etl", "bq_verify"])
+def test_project__that_is_not_there_is_not_taken_for_an_empty_one(
+    run: Run, provisioned: Google, command: str
+) -> None:
+    missing = google_error(404, "Not found: Project demo-project")
+    for name in ("get_dataset", "get_table"):
+        getattr(provisioned.bigquery, name).side_effect = missing
+    result = run(command)
+    assert result.status == 1
+    assert "there is no such project" in result.error
+
+
 def test_setup__half_made_is_finished(run: Run, provisioned: Google) -> None:
     provisioned.bigquery.get_table.side_effect = ABSENT
     assert run("bq_setup").status == 0

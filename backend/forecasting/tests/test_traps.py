@@ -242,5 +242,5 @@ def test_refusal__of_the_same_status_is_told_apart_by_its_reason(
 
 def test_refusal__of_a_grpc_status_without_an_http_code_is_named(google: Google) -> None:
     assert str(explain(grpc_error("UNKNOWN", "Stream removed"), DOING, google)) == (
-        f"{DOING} failed: Stream removed (gRPC UNKNOWN)."
+        f"{DOING} failed: Stream removed (gRPC UNKNOWN); run it again in a few minutes."
     )
