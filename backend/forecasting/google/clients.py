@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
@@ -29,6 +29,7 @@ from .waiting import BoundedAdapter, BoundedRetry, Deadline, GoogleClock, Pace, 
 
 if TYPE_CHECKING:
     import grpc
+    import requests
     from google.cloud.bigquery_connection_v1 import ConnectionServiceClient
     from google.cloud.bigquery_datatransfer_v1 import DataTransferServiceClient
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
@@ -156,6 +157,7 @@ class Clients:
             credentials=self.credentials,
             client_options=self._options,
         )
+        self._pass_proxies(client._http)
         if not client._http.is_mtls:  # That has an adapter of its own.
             for scheme in ("https://", "http://"):
                 client._http.mount(scheme, BoundedAdapter(self.pace, self.deadline, self.clock))
@@ -228,10 +230,16 @@ class Clients:
         if self.grpc_endpoint:
             return kind(transport=kind.get_transport_class("grpc")(channel=self._channel))
         if self.endpoint:
-            return kind(
+            client = kind(
                 credentials=self.credentials, transport="rest", client_options=self._options
             )
+            self._pass_proxies(cast(Any, client.transport)._session)
+            return client
         return kind(credentials=self.credentials)
+
+    def _pass_proxies(self, session: requests.Session) -> None:
+        """Let no proxy of this machine's environment see what goes to the machine itself."""
+        session.trust_env = not self.endpoint
 
     @cached_property
     def _channel(self) -> grpc.Channel:

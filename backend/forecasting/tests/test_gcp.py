@@ -129,6 +129,25 @@ def test_clients__local_endpoint_is_reached_anonymously_over_rest() -> None:
         assert client.transport._host == ENDPOINT
 
 
+@pytest.mark.parametrize("local", [True, False])
+def test_clients__local_endpoint_is_reached_by_no_proxy(
+    monkeypatch: pytest.MonkeyPatch, local: bool
+) -> None:
+    """It is on this machine, and a laptop's proxy knows another one by that address."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    google = Clients(PROJECT, "us-central1", AnonymousCredentials(), ENDPOINT if local else "")
+    sessions = [google.bigquery._http]
+    if local:
+        clients: Any = (google.connections, google.transfers, google.secrets)
+        sessions += [client.transport._session for client in clients]
+    for session in sessions:
+        found = session.merge_environment_settings(ENDPOINT, {}, None, None, None)
+        assert bool(found["proxies"]) is not local
+
+
 def test_clients__local_grpc_endpoint_is_reached_without_encryption(cloud: "LocalCloud") -> None:
     clients = make_clients(
         make_config(api_endpoint=cloud.endpoint, grpc_endpoint=cloud.grpc_endpoint)
