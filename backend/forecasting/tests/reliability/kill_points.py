@@ -1,12 +1,11 @@
 """Points in the life of a command at which it is killed, counted by the requests that it sends."""
 
 import random
-import subprocess
 import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from backend.forecasting.tests.reliability.processes import end_of, holds_soon, start_manage
+from backend.forecasting.tests.reliability.processes import Manage, end_of, holds_soon, start_manage
 from backend.forecasting.tests.reliability.scene import Scene
 
 if TYPE_CHECKING:
@@ -62,13 +61,13 @@ class Killer:
 
     def __init__(self, point: Point | None = None) -> None:
         self.point = point
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Manage | None = None
         self.requests = 0
         self._numbers: dict[int, int] = {}
         self._lock = threading.Lock()
         self._started = threading.Event()
 
-    def begin(self, process: "subprocess.Popen[str]") -> None:
+    def begin(self, process: Manage) -> None:
         self.process = process
         self._started.set()
 

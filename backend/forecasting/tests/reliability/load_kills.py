@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ from google.api_core.exceptions import GoogleAPICallError
 
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
-from backend.forecasting.tests.reliability.processes import end_of, holds_soon, start_manage
+from backend.forecasting.tests.reliability.processes import Manage, end_of, holds_soon, start_manage
 from backend.forecasting.tests.reliability.scene import Scene
 from backend.localcloud.bigquery.jobs import Job
 from backend.localcloud.http.errors import InvalidQuery
@@ -24,8 +23,6 @@ from backend.localcloud.postgres.server import admin_cursor
 
 RUN_NOW = ("bq_setup_etl", "--run-now")
 _LOAD = "scheduled_query_"
-
-Process = subprocess.Popen[str]
 
 
 def load_job(scene: Scene) -> Job | None:
@@ -114,13 +111,13 @@ def watched(scene: Scene, last: int | None = None) -> Iterator[list[str]]:
         scene.cloud.bigquery.watchers.remove(watch)
 
 
-def _seen(process: Process, there: Callable[[], bool]) -> bool:
+def _seen(process: Manage, there: Callable[[], bool]) -> bool:
     """Whether it was there before the command ended: who looks again and again may miss it."""
     holds_soon(lambda: there() or process.poll() is not None)
     return there()
 
 
-def kill_session(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
+def kill_session(scene: Scene, process: Manage, lives: Lives, at: float) -> bool:
     """PostgreSQL takes a killed session for a crash: it ends all others and recovers."""
     with suppress(ProcessLookupError, psycopg2.Error), admin_cursor(scene.postgres) as cursor:
         _seen(process, lambda: source_session(scene, cursor) is not None)
@@ -132,7 +129,7 @@ def kill_session(scene: Scene, process: Process, lives: Lives, at: float) -> boo
     return False
 
 
-def cancel_job(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
+def cancel_job(scene: Scene, process: Manage, lives: Lives, at: float) -> bool:
     """As somebody does in Google's console."""
     job = _load_job_after(scene, process, at * lives.job)
     if job is None:
@@ -142,28 +139,28 @@ def cancel_job(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
     return job.cancelled
 
 
-def stop_job(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
+def stop_job(scene: Scene, process: Manage, lives: Lives, at: float) -> bool:
     """BigQuery ends the job between two statements."""
     number = int(at * lives.statements)
     with watched(scene, number) as statements:
         return _seen(process, lambda: len(statements) > number)
 
 
-def kill_command(scene: Scene, process: Process, lives: Lives, at: float) -> bool:
+def kill_command(scene: Scene, process: Manage, lives: Lives, at: float) -> bool:
     """The load goes on, and nobody waits for it."""
     there = _load_job_after(scene, process, at * lives.job) is not None
     process.kill()
     return there
 
 
-def _load_job_after(scene: Scene, process: Process, pause: float) -> Job | None:
+def _load_job_after(scene: Scene, process: Manage, pause: float) -> Job | None:
     """The load's job so many seconds after it began, if it still runs."""
     _seen(process, lambda: load_job(scene) is not None)
     time.sleep(pause)
     return load_job(scene)
 
 
-Blow = Callable[[Scene, Process, Lives, float], bool]
+Blow = Callable[[Scene, Manage, Lives, float], bool]
 """Given the command that waits, and how far into its life (0 to 1) the load is to be hit."""
 
 

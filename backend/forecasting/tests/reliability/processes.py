@@ -1,14 +1,21 @@
-"""Commands in processes of their own: real ones to be killed, forked ones to put things right."""
+"""Commands in processes of their own: to be killed, or to put things right."""
 
-import subprocess
-import sys
+import multiprocessing.connection
+import os
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
 
-from backend.forecasting.tests.support.concurrent_runs import Ended, forking, run_commands
+from backend.forecasting.tests.support.concurrent_runs import (
+    Ended,
+    forking,
+    run_commands,
+    run_manage,
+)
 
 PATIENCE_SECONDS = 240.0
 """What has not ended after this long hangs, on a slow machine too; a command takes a second."""
@@ -16,28 +23,53 @@ PATIENCE_SECONDS = 240.0
 _LOOK_SECONDS = 0.005
 
 
-def start_manage(environment: Mapping[str, str], *arguments: str) -> "subprocess.Popen[str]":
-    """Starts manage.py as a user does; what it says can be had from `communicate`."""
-    return subprocess.Popen(
-        [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+class Manage:
+    """manage.py in a process of its own, as a user calls it but for the imports, which are made."""
+
+    def __init__(self, environment: Mapping[str, str], *arguments: str) -> None:
+        self._asking = threading.Lock()
+        self.said, theirs = forking().Pipe(duplex=False)
+        words = [str(settings.BASE_DIR / "manage.py"), *arguments]
+        self._process = forking().Process(target=run_manage, args=(environment, words, theirs))
+        self._process.start()
+        theirs.close()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def poll(self) -> int | None:
+        """The exit status, None while it runs; threads may ask at once."""
+        with self._asking:
+            status: int | None = self._process.exitcode
+            return status
+
+    def wait(self) -> int | None:
+        multiprocessing.connection.wait([self._process.sentinel])
+        return self.poll()
 
 
-def end_of(process: "subprocess.Popen[str]") -> tuple[int | None, str]:
-    """The exit status, None for a process that hung, and what it said."""
+@contextmanager
+def start_manage(environment: Mapping[str, str], *arguments: str) -> Iterator[Manage]:
+    """Yields a process; what it says can be had from `end_of`. It is gone afterwards."""
+    process = Manage(environment, *arguments)
     try:
-        said, _ = process.communicate(timeout=PATIENCE_SECONDS)
-    except subprocess.TimeoutExpired:
+        yield process
+    finally:
         process.kill()
-        said, _ = process.communicate()
-        return None, said
-    return process.returncode, said
+        process.wait()
+        process.said.close()
+
+
+def end_of(process: Manage) -> tuple[int | None, str]:
+    """The exit status, None for a process that hung, and what it said."""
+    said, deadline = b"", time.monotonic() + PATIENCE_SECONDS
+    while process.said.poll(max(deadline - time.monotonic(), 0)):
+        part = os.read(process.said.fileno(), 65536)
+        if not part:
+            return process.wait(), said.decode(errors="replace")
+        said += part
+    process.kill()
+    return None, said.decode(errors="replace")
 
 
 def run_all(environment: Mapping[str, str], commands: Sequence[Sequence[str]]) -> list[Ended]:

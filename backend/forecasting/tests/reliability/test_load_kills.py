@@ -1,7 +1,6 @@
 """A load that is ended while it runs leaves the table as it was, or as it should be."""
 
 import random
-import subprocess
 
 import pytest
 
@@ -17,7 +16,12 @@ from backend.forecasting.tests.reliability.load_kills import (
     recover,
     stop_job,
 )
-from backend.forecasting.tests.reliability.processes import PATIENCE_SECONDS, end_of, start_manage
+from backend.forecasting.tests.reliability.processes import (
+    PATIENCE_SECONDS,
+    Manage,
+    end_of,
+    start_manage,
+)
 from backend.forecasting.tests.reliability.scene import (
     Fault,
     Scene,
@@ -105,9 +109,7 @@ def strike(scene: Scene, blow: Blow, lives: Lives, at: float) -> tuple[list[Faul
     return faults, status
 
 
-def judge_end(
-    scene: Scene, process: "subprocess.Popen[str]", killed: bool
-) -> tuple[list[Fault], int | None]:
+def judge_end(scene: Scene, process: Manage, killed: bool) -> tuple[list[Fault], int | None]:
     """What is wrong with how the command ended, and its load: in time, with a reason."""
     status, said = end_of(process)
     faults: list[Fault] = []

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import runpy
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -25,6 +27,21 @@ def forking() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["backend.forecasting.setup.etl", "django.core.management"])
     return context
+
+
+def run_manage(environment: Mapping[str, str], words: Sequence[str], said: Any) -> None:
+    """Runs manage.py, the first of the words, to its end; `said` is the pipe that it writes to."""
+    os.setsid()
+    os.dup2(said.fileno(), 1)
+    os.dup2(said.fileno(), 2)
+    said.close()
+    # Those that were there have been made for what the server of forks writes to.
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = list(words)
+    runpy.run_path(words[0], run_name="__main__")
 
 
 def run_commands(
