@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import pytest
+from django.utils.safestring import SafeString
 from pytest_django import DjangoDbBlocker, Settings
 from requests.adapters import HTTPAdapter
 
 from backend.forecasting.conf import Config
+from backend.forecasting.output import report
+from backend.forecasting.output.page import Chart, Charts
 from backend.forecasting.tests.oracles.hostile_wire import ENDPOINT, HostileWire
 from backend.forecasting.tests.support.clock import FastClock
 from backend.forecasting.tests.support.commands import MAKE_CLIENTS, Run, call
@@ -105,13 +108,11 @@ def healthy(healthy_pipeline: Healthy) -> Iterator[Healthy]:
 
 
 @pytest.fixture
-def drawn_once() -> Iterator[None]:
-    """A chart that a test has seen before is as it was."""
-    # What draws takes half a second to import, which not every test is to wait for.
-    from backend.forecasting.tests.support.drawing import drawing_once
-
-    with drawing_once():
-        yield
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without drawings, for a test that looks at none: whole ones take two seconds."""
+    blank = Chart(title="", text="", wide=SafeString())
+    charts = Charts(rows=blank, overviews=(), coverage=blank)
+    monkeypatch.setattr(report, "_draw", lambda data: charts)
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ def describe_row(pattern: str, cause: str) -> str:
     return f"   | {' or '.join(f'`{fragment}`' for fragment in fragments)} | {cause} |\n"
 
 
-@pytest.mark.usefixtures("drawn_once")
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.django_db(transaction=True)
 def test_documents__every_command_runs(
     pipeline: "LocalCloud", tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -91,6 +91,7 @@ def test_file__device_is_written_through_and_stays() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 def test_stdout__gets_the_page_alone_and_the_rest_goes_to_stderr(
     healthy: Healthy, name: str

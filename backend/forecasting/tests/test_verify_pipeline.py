@@ -34,6 +34,7 @@ def test_verify__healthy_pipeline_passes_every_check(healthy: Healthy) -> None:
     assert not healthy.cloud.writes
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_table_that_demands_a_partition_filter__is_loaded_and_verified(
     healthy: Healthy, tmp_path: Path
 ) -> None:
