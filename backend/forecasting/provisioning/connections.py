@@ -19,6 +19,8 @@ from .plan import Action, Change, Plan, Resource, differences
 _CREDENTIAL = re.compile(r"\[credential: ([^\]]*)\]")
 _NONE = "none"
 _PROPERTIES = {"instance": "cloud_sql.instance_id", "database": "cloud_sql.database"}
+TARGET_FIELDS = (*_PROPERTIES,)
+"""The fields that say what a connection reads."""
 
 
 @dataclass(frozen=True, kw_only=True)

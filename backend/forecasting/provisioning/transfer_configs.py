@@ -1,5 +1,6 @@
 """The scheduled queries that are there: which are ours, which are twins, who else writes."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -58,6 +59,22 @@ def other_writers(
         config
         for config in configs
         if not config.disabled and not _is_ours(config, name) and _writes(config, table_id)
+    )
+
+
+def other_readers(
+    configs: Iterable[TransferConfig], connection_name: str, name: str
+) -> tuple[TransferConfig, ...]:
+    """The enabled ones of somebody else, or of another table, that read through a connection."""
+    # In any of the forms that EXTERNAL_QUERY takes; a location has connections of its own.
+    connection = re.compile(rf"[./]{re.escape(connection_name.rsplit('/', 1)[-1])}[\"']")
+    return tuple(
+        config
+        for config in configs
+        if not config.disabled
+        and not _is_ours(config, name)
+        and "EXTERNAL_QUERY" in script_of(config).upper()
+        and connection.search(script_of(config))
     )
 
 

@@ -27,7 +27,7 @@ from ..loading.reach import (
 )
 from ..loading.row_counts import count_rows
 from ..loading.runs import RunResult, result_of, start_or_adopt_run, wait_for_run
-from ..provisioning.connections import ConnectionSpec, observe_connection
+from ..provisioning.connections import TARGET_FIELDS, ConnectionSpec, observe_connection
 from ..provisioning.consent import require_consent
 from ..provisioning.credentials import read_credential
 from ..provisioning.datasets import DatasetSpec
@@ -36,7 +36,8 @@ from ..provisioning.plan import Action, Plan
 from ..provisioning.readiness import require_table
 from ..provisioning.scheduled_queries import ScheduledQuerySpec
 from ..provisioning.tables import TableSpec
-from ..sql.queries import render_nightly_load, render_trial_query
+from ..provisioning.transfer_configs import list_scheduled_queries, other_readers
+from ..sql.queries import load_name, render_nightly_load, render_trial_query
 from .outcome import Mode, Outcome, Status, grant_for
 from .steps import Listeners, conclude, exclusively, present
 
@@ -101,6 +102,7 @@ def set_up_etl(
         refusal = (learn_refusal(config, clients) if is_there else None) or ""
         if is_credential_refused(refusal):
             steps = steps.with_credential()
+        _tell_of_other_readers(config, clients, steps.connection, tell)
         outcome = present("bq_setup_etl", config, clients, mode, tell, steps.all)
         if mode is Mode.APPLY and not outcome.failure:
             _tell_of_refusal(config, steps.connection, refusal, tell, loads=run.loads)
@@ -124,6 +126,25 @@ def _tell_of_search_path(config: Config, schedule: Plan, tell: Listeners) -> Non
             f"Tables are looked for in the schemas {', '.join(schemas)}, in this order, as Django "
             "does. The connection's role has to do so too: run the script of `bq_setup_etl "
             "--print-role-sql` before the next load, again where an earlier version printed it."
+        )
+
+
+def _tell_of_other_readers(
+    config: Config, clients: Clients, step: Step[Connection], tell: Listeners
+) -> None:
+    """Whose loads a connection is taken from that is to read another database."""
+    if step.plan.action is not Action.UPDATE or step.plan.fields.isdisjoint(TARGET_FIELDS):
+        return
+    with reading("Looking at the other scheduled queries", clients):
+        listed = list_scheduled_queries(clients, config.parent)
+    others = other_readers(listed, config.connection_name, load_name(config.table_id))
+    if others:
+        names = ", ".join(f'"{other.display_name}" ({other.name})' for other in others)
+        tell.note(
+            f"Other scheduled queries read through connection {config.connection_id} too, and get "
+            f"database {config.source_database} of {config.instance} from their next run on: "
+            f"{names}. Unless that is meant, leave them the connection, and choose another one "
+            "here with FORECASTING_CONNECTION_ID."
         )
 
 

@@ -25,6 +25,7 @@ from backend.forecasting.tests.support.factories import (
     changes_of,
     google_error,
     make_connection,
+    make_transfer,
 )
 
 OUT_OF_REACH = "Failed to connect to PostgreSQL database. Error: timed out"
@@ -63,6 +64,30 @@ def test_refusal__is_told_of_a_connection_that_stays_as_it_is(
     assert [call.args[0] for call in tell.note.call_args_list] == [
         *filter(None, [told.get(refusal)])
     ]
+
+
+@pytest.mark.parametrize(
+    ("action", "field", "told"),
+    [
+        (Action.UPDATE, "database", True),
+        (Action.UPDATE, "instance", True),
+        (Action.UPDATE, "credential", False),
+        (Action.CREATE, "database", False),
+    ],
+)
+def test_connection__that_others_read_through_is_not_taken_from_them_without_a_word(
+    google: Google, config: Config, action: Action, field: str, told: bool
+) -> None:
+    text = f'SELECT * FROM EXTERNAL_QUERY("{config.connection_name}", "SELECT 1")'
+    theirs = make_transfer(config, name="t/1", display_name="theirs", params={"query": text})
+    google.transfers.list_transfer_configs.side_effect = lambda *_, **__: [theirs]
+    step, tell = step_of(config, action), Mock()
+    step = replace(step, plan=replace(step.plan, changes=(change(field, "a", "b"),)))
+    etl._tell_of_other_readers(config, google, step, tell)
+    notes = [call.args[0] for call in tell.note.call_args_list]
+    assert [note.partition("next run on: ")[2].partition(".")[0] for note in notes] == (
+        ['"theirs" (t/1)'] if told else []
+    )
 
 
 def test_refusal__of_a_connection_that_is_not_there_is_none(config: Config) -> None:

@@ -6,7 +6,11 @@ import pytest
 from google.cloud.bigquery_datatransfer_v1.types import TransferConfig
 
 from backend.forecasting.conf import Config
-from backend.forecasting.provisioning.transfer_configs import other_writers, ours
+from backend.forecasting.provisioning.transfer_configs import (
+    other_readers,
+    other_writers,
+    ours,
+)
 from backend.forecasting.sql.queries import load_name
 from backend.forecasting.sql.writes import writes_to
 from backend.forecasting.tests.support.factories import make_transfer
@@ -133,3 +137,27 @@ def test_ours__disabled_copy_is_in_nobodys_way(config: Config) -> None:
     assert ours([off, on], name) == (on,)
     assert len(ours([off, make_transfer(config, disabled=True)], name)) == 1
     assert len(ours([on, make_transfer(config, name="copy")], name)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            'FROM EXTERNAL_QUERY("projects/p/locations/us-central1/connections/pg", r"SELECT 1")',
+            True,
+        ),
+        ("from external_query('p.us-central1.pg', 'SELECT 1')", True),
+        ("FROM EXTERNAL_QUERY('us-central1.pg', 'SELECT 1')", True),
+        ("FROM EXTERNAL_QUERY('us-central1.pg2', 'SELECT 1')", False),
+        ("SELECT 'us-central1.pg'", False),
+    ],
+)
+def test_readers__are_known_by_the_connection_in_their_text(
+    config: Config, text: str, found: bool
+) -> None:
+    connection, name = "projects/p/locations/us-central1/connections/pg", load_name(TABLE)
+    theirs = make_transfer(config, display_name="theirs", params={"query": text})
+    assert bool(other_readers([theirs], connection, name)) is found
+    theirs.disabled = True
+    ours = make_transfer(config, display_name=name, params={"query": text})
+    assert not other_readers([theirs, ours], connection, name)
