@@ -23,6 +23,7 @@ from django.db import connection
 from backend.demo.environment import forget_settings, unset_settings
 from backend.localcloud.postgres.server import PORT, RunningPostgres, create_role, start_postgres
 from backend.tests import collecting, gcloud, tracing
+from backend.tests.days import Days
 
 if TYPE_CHECKING:
     from pytest_django import DjangoDbBlocker
@@ -51,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(collecting)
     config.pluginmanager.register(tracing)
     config.pluginmanager.register(gcloud)
+    config.pluginmanager.register(Days())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.tables import TableSpec
 from backend.forecasting.tests.support.commands import Run
 from backend.forecasting.tests.support.factories import Google, make_config, make_google
-from backend.forecasting.tests.support.loading import TODAY, day_before, fill_table
+from backend.forecasting.tests.support.loading import day_before, fill_table, today
 from backend.forecasting.tests.support.snapshots import BASELINE, NO_BASELINE
 from backend.forecasting.training_table import SERIES_COLUMN
 from backend.forecasting.verification import baseline as module
@@ -40,7 +40,7 @@ def test_baseline__of_two_series_worked_out_by_hand(cloud: Any) -> None:
     rows = {("up", day_before(age)): (10.0 * (8 - age),) for age in range(1, 8)}
     rows |= {("flat", day_before(age)): (30.0,) for age in range(2, 8)}
     fill_table(cloud, {key: (*values, None, None, None, None) for key, values in rows.items()})
-    found = read_baseline(config, clients, TODAY)
+    found = read_baseline(config, clients, today())
     as_mean = {"mae": 70 / 3, "wape": 70 / 160, "mase": 70 / 3 / 5}
     assert found.as_json() == {
         "horizon_days": 2,
@@ -73,7 +73,7 @@ def test_baseline__of_one_series_that_never_changes(
     TableSpec.from_config(config).create(clients)
     row = (score, None, None, None, None)
     fill_table(cloud, {("one", day_before(age)): row for age in range(1, 91)})
-    found = read_baseline(config, clients, TODAY).as_json()
+    found = read_baseline(config, clients, today()).as_json()
     figures = {tuple(errors.items()) for errors in found["methods"].values()}
     assert figures == {tuple(expected[3].items())}
     assert (found["series"], found["rows"], found["best"]) == expected[:3]
@@ -115,7 +115,7 @@ def answered(monkeypatch: pytest.MonkeyPatch, **total: Any) -> Baseline:
     """The baseline of a query that answers this."""
     answer = Answer(rows=[{**TOTAL, **total}], bytes_processed=4096)
     monkeypatch.setattr(module, "run_query", lambda *_, **__: answer)
-    return read_baseline(make_config(horizon_days="7"), make_google(), TODAY)
+    return read_baseline(make_config(horizon_days="7"), make_google(), today())
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ ORDER = (("b", 2), ("a", 3), ("a", 1), ("b", 1), ("a", 2))
 
 def test_baseline__says_what_its_query_read(monkeypatch: pytest.MonkeyPatch) -> None:
     found = answered(monkeypatch)
-    assert (found.bytes_processed, found.cutoff) == (4096, TODAY - timedelta(days=7))
+    assert (found.bytes_processed, found.cutoff) == (4096, today() - timedelta(days=7))
 
 
 def test_examples__are_in_the_order_of_their_days() -> None:

@@ -10,7 +10,7 @@ from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
 from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.factories import make_config
-from backend.forecasting.tests.support.loading import TODAY, day_before, mention
+from backend.forecasting.tests.support.loading import day_before, mention, today
 from backend.forecasting.tests.support.snapshots import make_days, make_snapshot
 from backend.forecasting.training_table import DIMENSIONS
 from backend.forecasting.verification import dimension_checks
@@ -91,7 +91,7 @@ def test_drop__is_told_beyond_half_and_beyond_chance(
 ) -> None:
     def days(rows: int, count: int) -> list[DayCounts]:
         dimensions = {"political_risk": DimensionCounts(count=count)}
-        return [DayCounts(day=TODAY, rows=rows, dimensions=dimensions)]
+        return [DayCounts(day=today(), rows=rows, dimensions=dimensions)]
 
     (column,) = (column for column in DIMENSIONS if column.name == "political_risk")
     assert dimension_checks._drop(days(*before), days(*last), column) == said
@@ -151,7 +151,7 @@ def test_days__are_counted_as_the_table_has_them(pipeline: "LocalCloud") -> None
     assert call("bq_setup").status == 0
     assert call("bq_setup_etl", run_now=True).status == 0
     config = load_config()
-    days = count_days(config, make_clients(config), day_before(90), TODAY)
+    days = count_days(config, make_clients(config), day_before(90), today())
     assert [(day.day, day.rows) for day in days] == [
         *((day_before(5), 2), (day_before(4), 0), (day_before(3), 1)),
         *((day_before(2), 0), (day_before(1), 0)),

@@ -17,7 +17,6 @@ from backend.events.models import Event
 from backend.forecasting.google.causes import likely_cause
 from backend.forecasting.tests.support.loading import (
     TABLE,
-    TODAY,
     day_before,
     loaded_days,
     mention,
@@ -26,6 +25,7 @@ from backend.forecasting.tests.support.loading import (
     run_script,
     start_run,
     table_rows,
+    today,
 )
 from backend.localcloud.postgres.server import RunningPostgres, admin_cursor
 
@@ -124,7 +124,7 @@ def test_load__around_midnight_takes_the_days_of_its_run_time(
 ) -> None:
     """However long the run lasts, and whatever PostgreSQL's clock says meanwhile."""
     rescore(1, 99)
-    start_run(loaded, midnight(TODAY) + timedelta(seconds=seconds))
+    start_run(loaded, midnight(today()) + timedelta(seconds=seconds))
     loaded.wait_for_runs(60)
     assert score_of(loaded, 1) == (1 if seconds < 0 else 99)
 
@@ -133,7 +133,7 @@ def test_load__around_midnight_takes_the_days_of_its_run_time(
 def test_load__two_runs_at_once_end_with_the_same_rows(loaded: "LocalCloud") -> None:
     before = table_rows(loaded)
     for _ in range(2):
-        start_run(loaded, midnight(TODAY))
+        start_run(loaded, midnight(today()))
     loaded.wait_for_runs(60)
     assert table_rows(loaded) == before
 
@@ -170,7 +170,7 @@ MESSAGES = {
 def test_load__bad_rows_fail_the_run_and_leave_the_table(loaded: "LocalCloud", fault: str) -> None:
     before = table_rows(loaded)
     with pytest.raises(BadRequest, match=MESSAGES[fault]) as caught:
-        run_script(TODAY, FAULTS[fault])
+        run_script(today(), FAULTS[fault])
     assert "left as it was" in str(caught.value)
     assert table_rows(loaded) == before
 
@@ -182,17 +182,17 @@ def test_load__truncated_source(loaded: "LocalCloud", options: Any, fails: bool)
     before = table_rows(loaded)
     if fails:
         with pytest.raises(BadRequest, match=r"far fewer rows .* 40 instead of 90, ") as caught:
-            run_script(TODAY, **options)
+            run_script(today(), **options)
         assert "PostgreSQL" in likely_cause(str(caught.value))
         assert table_rows(loaded) == before
     else:
-        run_script(TODAY, **options)
+        run_script(today(), **options)
         assert len(table_rows(loaded)) == 40
 
 
 def test_load__half_of_the_rows_is_enough(loaded: "LocalCloud") -> None:
     EntityMention.objects.filter(mentioned_at__lt=midnight(day_before(45))).delete()
-    run_script(TODAY)
+    run_script(today())
     assert len(table_rows(loaded)) == 45
 
 
@@ -206,11 +206,11 @@ def test_load__only_days_that_the_table_has_are_compared(loaded: "LocalCloud") -
     }
     EntityMention.objects.filter(**lost).delete()
     with pytest.raises(BadRequest, match=" 8 instead of 19, "):
-        run_script(TODAY)
+        run_script(today())
 
 
 def test_load__widened_window_has_nothing_to_be_compared_with(loaded: "LocalCloud") -> None:
-    run_script(TODAY, window_days=99)
+    run_script(today(), window_days=99)
     assert len(table_rows(loaded)) == 99
 
 
@@ -222,7 +222,7 @@ def test_load__killed_while_it_reads_leaves_the_table(
     killer = threading.Thread(target=kill_sleeper, args=[postgres])
     killer.start()
     with pytest.raises(BadRequest, match="EXTERNAL_QUERY"):
-        run_script(TODAY, hangs)
+        run_script(today(), hangs)
     killer.join()
     assert table_rows(loaded) == before
 

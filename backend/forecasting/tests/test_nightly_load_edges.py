@@ -6,7 +6,7 @@ The script runs on the stand-in with rows of the test's own in the place of Post
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,14 +19,13 @@ from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.tables import TableSpec
 from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.factories import make_config
-from backend.forecasting.tests.support.loading import midnight
+from backend.forecasting.tests.support.loading import midnight, today
 
 if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
 pytestmark = pytest.mark.untraced
 
-TODAY = datetime.now(UTC).date()
 WINDOW, REFRESH = 30, 7
 
 Scores = dict[int, float]
@@ -99,13 +98,13 @@ class Load:
 
     def rows(self) -> Scores:
         found = self.cloud.query(f"SELECT mentioned_at, risk_score FROM `{self.config.table_id}`")
-        rows = {(TODAY - row["mentioned_at"].date()).days: row["risk_score"] for row in found}
+        rows = {(today() - row["mentioned_at"].date()).days: row["risk_score"] for row in found}
         assert len(rows) == len(found), "a day is there twice"
         return rows
 
 
 def day(age: int) -> date:
-    return TODAY - timedelta(days=age)
+    return today() - timedelta(days=age)
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +189,7 @@ def test_load__compares_the_days_that_it_reads_alone(load: Load) -> None:
 def test_load__day_outside_of_those_it_reads_is_refused(load: Load, held: bool) -> None:
     load.fill({WINDOW: 1} if held else {})
     first = midnight(day(REFRESH if held else WINDOW))
-    day_before, end = first - timedelta(days=1), midnight(TODAY)
+    day_before, end = first - timedelta(days=1), midnight(today())
     for moment in (day_before, end, midnight(day(2)) + timedelta(microseconds=1)):
         with pytest.raises(BadRequest, match="outside the refreshed days, or no midnight"):
             load.run({1: 2}, wrong=[moment], min_rows_ratio=0.0)

@@ -18,11 +18,11 @@ from backend.forecasting.loading.reach import (
 from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.factories import Google
 from backend.forecasting.tests.support.loading import (
-    TODAY,
     day_before,
     mention,
     midnight,
     table_rows,
+    today,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def late(pipeline: "LocalCloud") -> "LocalCloud":
 
     Each query takes a minute there, from noon on: the schedule starts nothing meanwhile.
     """
-    pipeline.clock.set(midnight(TODAY) + timedelta(hours=12))
+    pipeline.clock.set(midnight(today()) + timedelta(hours=12))
     mention(Entity.objects.create(name="Acme", entity_type="company"), day_before(1), 40.0)
     assert call("bq_setup").status == 0
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backend.forecasting.loading.reach import Probe
-from backend.forecasting.tests.support import loading, tampering
+from backend.forecasting.tests.support import tampering
 from backend.forecasting.tests.support.factories import column_reprs, make_transfer
 from backend.forecasting.tests.support.healthy import Healthy
 from backend.forecasting.tests.support.snapshots import (
@@ -300,7 +300,7 @@ RUNS_AND_DATA = (
         data(rows_after_window=3),
         "3 rows of 2026-03-02 or later",
         RUN_NOW,
-        rows(f"UPDATE {{table}} SET mentioned_at = TIMESTAMP '{loading.TODAY}' WHERE {ONE_ROW}"),
+        rows(f"UPDATE {{table}} SET mentioned_at = TIMESTAMP({{today}}) WHERE {ONE_ROW}"),
     ),
     Case(
         "data.window",
@@ -448,8 +448,8 @@ VERTEX = (
         "training takes gaps, for a poorer model, and inference does not: train on "
         "entity_risk_training_data_training",
         rows(
-            f"DELETE FROM {{table}} WHERE DATE(mentioned_at) > '{loading.day_before(90)}' "
-            f"AND DATE(mentioned_at) < '{loading.day_before(1)}' AND entity_id NOT IN "
+            "DELETE FROM {table} WHERE DATE(mentioned_at) > {today} - 90 "
+            "AND DATE(mentioned_at) < {today} - 1 AND entity_id NOT IN "
             "(SELECT entity_id FROM {table} GROUP BY entity_id ORDER BY entity_id LIMIT 11)"
         ),
         status="warn",
@@ -462,7 +462,7 @@ VERTEX = (
         "Google advises 10 series for each of the 6 columns",
         rows(
             "DELETE FROM {table} WHERE entity_id = (SELECT MIN(entity_id) FROM {table}) "
-            f"AND DATE(mentioned_at) < '{loading.day_before(18)}'"
+            "AND DATE(mentioned_at) < {today} - 18"
         ),
         status="warn",
     ),
@@ -479,7 +479,7 @@ VERTEX = (
         "29 of 60 usable series span 27 days or more, a context of 18 and a horizon of 9 days",
         "begin with a context of 9 days",
         rows(
-            f"DELETE FROM {{table}} WHERE DATE(mentioned_at) < '{loading.day_before(20)}' "
+            "DELETE FROM {table} WHERE DATE(mentioned_at) < {today} - 20 "
             "AND entity_id > (SELECT MIN(entity_id) FROM {table})"
         ),
         status="warn",
@@ -499,7 +499,7 @@ VERTEX = (
         lambda _: {"baseline": NO_BASELINE},
         "too little data: no series was usable before 2026-02-21",
         "--backfill-days",
-        rows(f"DELETE FROM {{table}} WHERE DATE(mentioned_at) < '{loading.day_before(22)}'"),
+        rows("DELETE FROM {table} WHERE DATE(mentioned_at) < {today} - 22"),
         status="skipped",
         options={"baseline": True},
         besides={"data.coverage": "warn", "vertex.span": "warn", "vertex.context": "warn"}

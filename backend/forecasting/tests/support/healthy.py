@@ -21,7 +21,7 @@ from backend.events.models import Event
 from backend.forecasting.conf import load_config
 from backend.forecasting.google.clients import make_clients
 from backend.forecasting.output import report_data
-from backend.forecasting.tests.support.loading import TABLE, day_before, midnight
+from backend.forecasting.tests.support.loading import TABLE, day_before, midnight, today
 from backend.forecasting.tests.support.stand_in import pipeline_settings
 from backend.forecasting.training_table import DIMENSIONS
 from backend.localcloud.clock import timestamp
@@ -118,9 +118,10 @@ class Healthy:
         return Verified(status, json.loads(out.getvalue() or "{}"), err.getvalue())
 
     def change_rows(self, sql: str) -> None:
-        """Run DML in which {table} stands for the training table."""
+        """Run DML in which {table} stands for the training table, and {today} for the day."""
         self.touched = True
-        self.cloud.query(sql.format(table=f"`{TABLE}`"), "demo-project")
+        names = {"table": f"`{TABLE}`", "today": f"DATE '{today()}'"}
+        self.cloud.query(sql.format(**names), "demo-project")
 
     def change_source(self, sql: str) -> None:
         """Run DML on the source database, and commit it."""

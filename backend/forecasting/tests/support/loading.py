@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from backend.localcloud.server import LocalCloud
 
 TABLE = "demo-project.intelligence.entity_risk_training_data"
-TODAY = datetime.now(UTC).date()
+
+
+def today() -> date:
+    """The day of UTC, which is one from a test's beginning to its end: see backend.tests.days."""
+    return datetime.now(UTC).date()
 
 
 def day_before(days: int) -> date:
-    return TODAY - timedelta(days=days)
+    return today() - timedelta(days=days)
 
 
 def midnight(day: date) -> datetime:

@@ -11,9 +11,7 @@ from backend.forecasting.tests.support.healthy import Healthy
 from backend.forecasting.tests.support.loading import TABLE, day_before
 from backend.localcloud.clock import timestamp
 
-ONE_ROW = (
-    f"entity_id = (SELECT MIN(entity_id) FROM {{table}}) AND DATE(mentioned_at) = '{day_before(1)}'"
-)
+ONE_ROW = "entity_id = (SELECT MIN(entity_id) FROM {table}) AND DATE(mentioned_at) = {today} - 1"
 
 
 def rows(sql: str) -> Callable[[Healthy], None]:

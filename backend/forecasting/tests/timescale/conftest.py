@@ -1,4 +1,4 @@
-"""The server with TimescaleDB, started and filled once, and only when a test asks for it."""
+"""The server with TimescaleDB, started and filled once for the folder, when a test asks for it."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from backend.forecasting.tests.timescale.scene import led_to, make_hypertables
 from backend.forecasting.tests.timescale.server import Timescale, running_timescale, why_missing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def timescale() -> Iterator[Timescale]:
     reason = why_missing()
     if reason:
@@ -18,7 +18,7 @@ def timescale() -> Iterator[Timescale]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def filled_timescale(
     timescale: Timescale, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Timescale:

@@ -11,7 +11,7 @@ from django.test import override_settings
 from backend.entities.models import Entity, EntityMention
 from backend.events.models import Event
 from backend.forecasting.sql.template import render
-from backend.forecasting.tests.support.loading import TODAY
+from backend.forecasting.tests.support.loading import today
 from backend.forecasting.tests.timescale.server import DATABASE, OWNER, Timescale
 
 ALIAS = "timescale"
@@ -54,7 +54,7 @@ def make_hypertables() -> None:
 def write_history(first: int, end: int) -> None:
     """Adds what happened from `first` to `end` days before today."""
     hours = {"first": str(24 * first), "end": str(24 * end)}
-    _run("history", end_day=TODAY.isoformat(), **hours)
+    _run("history", end_day=today().isoformat(), **hours)
 
 
 def execute(statement: str) -> list[tuple[Any, ...]]:

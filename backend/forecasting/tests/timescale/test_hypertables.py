@@ -8,7 +8,7 @@ import pytest
 from backend.forecasting.sql.queries import render_source_query, with_days
 from backend.forecasting.tests.oracles.expected import assert_same_rows, expected_rows
 from backend.forecasting.tests.support.factories import make_config
-from backend.forecasting.tests.support.loading import TODAY, day_before
+from backend.forecasting.tests.support.loading import day_before, today
 from backend.forecasting.tests.timescale.scene import (
     DAYS,
     execute,
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.usefixtures("hypertables"), pytest.mark.untraced]
 def query(days: int, *, lookback: int | None) -> str:
     """The source query of the last days, as a night reads them that refreshes a week."""
     config = make_config(event_lookback_days=lookback)
-    return with_days(render_source_query(config, refresh=days == WEEK), day_before(days), TODAY)
+    return with_days(render_source_query(config, refresh=days == WEEK), day_before(days), today())
 
 
 def explain(sql: str, options: str = "COSTS OFF") -> str:
@@ -68,7 +68,7 @@ def test_query__agrees_with_the_computation_in_python(days: int, lookback: int |
         (entity_id, moment.astimezone(UTC).date()): tuple(values)
         for entity_id, moment, *values in execute(query(days, lookback=lookback))
     }
-    expected = expected_rows(day_before(days), TODAY, lookback_days=lookback)
+    expected = expected_rows(day_before(days), today(), lookback_days=lookback)
     assert len(expected) > days
     assert_same_rows(rows, expected)
 

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from backend.forecasting.tests.oracles.expected import assert_same_rows, expected_rows
-from backend.forecasting.tests.support.loading import TODAY, day_before, table_rows
+from backend.forecasting.tests.support.loading import day_before, table_rows, today
 from backend.forecasting.tests.support.stand_in import pipeline_settings
 from backend.forecasting.tests.test_connection_role import ROLE, role_script, run_psql
 from backend.forecasting.tests.timescale.scene import execute
@@ -72,11 +72,11 @@ def test_role__reads_as_its_script_says(cloud: "LocalCloud", hypertables: Timesc
 
 def test_load__full_and_then_of_a_week(cloud: "LocalCloud") -> None:
     load()
-    expected = expected_rows(day_before(WINDOW), TODAY, lookback_days=LOOKBACK)
+    expected = expected_rows(day_before(WINDOW), today(), lookback_days=LOOKBACK)
     assert_same_rows(table_rows(cloud), expected)
     execute("UPDATE events_event SET risk_score = 1 WHERE occurred_at >= now() - INTERVAL '9 days'")
     load(refresh_days=str(WEEK))
-    changed = expected_rows(day_before(WEEK), TODAY, lookback_days=LOOKBACK)
+    changed = expected_rows(day_before(WEEK), today(), lookback_days=LOOKBACK)
     assert_same_rows(table_rows(cloud), expected | changed)
 
 
