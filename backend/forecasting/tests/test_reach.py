@@ -1,10 +1,11 @@
 """A new connection's grant takes minutes to act: `--run-now` waits for it, on Google's clock."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from pytest_django import Settings
 
 from backend.entities.models import Entity
 from backend.forecasting.conf import Config
@@ -17,13 +18,7 @@ from backend.forecasting.loading.reach import (
 )
 from backend.forecasting.tests.support.commands import call
 from backend.forecasting.tests.support.factories import Google
-from backend.forecasting.tests.support.loading import (
-    day_before,
-    mention,
-    midnight,
-    table_rows,
-    today,
-)
+from backend.forecasting.tests.support.loading import day_before, mention, table_rows
 
 if TYPE_CHECKING:
     from backend.localcloud.http.call import Call
@@ -36,12 +31,12 @@ WAITING = "Waiting until BigQuery reaches the instance: a new grant takes minute
 
 
 @pytest.fixture
-def late(pipeline: "LocalCloud") -> "LocalCloud":
+def late(pipeline: "LocalCloud", settings: Settings) -> "LocalCloud":
     """The stand-in with a table, where a connection works five minutes after it was made.
 
-    Each query takes a minute there, from noon on: the schedule starts nothing meanwhile.
+    Each query takes a minute there, from now on, at the other end of the day than the schedule.
     """
-    pipeline.clock.set(midnight(today()) + timedelta(hours=12))
+    settings.FORECASTING_SCHEDULE = f"every day {datetime.now(UTC) + timedelta(hours=12):%H:%M}"
     mention(Entity.objects.create(name="Acme", entity_type="company"), day_before(1), 40.0)
     assert call("bq_setup").status == 0
 
