@@ -145,7 +145,7 @@ def _refuse_loss(config: Config, clients: Clients, sides: BothSides, days: str) 
     refreshed = clients.now().date() - timedelta(days=config.refresh_days)
     if forgotten := sides.forgotten(refreshed):
         raise ConflictError(
-            f"The days {days} were left as they are, and newer ones loaded: {forgotten}. Find out "
+            f"The days {days}, and those before them, were left as they are: {forgotten}. Find out "
             "what PostgreSQL has lost and bring it back, load fewer days (--backfill-days), or let "
             "the rows go with --allow-deleting."
         )
