@@ -12,6 +12,15 @@ from typing import Any
 ROTATE = "ROTATED_PASSWORD"
 """In the place of a command: a new version of the secret, with what this variable holds."""
 
+_IMPORTED = (
+    *("django.contrib.admin.sites", "django.core.management", "django.views.debug"),
+    *("django.db.backends.postgresql.base", "environs", "backend.forecasting.setup.etl"),
+    *("backend.forecasting.output.progress", "backend.forecasting.verification.verify"),
+    *("backend.forecasting.management.commands.bq_setup_etl", "backend.forecasting.sql.role"),
+    "backend.forecasting.management.commands.bq_verify",
+)
+"""What takes commands long to import, and asks for no settings."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -25,7 +34,7 @@ class Ended:
 def forking() -> Any:
     """Makes processes that have everything imported, from one without threads."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["backend.forecasting.setup.etl", "django.core.management"])
+    context.set_forkserver_preload(list(_IMPORTED))
     return context
 
 
@@ -39,9 +48,17 @@ def run_manage(environment: Mapping[str, str], words: Sequence[str], said: Any) 
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.environ.clear()
-    os.environ.update(environment)
+    _set(environment)
     sys.argv = list(words)
     runpy.run_path(words[0], run_name="__main__")
+
+
+def _set(environment: Mapping[str, str]) -> None:
+    """Nothing has asked before what is in it."""
+    from django.conf import settings
+
+    assert not settings.configured
+    os.environ.update(environment)
 
 
 def run_commands(
@@ -52,7 +69,7 @@ def run_commands(
     `answer` is the end of a pipe. With a barrier each command waits for those of the other
     processes.
     """
-    os.environ.update(environment)
+    _set(environment)
     import django
 
     django.setup()
