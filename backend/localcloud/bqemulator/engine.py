@@ -109,7 +109,7 @@ class Engine(DuckDBEngine):
     async def start(self) -> None:
         """Open the database, with the packaged spatial extension, and lock it."""
         self._connection = duckdb.connect(":memory:")
-        self._connection.execute(f"LOAD '{_spatial_path()}'")
+        self._connection.load_extension(_spatial_path())
         self._ensure_catalog_schema()
         self._register_builtin_udfs()
         self.guard = Guard(self._connection)

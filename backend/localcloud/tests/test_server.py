@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -18,6 +19,7 @@ from google.api_core.exceptions import Forbidden
 from google.cloud.bigquery import Table
 from google.cloud.bigquery_connection_v1.types import Connection
 
+from backend.localcloud.bqemulator import engine
 from backend.localcloud.http.errors import SERVICE_TITLES
 from backend.localcloud.http.names import project_number
 from backend.localcloud.http.web import HOST, WebServer
@@ -306,3 +308,19 @@ def test_output__is_silent(capfd: pytest.CaptureFixture[str], query: Query) -> N
     with pytest.raises(Exception, match="identifier"):
         query("DECLARE; nonsense((")
     assert capfd.readouterr() == ("", "")
+
+
+def test_engine__starts_in_a_folder_with_an_apostrophe(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The folder of this project, or of somebody whose name has one."""
+    packaged = Path(engine._spatial_path())
+    (tmp_path / "o'brien").mkdir()
+    moved = tmp_path / "o'brien" / packaged.name
+    moved.symlink_to(packaged)
+    monkeypatch.setattr(engine, "_spatial_path", lambda: str(moved))
+    started = engine.Engine(cloud.bigquery.emulator.settings)
+    asyncio.run(started.start())
+    (row,) = started.execute("SELECT ST_ASTEXT(ST_POINT(1, 2))").fetchall()
+    assert row == ("POINT (1 2)",)
+    asyncio.run(started.stop())
