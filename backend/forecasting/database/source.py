@@ -56,8 +56,7 @@ def prepare_source_query(config: Config, query: str, seconds: float = LOCK_SECON
             raise SourceDatabaseError(
                 f"A table of the source query is locked in database {config.source_database}, as "
                 "by a migration under way, and was not free within "
-                f"{count_things(float(f'{seconds:.3g}'), 'second')}: run it again when that has "
-                "ended."
+                f"{count_things(seconds, 'second')}: run it again when that has ended."
             ) from error
         text = " ".join(str(error).split())
         raise SourceDatabaseError(
