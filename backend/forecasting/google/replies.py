@@ -105,7 +105,7 @@ def text_of(error: Exception) -> str:
 
 
 # They quote as a host what stands before a `/` in a proxy's address, be it user and password.
-_ADDRESS = re.compile(r"(?:Failed to parse: |errors resolving (?!\S+\.googleapis\.com:)).*", re.S)
+_ADDRESS = re.compile(r"(?:Failed to parse: |errors resolving (?!\S+\.[a-z]+:\d+:)).*", re.S)
 _UNREAD_ADDRESS = (
     "an address cannot be read: check HTTPS_PROXY, in which the password is to be percent-encoded"
 )

@@ -346,6 +346,7 @@ def test_network__is_to_be_checked(google: Google, error: Exception) -> None:
             "secretmanager.googleapis.com:443",
             "(errors resolving secretmanager.googleapis.com:443: ",
         ),
+        ("proxy.example:3128", "(errors resolving proxy.example:3128: "),
         ("ana:pass", "(an address cannot be read: check HTTPS_PROXY, "),
     ],
 )
