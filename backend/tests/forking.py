@@ -1,11 +1,12 @@
 """A Python program that is imported once, and forked for each call of it.
 
-    python forking.py serve                          waits for calls of a program: $TMPDIR/socket
+    python forking.py serve MODULES...               waits for calls of a program: $TMPDIR/socket
     python forking.py call SOCKET PROGRAM WORDS...   does what `python PROGRAM WORDS...` does
 
 All of the program but its last statement, `if __name__ == "__main__"`, runs once, as the first
-call would have it. That one runs in a fork for each call, with its words, environment, folder and
-standard streams, and the call ends with the fork's exit status. What nobody serves, a call starts.
+call would have it, and the modules are imported that this statement will import. It runs in a fork
+for each call, with its words, environment, folder and standard streams, and the call ends with the
+fork's exit status. What nobody serves, a call starts.
 
 So the program is the real one, unmodified, but it has not started for a later call: what it reads
 while it is imported is what the first one had. Nor does a signal to the call reach the fork.
@@ -18,6 +19,7 @@ from __future__ import annotations
 import ast
 import atexit
 import gc
+import importlib
 import json
 import os
 import socket
@@ -76,7 +78,7 @@ def call(path: str, words: list[str]) -> int:
     return os.execv(sys.executable, [sys.executable, *words])  # noqa: S606
 
 
-def serve() -> None:
+def serve(modules: list[str]) -> None:
     """Runs the program in a process of its own for each call, until it is killed."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{os.environ['TMPDIR']}/socket")
@@ -85,6 +87,9 @@ def serve() -> None:
         asked = _next_call(listener)
         asked.become()
         last = _run_most(asked.words[0])
+        for name in modules:
+            importlib.import_module(name)
+        assert threading.active_count() == 1, "a fork has none of the other threads"
         gc.freeze()  # What is not gone through is not copied for a fork either.
         while os.fork():
             asked.leave()
@@ -109,7 +114,6 @@ def _run_most(program: str) -> CodeType:
     main.__file__ = program
     sys.path[0] = str(Path(program).parent)
     exec(_compiled(most, program), vars(main))  # noqa: S102
-    assert threading.active_count() == 1, "a fork has none of the other threads"
     return _compiled([last], program)
 
 
@@ -153,6 +157,6 @@ def _run_last(statement: CodeType) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve()
+        serve(sys.argv[2:])
     else:
         sys.exit(call(sys.argv[2], sys.argv[3:]))

@@ -1,4 +1,4 @@
-"""Google's `bq`, spared what it does again at each start and would find the same."""
+"""Google's `bq` and `gcloud`, spared what they do again at each start and would find the same."""
 
 import os
 import platform
@@ -14,8 +14,15 @@ from backend.localcloud.postgres.keeper import start_kept
 
 _FORKING = Path(__file__).with_name("forking.py")
 _PYTHON = "platform/bundledpythonunix/bin/python3"
-_PROGRAMS = ("bin/bootstrapping/bq.py", "platform/bq/bq.py")
-"""The one that `bq` runs, and the one that this runs in turn: each imports for half a second."""
+_PROGRAMS = {
+    "bin/bootstrapping/bq.py": [],
+    "platform/bq/bq.py": [],
+    "lib/gcloud.py": ["googlecloudsdk.gcloud_main"],
+}
+"""What `bq` runs, what that runs in turn, and `gcloud`; with what they import when all has run.
+
+Each imports for half a second.
+"""
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +41,16 @@ def bq_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
     }
     with _forked(home / "programs" / "python", environment) as python:
         yield {**environment, **python}
+
+
+@pytest.fixture(scope="session")
+def gcloud_environment(bq_environment: dict[str, str]) -> dict[str, str]:
+    """The same for gcloud, which is told of a Python in another way."""
+    if "CLOUDSDK_BQ_PYTHON" not in bq_environment:
+        return bq_environment
+    # Where it chooses its Python by itself, it sets the second too.
+    python = {"CLOUDSDK_PYTHON": bq_environment["CLOUDSDK_BQ_PYTHON"]}
+    return {**bq_environment, **python, "CLOUDSDK_PYTHON_SITEPACKAGES": "1"}
 
 
 def install(program: Path, script: str) -> None:
@@ -70,10 +87,10 @@ def _forked(program: Path, environment: dict[str, str]) -> Iterator[dict[str, st
     # Python reads it when it starts, and bq sets it.
     environment = {**environment, "PYTHONIOENCODING": "UTF-8"}
     with ExitStack() as stack:
-        served = [stack.enter_context(serving(python, environment)) for _ in _PROGRAMS]
         lines = [
-            f"*/{name}) exec {calling(python, socket)} ;;"
-            for name, socket in zip(_PROGRAMS, served, strict=True)
+            f"*/{name}) exec {calling(python, served)} ;;"
+            for name, modules in _PROGRAMS.items()
+            for served in [stack.enter_context(serving(python, environment, *modules))]
         ]
         install(
             program, "\n".join(['case "$1" in', *lines, f"*) exec '{python}' \"$@\" ;;", "esac"])
@@ -87,9 +104,9 @@ def calling(python: Path, served: Path) -> str:
 
 
 @contextmanager
-def serving(python: Path, environment: dict[str, str]) -> Iterator[Path]:
+def serving(python: Path, environment: dict[str, str], *modules: str) -> Iterator[Path]:
     """Where calls of a program are waited for, to be run by a Python."""
-    kept = start_kept([str(python), str(_FORKING), "serve"], environment=environment)
+    kept = start_kept([str(python), str(_FORKING), "serve", *modules], environment=environment)
     try:
         assert kept.keeper.stdout
         kept.keeper.stdout.read()

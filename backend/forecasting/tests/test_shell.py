@@ -75,9 +75,10 @@ def test_shell__bq_shows_asks_and_removes(
 
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="Google's gcloud is not installed")
 def test_shell__gcloud_makes_rotates_and_shows_a_secret(
-    cloud: "LocalCloud", machine: Machine
+    cloud: "LocalCloud", machine: Machine, gcloud_environment: dict[str, str]
 ) -> None:
     cloud.secrets.items.clear()
+    machine.environment.update(gcloud_environment)
     machine.environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER"] = f"{cloud.endpoint}/"
     lines = lines_for("gcloud secrets", but="add-iam-policy-binding|delete")
     assert len(lines) == 5
