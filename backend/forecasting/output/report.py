@@ -1,6 +1,9 @@
 """The verification as one page to look at: a file that needs nothing else, and no network."""
 
-from django.template.loader import render_to_string
+from functools import cache
+from pathlib import Path
+
+from django.template import Context, Engine
 
 from ..google.clients import Clients
 from ..verification.verify import Verification
@@ -13,7 +16,15 @@ def render_report(result: Verification, clients: Clients) -> tuple[str, str]:
     data = read_report_data(result.snapshot, clients)
     page = make_page(result, data, _draw)
     why_no_charts = data if isinstance(data, str) else ""
-    return render_to_string("forecasting/report.html", {"page": page}), why_no_charts
+    template = _templates().get_template("forecasting/report.html")
+    # In one language, and so with one kind of decimal point.
+    return template.render(Context({"page": page}, use_l10n=False)), why_no_charts
+
+
+@cache
+def _templates() -> Engine:
+    """The app's own: a project may have no templates, or escape nothing in them."""
+    return Engine(dirs=[str(Path(__file__).parents[1] / "templates")])
 
 
 def _draw(data: ReportData) -> Charts:

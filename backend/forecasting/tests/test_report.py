@@ -10,17 +10,24 @@ from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.test import override_settings
+from django.utils.translation import override
 
+from backend.forecasting.conf import Config
 from backend.forecasting.output import report_data
+from backend.forecasting.output.report import render_report
 from backend.forecasting.tests.oracles.browser import Browser, start_browser, why_no_browser
+from backend.forecasting.tests.support.factories import make_run
 from backend.forecasting.tests.support.healthy import Healthy
+from backend.forecasting.tests.support.snapshots import make_snapshot
 from backend.forecasting.tests.support.tampering import failed_run, no_table
 from backend.forecasting.verification.baseline import EXAMPLES
+from backend.forecasting.verification.verify import Verification
 
 SHOWN = report_data.ENTITIES
 HOSTILE = (
@@ -165,6 +172,23 @@ def test_report__without_a_table_says_so_and_shows_the_checks(
     assert "without charts: no table to read" in verified.said
     assert "No charts: no table to read" in page
     assert drawings(page) == []
+
+
+@pytest.mark.parametrize("templates", [[], [{**settings.TEMPLATES[0], "APP_DIRS": False}]])
+def test_report__needs_no_templates_of_the_project(config: Config, templates: list[Any]) -> None:
+    snapshot = make_snapshot(config, data=None)
+    result = Verification(config=config, snapshot=snapshot, findings=(), strict=False)
+    with override_settings(TEMPLATES=templates):
+        page, _ = render_report(result, Mock())
+    assert config.table_id in page
+
+
+def test_report__has_decimal_points_in_every_language_of_a_project(config: Config) -> None:
+    snapshot = make_snapshot(config, data=None, runs=[make_run("SUCCEEDED")])
+    result = Verification(config=config, snapshot=snapshot, findings=(), strict=False)
+    with override("es"):
+        page, _ = render_report(result, Mock())
+    assert "42.5 s" in page
 
 
 @pytest.mark.parametrize("library", ["altair", "vl_convert"])
