@@ -111,7 +111,10 @@ _UNREAD_ADDRESS = (
 )
 
 _LOGIN_OF_PROXY = "check the user and password in HTTPS_PROXY"
+_CLOCK = "set the clock of this machine, by which the certificate is not valid"
 _WAYS_OUT = {
+    "certificate is not yet valid": _CLOCK,
+    "certificate has expired": _CLOCK,
     "CERTIFICATE_VERIFY_FAILED": (
         "set REQUESTS_CA_BUNDLE and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH to a file with the "
         "certificates that this network goes by"

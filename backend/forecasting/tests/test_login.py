@@ -215,6 +215,14 @@ BY_PROXY = "an address cannot be read: check HTTPS_PROXY, in which the password 
             "self-signed certificate); set REQUESTS_CA_BUNDLE and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
         ),
         (
+            TransportError("CERTIFICATE_VERIFY_FAILED: certificate is not yet valid"),
+            "not yet valid); set the clock of this machine, ",
+        ),
+        (
+            TransportError("CERTIFICATE_VERIFY_FAILED: certificate has expired"),
+            "has expired); set the clock of this machine, ",
+        ),
+        (
             TransportError("Tunnel connection failed: 407 Proxy Authentication Required"),
             "407 Proxy Authentication Required); check the user and password in HTTPS_PROXY and ",
         ),
