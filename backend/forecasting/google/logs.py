@@ -7,6 +7,7 @@ into a connection, and how a run ended, which names the login.
 import logging
 import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,8 @@ def keep_messages_unlogged() -> None:
             logging.getLogger(name).addFilter(_without_traceback)
     # That of a module which grpc imports only when it is needed.
     logging.getLogger("grpc._plugin_wrapping").addFilter(_without_traceback)
+    # Such as a state of a run that is newer than the client: the run is told of with its number.
+    warnings.filterwarnings("ignore", "Unrecognized .* enum value", UserWarning)
 
 
 def _without_messages(record: logging.LogRecord) -> bool:

@@ -299,8 +299,8 @@ def test_run__that_succeeded_has_an_empty_status_though_it_is_truthy() -> None:
     assert message_of(run) == ""
 
 
-@pytest.mark.filterwarnings("ignore:Unrecognized TransferState")
-def test_state__that_this_client_does_not_know_is_a_number() -> None:
+@pytest.mark.usefixtures("google")
+def test_state__that_this_client_does_not_know_is_a_number_and_no_warning() -> None:
     assert state_of(TransferRun(state=99)) == "99"
 
 
