@@ -22,6 +22,7 @@ import gc
 import importlib
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -79,7 +80,9 @@ def call(path: str, words: list[str]) -> int:
 
 
 def serve(modules: list[str]) -> None:
-    """Runs the program in a process of its own for each call, until it is killed."""
+    """Runs the program in a process of its own for each call; it and they end with SIGTERM."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{os.environ['TMPDIR']}/socket")
         listener.listen()
@@ -95,6 +98,7 @@ def serve(modules: list[str]) -> None:
             asked.leave()
             _forget_ended_forks()
             asked = _next_call(listener)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _wait_beside(asked)
     _run_last(last)
 

@@ -14,6 +14,7 @@ import os, sys
 with open("imported", "a") as file:
     file.write("once ")
 if __name__ == "__main__":
+    print("begun", flush=True)
     print(sys.argv[1:], os.environ["WORD"], os.getcwd(), sys.stdin.read())
     print(__file__, __name__, sys.path[0], file=sys.stderr)
     if sys.argv[1] == "die":
@@ -64,7 +65,7 @@ def forked(tmp_path: Path) -> Iterator[Path]:
 
 def test_fork__is_given_and_gives_what_a_started_program_is(start: Start, forked: Path) -> None:
     first = start(sys.executable, "0", "a b", word="one")
-    assert first[1].startswith("['0', 'a b'] one ")
+    assert first[1].startswith("begun\n['0', 'a b'] one ")
     assert start(forked, "0", "a b", word="one") == first
     second = start(sys.executable, "3", word="ä", folder="elsewhere")
     assert second[0] == 3
@@ -80,3 +81,22 @@ def test_call__starts_what_cannot_be_served(start: Start, program: Path, forked:
     program.write_text("import sys\nsys.exit(4)")
     assert start(forked, "1") == (4, "", "")
     assert start(forked, "1") == (4, "", "")
+
+
+def test_fork__ends_with_its_server(program: Path, tmp_path: Path) -> None:
+    """Else it would read what is typed, and tell."""
+    real = Path(sys.executable)
+    with serving(real, {}) as socket:
+        install(tmp_path / "python", f"exec {calling(real, socket)}")
+        called = subprocess.Popen(
+            [tmp_path / "python", program, "0"],
+            env={"WORD": ""},
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert called.stdout
+        assert called.stdout.readline() == b"begun\n"
+    written, _ = called.communicate(b"typed")
+    assert (called.returncode, written) == (1, b"")
