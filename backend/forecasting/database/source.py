@@ -108,6 +108,11 @@ def why_out_of_reach(config: Config) -> str:
     name = connection.settings_dict["NAME"]
     if connection.vendor != "postgresql":
         return f"{_spoken(connection)} is {connection.vendor}, not PostgreSQL"
+    if not name:
+        # A service of libpq's (OPTIONS) says it.
+        if reason := why_unreachable(connection):
+            return reason
+        name = connection.connection.info.dbname
     if name != config.source_database:
         return f"{_spoken(connection)} is {name}, not {config.source_database}"
     return why_unreachable(connection)

@@ -18,6 +18,7 @@ from backend.forecasting.database.source import (
     milliseconds,
     prepare_source_query,
     read_source,
+    why_out_of_reach,
 )
 from backend.forecasting.errors import (
     ForecastingError,
@@ -89,6 +90,17 @@ def statements(config: Config) -> list[str]:
 
 
 # The source query
+
+
+def test_database__is_the_one_of_a_service_where_the_settings_name_none(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.ensure_connection()
+    monkeypatch.setitem(connection.settings_dict, "NAME", "")
+    assert why_out_of_reach(config) == ""
+    elsewhere = replace(config, source_database="elsewhere")
+    told = f"Django's database is {config.source_database}, not elsewhere"
+    assert why_out_of_reach(elsewhere) == told
 
 
 @pytest.mark.parametrize("score_source", ["event", "entity"])
