@@ -14,8 +14,9 @@ from ..errors import VerificationFailed
 from ..provisioning.plan import refusals
 from ..provisioning.views import view_specs
 from ..sql.series import OBSERVED_COLUMN
-from ..training_table import DIMENSIONS, SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
+from ..training_table import SERIES_COLUMN, TARGET_COLUMN, TIME_COLUMN
 from ..verification.baseline import Baseline
+from ..verification.dimension_checks import mapped_dimensions
 from ..verification.series_checks import context_for, split_for, training_days
 from ..verification.verify import Verification
 
@@ -66,7 +67,7 @@ def _spec(result: Verification, data: dict[str, Any]) -> dict[str, Any]:
             "init": {
                 "display_name": f"{config.table}_{config.horizon_days}_days",
                 "optimization_objective": "minimize-mae",
-                "column_transformations": _transformations(),
+                "column_transformations": _transformations(config),
                 **where,
             },
             "run": _run(config, data),
@@ -90,7 +91,10 @@ def _run(config: Config, data: dict[str, Any]) -> dict[str, Any]:
         "target_column": TARGET_COLUMN,
         "time_column": TIME_COLUMN,
         "time_series_identifier_column": SERIES_COLUMN,
-        "unavailable_at_forecast_columns": [TARGET_COLUMN, *(c.name for c in DIMENSIONS)],
+        "unavailable_at_forecast_columns": [
+            TARGET_COLUMN,
+            *(column.name for column in mapped_dimensions(config)),
+        ],
         "available_at_forecast_columns": [TIME_COLUMN],
         "forecast_horizon": config.horizon_days,
         "context_window": context_for(data, config.horizon_days),
@@ -107,14 +111,17 @@ def _run(config: Config, data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _transformations() -> list[dict[str, Any]]:
-    """A dimension may be missing before its first value: such a row is not to be discarded."""
+def _transformations(config: Config) -> list[dict[str, Any]]:
+    """A dimension may be missing before its first value: such a row is not to be discarded.
+
+    What has no transformation is left out of the training, as a column without any value has to be.
+    """
     return [
         {"timestamp": {"column_name": TIME_COLUMN}},
         {"numeric": {"column_name": TARGET_COLUMN}},
         *(
             {"numeric": {"column_name": column.name, "invalid_values_allowed": True}}
-            for column in DIMENSIONS
+            for column in mapped_dimensions(config)
         ),
     ]
 

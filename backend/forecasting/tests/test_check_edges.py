@@ -137,6 +137,18 @@ def test_check__of_a_view_without_rows_or_without_a_horizon_is_the_tables(config
         assert found["vertex.series_length"].message == "the longest series has 90 days"
 
 
+@pytest.mark.parametrize(
+    ("fields", "advised"), [((), 20), ((("political", "event__risk_score"),), 30)]
+)
+def test_usable__are_advised_for_each_column_that_has_numbers(
+    config: Config, fields: tuple[tuple[str, str], ...], advised: int
+) -> None:
+    for usable, status in ((advised, "pass"), (advised - 1, "warn")):
+        snapshot = make_snapshot(config, **data(usable_count=usable)(config))
+        mapped = replace(snapshot, config=replace(snapshot.config, dimension_fields=fields))
+        assert findings_of(mapped)["vertex.series_usable"].status == status
+
+
 def test_check__says_how_many_series_miss_which_condition(config: Config) -> None:
     change = data(usable_count=1, short_count=3, sparse_count=4, old_count=5)
     message = findings_of(make_snapshot(config, **change(config)))["vertex.series_usable"].message

@@ -67,6 +67,19 @@ def test_spec__columns_have_their_roles() -> None:
     assert run["window_column"] == "observed"
 
 
+def test_spec__leaves_out_dimensions_that_no_row_can_have() -> None:
+    """A column that is NULL in every row has failed a training (python-aiplatform#950)."""
+    result = verification()
+    for fields, named in (((("political", "event__risk_score"),), ["political_risk"]), ((), [])):
+        config = replace(result.config, dimension_fields=fields)
+        training = json.loads(render_training_spec(replace(result, config=config)))["training"]
+        assert training["run"]["unavailable_at_forecast_columns"] == ["risk_score", *named]
+        kinds = [
+            dict(*t.values())["column_name"] for t in training["init"]["column_transformations"]
+        ]
+        assert kinds == ["mentioned_at", "risk_score", *named]
+
+
 NONE = "No specification was written: "
 
 

@@ -35,9 +35,14 @@ def check_dimensions(snapshot: Snapshot) -> Iterator[Finding]:
     yield from judge_days(snapshot, CHECK, _HINT, partial(_judge, snapshot.config))
 
 
-def _judge(config: Config, days: Sequence[DayCounts]) -> Finding:
+def mapped_dimensions(config: Config) -> list[Column]:
+    """Those that the settings name; any other is NULL in every row."""
     named = dict(config.dimension_fields)
-    mapped = [column for column in DIMENSIONS if column.dimension in named]
+    return [column for column in DIMENSIONS if column.dimension in named]
+
+
+def _judge(config: Config, days: Sequence[DayCounts]) -> Finding:
+    mapped = mapped_dimensions(config)
     wrong = "; ".join(problem for column in mapped for problem in _problems(days, column))
     if wrong:
         return warned(CHECK, wrong, _HINT, "as many values as before, on their scale", wrong)

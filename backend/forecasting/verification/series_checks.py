@@ -10,8 +10,9 @@ from typing import Any
 
 from ..counting import agree, count_bytes, count_things
 from ..sql.series import CONTEXT_HORIZONS, RECENT_DAYS
-from ..training_table import COLUMNS, SERIES_COLUMN
+from ..training_table import TARGET_COLUMN, TIME_COLUMN
 from .baseline import Baseline
+from .dimension_checks import mapped_dimensions
 from .findings import Finding, failed, passed, skipped, warned
 from .snapshot import Snapshot, Unseen
 
@@ -23,7 +24,6 @@ EVEN_SPLIT: Split = (60, 20, 20)
 """What leaves whole horizons in half as many days."""
 
 NO_HORIZON = "FORECASTING_HORIZON_DAYS is not set"
-_TRAINED_ON = [column.name for column in COLUMNS if column.name != SERIES_COLUMN]
 
 
 def check_series(snapshot: Snapshot, data: dict[str, Any]) -> Iterator[Finding]:
@@ -75,7 +75,8 @@ def span_days(first: Any, last: Any) -> int:
 
 def _check_usable(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     check, usable = "vertex.series_usable", data["usable_count"] or 0
-    advised = SERIES_A_COLUMN * len(_TRAINED_ON)
+    trained_on = (TIME_COLUMN, TARGET_COLUMN, *mapped_dimensions(snapshot.config))
+    advised = SERIES_A_COLUMN * len(trained_on)
     message = f"{usable:,} of {data['judged_count'] or 0:,} series"
     if not snapshot.config.horizon_days:
         dense = f"{_have_rows(usable, _share(snapshot))}, and of the last {RECENT_DAYS} days"
@@ -89,7 +90,7 @@ def _check_usable(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
     return finding(
         check,
         f"{message}: {_misses(snapshot, data)}",
-        f"Google advises {SERIES_A_COLUMN} series for each of the {len(_TRAINED_ON)} columns that "
+        f"Google advises {SERIES_A_COLUMN} series for each of the {len(trained_on)} columns that "
         "are trained on: keep more history, forecast less far (--horizon-days), or take sparser "
         "series (FORECASTING_SERIES_MIN_SHARE)",
         f"at least {advised}",
