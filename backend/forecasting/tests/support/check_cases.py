@@ -319,7 +319,7 @@ RUNS_AND_DATA = (
         "data.coverage",
         data(days_in_window=80),
         "80 of the window's 90 days have rows",
-        "check that PostgreSQL holds the whole window",
+        "check that PostgreSQL holds the mentions and scores of the whole window",
         tampering.missing_day,
         status="warn",
     ),
