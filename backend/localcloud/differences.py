@@ -13,6 +13,7 @@ DIFFERENCES = {
     "files": "No SQL and no job reaches files: EXPORT DATA, LOAD DATA and load jobs are not done.",
     "geography-wkb": "ST_GEOGFROMWKB is not done: its parser can end the process.",
     "alter-set-options": "ALTER TABLE SET OPTIONS is not done; patching the table is.",
+    "alter-rename": "ALTER TABLE RENAME TO is not done.",
     "namesakes": "Of names of tables or datasets that differ in case only the second is "
     "refused, as is IF EXISTS of it; and no dataset is case-insensitive.",
     "scheduled-destination": "A scheduled SELECT with a destination dataset is not done.",

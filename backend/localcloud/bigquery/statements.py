@@ -99,6 +99,8 @@ class StatementHooks:
             self._check_create(tree)
         if isinstance(tree, exp.Alter) and tree.find(exp.AlterSet):
             raise NotDone("ALTER TABLE SET OPTIONS: patch the table through the API")
+        if isinstance(tree, exp.Alter) and tree.find(exp.AlterRename):
+            raise NotDone("ALTER TABLE RENAME TO: make another table of its rows")
         return self._stage(work, sql)
 
     def change(self, sql: str) -> Change:

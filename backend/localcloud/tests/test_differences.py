@@ -64,6 +64,12 @@ def test_alter__sets_options(google: GoogleClients, query: Query, table: Table) 
     assert google.bigquery.get_table(table).description == "new"
 
 
+@differs("alter-rename")
+def test_alter__renames_a_table(query: Query, table: Table) -> None:
+    query("ALTER TABLE intelligence.risk RENAME TO other")
+    assert query("SELECT COUNT(*) AS n FROM intelligence.other") == [{"n": 0}]
+
+
 @differs("namesakes")
 def test_table__of_a_name_in_another_case(query: Query, table: Table) -> None:
     query("CREATE TABLE intelligence.RISK (a INT64)")

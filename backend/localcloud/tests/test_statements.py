@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import pytest
-from google.api_core.exceptions import BadRequest, Conflict, NotFound
+from google.api_core.exceptions import BadRequest, Conflict, MethodNotImplemented, NotFound
 from google.cloud.bigquery import Dataset, ScalarQueryParameter, Table
 
 from backend.localcloud.bqemulator.engine import without_nested_loop
@@ -373,3 +373,13 @@ def test_dml__of_several_jobs_at_once_queues(query: Query, table: Table) -> None
 def test_query__of_the_tests_answers_plain_values(cloud: LocalCloud, table: Table) -> None:
     assert cloud.query("SELECT 1 AS a, 'b' AS b") == [{"a": 1, "b": "b"}]
     assert cloud.query(COUNT, PROJECT) == [{"n": 0}]
+
+
+def test_alter__that_the_catalog_would_not_follow_changes_nothing(
+    google: GoogleClients, query: Query, table: Table
+) -> None:
+    with pytest.raises(MethodNotImplemented, match="does not do ALTER TABLE RENAME TO"):
+        query("ALTER TABLE intelligence.risk RENAME TO other")
+    assert [t.table_id for t in google.bigquery.list_tables("intelligence")] == ["risk"]
+    query("ALTER TABLE intelligence.risk RENAME COLUMN score TO points")
+    assert [c.name for c in google.bigquery.get_table(table).schema] == ["id", "day", "points"]
