@@ -24,6 +24,15 @@ def test_checks__of_an_empty_table_fail(config: Config, check: str) -> None:
     assert finding.hint == "run `python manage.py bq_setup_etl --run-now`"
 
 
+@pytest.mark.parametrize("check", ["data.volume", "data.dimensions"])
+def test_days__that_are_all_empty_have_the_cure_of_an_empty_table(
+    config: Config, check: str
+) -> None:
+    finding = findings_of(make_snapshot(config, days=[]))[check]
+    assert (finding.status, finding.message) == ("fail", "no rows")
+    assert finding.hint == "run `python manage.py bq_setup_etl --run-now`"
+
+
 @pytest.mark.parametrize("check", ["data.rows", "data.grain", "data.nulls", "data.finite"])
 def test_checks__of_a_table_that_no_run_filled_have_the_cure_of_that_run(
     config: Config, check: str

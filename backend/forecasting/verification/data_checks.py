@@ -42,7 +42,7 @@ def _none(number: str, fine: str, what: str) -> Judge:
 
     def judge(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding:
         if not data["row_count"]:
-            return failed(check, "the table is empty", _fill(snapshot), "at least 1 row", "0")
+            return failed(check, "the table is empty", how_to_fill(snapshot), "at least 1 row", "0")
         again = f"load the days again: {_RUN_NOW}{_and_older_days(snapshot)}"
         return no_rows(check, data[number], fine, what, again)
 
@@ -111,7 +111,7 @@ def _check_last_run(snapshot: Snapshot) -> Finding:
 def _check_freshness(snapshot: Snapshot) -> Finding:
     allowed, age = snapshot.config.max_age_hours, snapshot.hours_since_good_run
     if age is None:
-        return failed("run.fresh", "no run has succeeded yet", _fill(snapshot))
+        return failed("run.fresh", "no run has succeeded yet", how_to_fill(snapshot))
     message = f"the last good run ended {age:.1f} hours ago"
     if age <= allowed:
         return passed("run.fresh", message, f"{age:.1f} hours")
@@ -129,7 +129,7 @@ def _why_not_since(snapshot: Snapshot) -> str:
     return likely_cause(message_of(last)) if last is not None else ""
 
 
-def _fill(snapshot: Snapshot) -> str:
+def how_to_fill(snapshot: Snapshot) -> str:
     """What brings rows where there are none: a run, or the cure of the one that failed."""
     return _why_not_since(snapshot) or _RUN_NOW
 
@@ -144,7 +144,7 @@ def _check_rows(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding
         entities = count_things(series, "entity", "entities")
         message = f"{count_things(rows, 'row')} of {entities}, {days}{of}{cost}"
         return passed(check, message, str(rows))
-    return failed(check, f"no rows, {days}", _fill(snapshot), "at least 1", "0")
+    return failed(check, f"no rows, {days}", how_to_fill(snapshot), "at least 1", "0")
 
 
 def _check_window(check: str, snapshot: Snapshot, data: dict[str, Any]) -> Finding:

@@ -32,7 +32,7 @@ _HINT = (
 
 
 def check_dimensions(snapshot: Snapshot) -> Iterator[Finding]:
-    yield from judge_days(snapshot, CHECK, _HINT, partial(_judge, snapshot.config))
+    yield from judge_days(snapshot, CHECK, partial(_judge, snapshot.config))
 
 
 def mapped_dimensions(config: Config) -> list[Column]:

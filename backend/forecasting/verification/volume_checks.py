@@ -29,7 +29,7 @@ _HINT = (
 
 
 def check_volume(snapshot: Snapshot) -> Iterator[Finding]:
-    yield from judge_days(snapshot, CHECK, _HINT, _judge)
+    yield from judge_days(snapshot, CHECK, _judge)
 
 
 def _judge(days: Sequence[DayCounts]) -> Finding:
