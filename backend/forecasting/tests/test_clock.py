@@ -2,9 +2,12 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from unittest.mock import Mock
 
 import pytest
 
+from backend.forecasting.tests.support import healthy
 from backend.forecasting.tests.support.clock import FastClock
 
 TRUE = 7000.0
@@ -40,3 +43,13 @@ def test_fast_clock__ends_with_its_test(monkeypatch: pytest.MonkeyPatch) -> None
         FastClock(patch)
         assert time.monotonic is not true[0]
     assert (time.monotonic, time.sleep) == true
+
+
+def test_dense_history__is_made_anew_on_another_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {"_make_dense_history": Mock(), "_copied": Mock(return_value="rows")}
+    for name, part in {**parts, "update_statistics": Mock(), "_DENSE": {}}.items():
+        monkeypatch.setattr(healthy, name, part)
+    for day in (1, 1, 2):
+        monkeypatch.setattr(healthy, "today", lambda day=day: date(2026, 3, day))
+        healthy.write_dense_history()
+    assert parts["_make_dense_history"].call_count == 2

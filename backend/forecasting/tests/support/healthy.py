@@ -42,8 +42,8 @@ _SOURCE_TABLES = ("entities_entity", "events_event", "entities_entitymention")
 # No TRUNCATE: it would wait for whoever has read, such as the test's own transaction.
 _EMPTY = tuple(f"DELETE FROM {table}" for table in reversed(_SOURCE_TABLES))
 _SAVED = "demo-project.saved.rows"
-_DENSE: dict[str, str] = {}
-"""The rows of the dense history by table, as COPY has them, once they were made up."""
+_DENSE: dict[date, dict[str, str]] = {}
+"""The rows of the dense history of a day by table, as COPY has them, once they were made up."""
 
 
 @dataclass
@@ -188,13 +188,13 @@ def provision_healthy(cloud: "LocalCloud") -> Iterator[Healthy]:
 def write_dense_history() -> None:
     """Every entity on every day up to yesterday, no two of their scores in a row alike.
 
-    They are made up once: the second time and later, the same rows are copied into empty tables.
+    They are made up once a day: from then on, the same rows are copied into empty tables.
     """
-    if not _DENSE:
+    if (day := today()) not in _DENSE:
         _make_dense_history()
-        _DENSE.update({table: _copied(f"{table} TO STDOUT") for table in _SOURCE_TABLES})
+        _DENSE[day] = {table: _copied(f"{table} TO STDOUT") for table in _SOURCE_TABLES}
     else:
-        for table, rows in _DENSE.items():
+        for table, rows in _DENSE[day].items():
             _copied(f"{table} FROM STDIN", rows)
     update_statistics()
 
