@@ -22,12 +22,12 @@ from backend.demo import run
 from backend.demo.run import DemoOptions
 from backend.localcloud.signals import handled
 
-# Fewer give fewer rows than Vertex AI trains on, which bq_verify reports.
-ENTITIES = "60"
+# Fewer give fewer usable rows than Vertex AI trains on, which bq_verify reports.
+ENTITIES = "120"
 STEPS = [
     "migrate --verbosity 0",
     "bq_setup_etl --print-role-sql | psql -v role=bigquery",
-    "load_sample --entities 60",
+    f"load_sample --entities {ENTITIES}",
     "bq_setup --project demo-project",
     "bq_setup_etl --project demo-project --run-now",
     "bq_verify --project demo-project",
