@@ -78,6 +78,7 @@ def _plots(part: Any, rows: Any, datasets: dict[str, Any]) -> Iterator[tuple[Any
         yield from _plots(inner, rows, datasets)
 
 
+@pytest.mark.traced
 def test_charts__draw_no_field_that_the_data_has_not(specs: list[dict[str, Any]]) -> None:
     draw_report(report_data())
     encodings = [pair for spec in specs for pair in plots(spec)]
