@@ -17,8 +17,9 @@ def render_report(result: Verification, clients: Clients) -> tuple[str, str]:
     page = make_page(result, data, _draw)
     why_no_charts = data if isinstance(data, str) else ""
     template = _templates().get_template("forecasting/report.html")
-    # In one language, and so with one kind of decimal point.
-    return template.render(Context({"page": page}, use_l10n=False)), why_no_charts
+    # In one language, and so with one kind of decimal point; its times are said to be in UTC.
+    context = Context({"page": page}, use_l10n=False, use_tz=False)
+    return template.render(context), why_no_charts
 
 
 @cache

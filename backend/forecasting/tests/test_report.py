@@ -16,6 +16,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import override_settings
+from django.utils import timezone
 from django.utils.translation import override
 
 from backend.forecasting.conf import Config
@@ -183,12 +184,15 @@ def test_report__needs_no_templates_of_the_project(config: Config, templates: li
     assert config.table_id in page
 
 
-def test_report__has_decimal_points_in_every_language_of_a_project(config: Config) -> None:
+def test_report__is_the_same_in_every_language_and_time_zone_of_a_project(config: Config) -> None:
     snapshot = make_snapshot(config, data=None, runs=[make_run("SUCCEEDED")])
     result = Verification(config=config, snapshot=snapshot, findings=(), strict=False)
-    with override("es"):
-        page, _ = render_report(result, Mock())
-    assert "42.5 s" in page
+    here, _ = render_report(result, Mock())
+    with override("es"), timezone.override("America/Caracas"):
+        there, _ = render_report(result, Mock())
+    assert there == here
+    for shown in ("42.5 s", "<td>12.50</td>", "2026-03-02 12:00 UTC"):
+        assert shown in here
 
 
 @pytest.mark.parametrize("library", ["altair", "vl_convert"])
