@@ -169,7 +169,7 @@ def explain_credentials(error: Exception) -> UnreachableError:
 def _told(error: Exception) -> str:
     """The error's text, and where one account acts as another, Google's own behind it."""
     said, *more = map(str, error.args or (error,))
-    found = re.search(r'"message": *"([^"\\]*)', more[0] if more else "")
+    found = re.search(r'"message": *"([^"\\]*)', " ".join(more))
     return f"{said}: {found.group(1)}" if found and said == _IMPERSONATED else said
 
 

@@ -27,7 +27,7 @@ def keep_messages_unlogged() -> None:
     # That of a module which grpc imports only when it is needed.
     logging.getLogger("grpc._plugin_wrapping").addFilter(_without_traceback)
     # Such as a state of a run that is newer than the client: the run is told of with its number.
-    warnings.filterwarnings("ignore", "Unrecognized .* enum value", UserWarning)
+    warnings.filterwarnings("ignore", "Unrecognized .* enum value")
 
 
 def _without_messages(record: logging.LogRecord) -> bool:

@@ -67,7 +67,7 @@ def other_readers(
 ) -> tuple[TransferConfig, ...]:
     """The enabled ones of somebody else, or of another table, that read through a connection."""
     # In any of the forms that EXTERNAL_QUERY takes; a location has connections of its own.
-    connection = re.compile(rf"[./]{re.escape(connection_name.rsplit('/', 1)[-1])}[\"']")
+    connection = re.compile(rf"[./]{re.escape(connection_name.rpartition('/')[2])}[\"']")
     return tuple(
         config
         for config in configs

@@ -80,14 +80,33 @@ def test_connection__that_others_read_through_is_not_taken_from_them_without_a_w
 ) -> None:
     text = f'SELECT * FROM EXTERNAL_QUERY("{config.connection_name}", "SELECT 1")'
     theirs = make_transfer(config, name="t/1", display_name="theirs", params={"query": text})
-    google.transfers.list_transfer_configs.side_effect = lambda *_, **__: [theirs]
+    listing = google.transfers.list_transfer_configs
+    listing.side_effect = lambda *_, **__: [make_transfer(config), theirs]
     step, tell = step_of(config, action), Mock()
     step = replace(step, plan=replace(step.plan, changes=(change(field, "a", "b"),)))
     etl._tell_of_other_readers(config, google, step, tell)
-    notes = [call.args[0] for call in tell.note.call_args_list]
-    assert [note.partition("next run on: ")[2].partition(".")[0] for note in notes] == (
-        ['"theirs" (t/1)'] if told else []
+    said = (
+        "Other scheduled queries read through connection postgresql-conn too, and get database "
+        f'venezuelawatch of {config.instance} from their next run on: "theirs" (t/1). Unless that '
+        "is meant, leave them the connection, and choose another one here with "
+        "FORECASTING_CONNECTION_ID."
     )
+    assert [call.args[0] for call in tell.note.call_args_list] == ([said] if told else [])
+    assert {call.args[0].parent for call in listing.call_args_list} == (
+        {config.parent} if told else set()
+    )
+
+
+def test_others__that_may_not_be_looked_at_are_told_with_the_grant(
+    google: Google, config: Config
+) -> None:
+    permission = "bigquery.transfers.get"
+    denied = google_error(403, "no", reason="IAM_PERMISSION_DENIED", permission=permission)
+    google.transfers.list_transfer_configs.side_effect = denied
+    step = step_of(config, Action.UPDATE)
+    step = replace(step, plan=replace(step.plan, changes=(change("database", "a", "b"),)))
+    with pytest.raises(ApiError, match=rf"^Looking at the other .+ lack {permission} .+ user:YOUR"):
+        etl._tell_of_other_readers(config, google, step, Mock())
 
 
 def test_refusal__of_a_connection_that_is_not_there_is_none(config: Config) -> None:

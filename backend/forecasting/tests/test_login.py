@@ -183,6 +183,7 @@ def test_login__of_a_machine_without_account_says_so(monkeypatch: pytest.MonkeyP
         make_clients(make_config())
 
 
+IMPERSONATED = "Unable to acquire impersonated credentials"
 DENIED = "Permission 'iam.serviceAccounts.getAccessToken' denied on resource"
 BY_PROXY = "an address cannot be read: check HTTPS_PROXY, in which the password is to be "
 
@@ -204,12 +205,15 @@ BY_PROXY = "an address cannot be read: check HTTPS_PROXY, in which the password 
         ),
         (
             RefreshError(
-                "Unable to acquire impersonated credentials",
+                IMPERSONATED,
                 json.dumps({"error": {"code": 403, "message": DENIED}}),
             ),
             f"credentials: {DENIED}): grant roles/iam.serviceAccountTokenCreator on that service "
             "account to the login behind it, ",
         ),
+        (RefreshError(IMPERSONATED), f"({IMPERSONATED}): grant roles/iam.serviceAccountTokenCre"),
+        (RefreshError(IMPERSONATED, "<p>Sorry</p>"), f"({IMPERSONATED}): grant roles/iam.service"),
+        (RefreshError("invalid_grant: gone", '{"message": "No"}'), "(invalid_grant: gone): run "),
         (
             TransportError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"),
             "self-signed certificate); set REQUESTS_CA_BUNDLE and GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",

@@ -12,6 +12,7 @@ from django.conf import settings as django_settings
 from django.db import models
 from pytest_django import Settings
 
+from backend.entities.models import EntityMention
 from backend.forecasting.conf import load_config
 from backend.forecasting.database.lookups import Column, Join, Table, schemas_of
 from backend.forecasting.database.mapping import load_mapping, longest_key, misfits
@@ -191,10 +192,10 @@ def test_tables__are_found_as_the_search_path_that_django_sets_says(
 
 
 class ToTheArchive:
-    """A router that has everything read from another database."""
+    """A router that has the mentions read from another database."""
 
-    def db_for_read(self, model: type[models.Model], **hints: Any) -> str:
-        return "archive"
+    def db_for_read(self, model: type[models.Model], **hints: Any) -> str | None:
+        return "archive" if model is EntityMention else None
 
 
 def test_database__is_the_routers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

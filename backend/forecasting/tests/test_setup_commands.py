@@ -27,6 +27,7 @@ from backend.forecasting.tests.support.factories import (
     disabled,
     google_error,
     lose_everything,
+    make_connection,
     make_dataset,
     make_run,
     make_table,
@@ -418,6 +419,33 @@ def test_etl__credential_that_postgresql_refuses_is_sent_again_and_tried(
     assert told in result.out + result.error
     assert result.status == (1 if second is REFUSED else 0)
     assert_no_secret(result.out + result.error)
+
+
+def test_etl__tells_whose_loads_a_connection_is_taken_from(
+    run: Run, provisioned: Google, config: Config
+) -> None:
+    elsewhere = make_connection(cloud_sql={"database": "elsewhere"})
+    provisioned.connections.get_connection.return_value = elsewhere
+    text = f'SELECT * FROM EXTERNAL_QUERY("{CONNECTION}", "SELECT 1")'
+    theirs = make_transfer(config, name="t/1", display_name="theirs", params={"query": text})
+    provisioned.transfers.list_transfer_configs.side_effect = lambda *_, **__: [
+        make_transfer(config),
+        theirs,
+    ]
+    result = run("bq_setup_etl", "--check")
+    assert (result.status, result.out.count('next run on: "theirs" (t/1). Unless')) == (2, 1)
+
+
+@pytest.mark.parametrize("option", [(), ("--run-now",)])
+def test_etl__connection_that_is_let_in_to_nothing_is_told_of_once(
+    run: Run, provisioned: Google, option: tuple[str, ...]
+) -> None:
+    """By the set-up, or by the run that fails of it."""
+    start_answers(provisioned, "FAILED")
+    provisioned.bigquery.query_and_wait.side_effect = NO_DATABASE
+    result = run("bq_setup_etl", *option)
+    assert result.status == 1
+    assert ("PostgreSQL lets the connection in to nothing" in result.error) is not bool(option)
 
 
 @pytest.mark.parametrize("refusal", [REFUSED, NO_DATABASE, GERMAN])
