@@ -63,7 +63,7 @@ def score_scale(values: list[dict[str, Any]], title: str | None, **axis: Any) ->
         "value:Q",
         title=title,
         scale=altair.Scale(domain=[low, high], nice=False),
-        axis=altair.Axis(values=[low, (low + high) / 2, high], format="~s", **axis),
+        axis=altair.Axis(values=[low, (low + high) / 2, high], format=",.3~r", **axis),
     )
 
 

@@ -76,5 +76,11 @@ def test_examples__break_the_line_where_a_day_has_no_row(charts: tuple[Chart, ..
     assert line.count("M") == 3
 
 
+def test_examples__beyond_0_to_100_say_how_far() -> None:
+    far = replace(EXAMPLE, days=(day(0, -0.9), day(3, 60, 3000)))
+    _, chart = draw_model(replace(SHOWN, examples=(far,)), {"a": "Ana"})
+    assert {"−0.9", "1,500", "3,000"} <= set(texts(chart.wide))  # noqa: RUF001 - A minus.
+
+
 def test_model__without_a_baseline_has_no_charts() -> None:
     assert draw_model(None, {}) == ()
