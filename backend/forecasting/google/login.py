@@ -45,7 +45,7 @@ _PLUGIN = "Getting metadata from plugin failed"
 # which is nobody's word on a login.
 _PASSING = re.compile(
     r"ConnectionPool\(|Connection (aborted|reset)|timed out|internal_failure|server_error|"
-    r"temporarily_unavailable|^\s*<"
+    r"temporarily_unavailable|^\W*<"
 )
 
 

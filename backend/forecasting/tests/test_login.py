@@ -280,6 +280,7 @@ def test_lost_login__over_grpc_is_asked_once_and_prints_nothing(
         ("Reauthentication is needed. Please run `gcloud auth login`", False),
         ("('internal_failure: try again', {'error': 'internal_failure'})", True),
         (ANSWER_LOST, True),
+        ("('<html>Sign in</html>', '<html>Sign in</html>')", True),
     ],
 )
 def test_no_token__over_grpc_is_transient_where_it_may_pass(failure: str, passing: bool) -> None:
