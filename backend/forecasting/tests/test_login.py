@@ -213,6 +213,7 @@ BY_PROXY = "an address cannot be read: check HTTPS_PROXY, in which the password 
         ),
         (RefreshError(IMPERSONATED), f"({IMPERSONATED}): grant roles/iam.serviceAccountTokenCre"),
         (RefreshError(IMPERSONATED, "<p>Sorry</p>"), f"({IMPERSONATED}): grant roles/iam.service"),
+        (RefreshError(IMPERSONATED, r'{"message": "No\nmore"}'), f"({IMPERSONATED}: No): grant "),
         (RefreshError("invalid_grant: gone", '{"message": "No"}'), "(invalid_grant: gone): run "),
         (
             TransportError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate"),

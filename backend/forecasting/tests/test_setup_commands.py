@@ -12,6 +12,7 @@ from google.cloud.bigquery_datatransfer_v1.types import CheckValidCredsResponse
 
 from backend.forecasting.conf import Config
 from backend.forecasting.management.commands._watchdog import Watchdog
+from backend.forecasting.setup import etl
 from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.commands import ABSENT, Run, start_answers, without_table
 from backend.forecasting.tests.support.factories import (
@@ -437,15 +438,14 @@ def test_etl__tells_whose_loads_a_connection_is_taken_from(
 
 
 @pytest.mark.parametrize("option", [(), ("--run-now",)])
-def test_etl__connection_that_is_let_in_to_nothing_is_told_of_once(
+def test_etl__connection_that_is_let_in_to_nothing_is_left_to_a_run_to_tell_of(
     run: Run, provisioned: Google, option: tuple[str, ...]
 ) -> None:
-    """By the set-up, or by the run that fails of it."""
-    start_answers(provisioned, "FAILED")
-    provisioned.bigquery.query_and_wait.side_effect = NO_DATABASE
-    result = run("bq_setup_etl", *option)
-    assert result.status == 1
-    assert ("PostgreSQL lets the connection in to nothing" in result.error) is not bool(option)
+    start_answers(provisioned, "SUCCEEDED")
+    with patch.object(etl, "learn_refusal", return_value=NO_DATABASE.message):
+        result = run("bq_setup_etl", *option)
+    assert result.status == (0 if option else 1)
+    assert ("PostgreSQL lets the connection in to nothing" in result.error) is (not option)
 
 
 @pytest.mark.parametrize("refusal", [REFUSED, NO_DATABASE, GERMAN])

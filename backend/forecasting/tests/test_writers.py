@@ -149,6 +149,7 @@ def test_ours__disabled_copy_is_in_nobodys_way(config: Config) -> None:
         ("from external_query('p.us-central1.pg', 'SELECT 1')", True),
         ("FROM EXTERNAL_QUERY('us-central1.pg', 'SELECT 1')", True),
         ("FROM EXTERNAL_QUERY('us-central1.pg2', 'SELECT 1')", False),
+        ("FROM EXTERNAL_QUERY('us-central1.old-pg', 'SELECT 1')", False),
         ("SELECT 'us-central1.pg'", False),
     ],
 )
