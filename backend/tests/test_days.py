@@ -60,6 +60,7 @@ def test_midnight__is_between_tests_that_share_nothing(
     assert timedelta(minutes=1) < MARGIN < timedelta(minutes=9)
     file = tmp_path / "test_two.py"
     file.write_text(TWO_TESTS)
+    (tmp_path / "pytest.ini").touch()  # Else one above it would be read.
     run = Run(MIDNIGHT - timedelta(minutes=before), timedelta(minutes=takes))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
