@@ -104,8 +104,8 @@ def prove_credential(config: Config, clients: Clients, *, again: bool, lets_in: 
     """
     refusal = learn_refusal(config, clients)
     raise_refusal_of_query(config, refusal or "")
-    if lets_in:
-        raise_refusal_of_login(refusal or "", again=again)
+    if lets_in and refusal:
+        raise_refusal_of_login(refusal, again=again)
     if refusal is None:
         return "The connection's credential was sent, and could not be tried: a run tells."
     if not refusal:

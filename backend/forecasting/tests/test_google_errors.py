@@ -301,6 +301,14 @@ def test_failure__over_grpc(google: Google) -> None:
     )
 
 
+def test_failure__that_passes_says_its_cause_where_one_is_known(google: Google) -> None:
+    starting = "FATAL: the database system is starting up"
+    assert explained(google, google_error(503, starting)) == (
+        f"{DOING} failed: {starting} (HTTP 503).\n"
+        "Likely cause: PostgreSQL was starting, stopping or recovering: run it again."
+    )
+
+
 def test_failure__loses_its_full_stop_alone() -> None:
     assert text_of(google_error(400, "There is no column X.")) == "There is no column X"
 

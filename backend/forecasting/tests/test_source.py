@@ -101,6 +101,8 @@ def test_database__is_the_one_of_a_service_where_the_settings_name_none(
     elsewhere = replace(config, source_database="elsewhere")
     told = f"Django's database is {config.source_database}, not elsewhere"
     assert why_out_of_reach(elsewhere) == told
+    monkeypatch.setattr(f"{why_out_of_reach.__module__}.why_unreachable", lambda _: "no service")
+    assert why_out_of_reach(elsewhere) == "no service"
 
 
 @pytest.mark.parametrize("score_source", ["event", "entity"])

@@ -56,11 +56,11 @@ def _check_rows(snapshot: Snapshot, data: dict[str, Any]) -> Finding:
         rows, where = dense, " to train on"
     return _within(
         "vertex.rows",
-        f"row{where}",
+        "row",
         rows,
         ROWS,
         "load more history (FORECASTING_WINDOW_DAYS) or, above the limit, less",
-        many=f"rows{where}",
+        where,
     )
 
 
@@ -196,10 +196,10 @@ MAX_MISSING_SHARE = 0.5
 
 
 def _within(
-    check: str, what: str, number: int, allowed: range, hint: str, many: str = ""
+    check: str, what: str, number: int, allowed: range, hint: str, where: str = ""
 ) -> Finding:
     if number in allowed:
-        return passed(check, count_things(number, what, many), str(number))
+        return passed(check, count_things(number, what), str(number))
     limits = f"{allowed.start:,} to {allowed.stop - 1:,}"
-    message = f"{count_things(number, what, many)}, Vertex AI takes {limits}"
+    message = f"{count_things(number, what)}{where}, Vertex AI takes {limits}"
     return failed(check, message, hint, limits, str(number))
