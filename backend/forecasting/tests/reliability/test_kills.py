@@ -34,11 +34,12 @@ pytestmark = pytest.mark.untraced
 SUITE = "Commands killed with -9"
 POINTS = 20
 NOTE = (
-    "A real process of `manage.py`, killed with SIGKILL at a random request of its life: before "
-    "the request takes effect (which it then does without its sender), after that and before the "
-    "answer, or up to 20 ms after the answer. There is one point in each twentieth of the "
-    "requests that an undisturbed run sends. Every other time the two set-ups begin from nothing; "
-    "in between with a table, a schedule and a password that differ and scores that have changed. "
+    "A process that runs `manage.py`, its imports made before it, killed with SIGKILL at a random "
+    "request of its life: before the request takes effect (which it then does without its "
+    "sender), after that and before the answer, or up to 20 ms after the answer. There is one "
+    "point in each twentieth of the requests that an undisturbed run sends. Every other time the "
+    "two set-ups begin from nothing; in between with a table, a schedule and a password that "
+    "differ and scores that have changed. "
     "Right after the kill the table has either all its old rows or all the new ones, and neither "
     "an advisory lock nor a session stays in PostgreSQL. Then `bq_setup`, `bq_setup_etl --run-now` "
     "and `bq_verify` run undisturbed in a new process: each has to exit 0, with one of each "
