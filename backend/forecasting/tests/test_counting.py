@@ -1,5 +1,6 @@
 """Numbers in words: one of anything is said as one, wherever it is said."""
 
+import re
 from datetime import date
 from unittest.mock import Mock
 
@@ -19,7 +20,7 @@ from backend.forecasting.output.text import describe_backfill, describe_run
 from backend.forecasting.setup.etl import RunOptions
 from backend.forecasting.tests.support.clock import FastClock
 from backend.forecasting.tests.support.factories import make_config
-from backend.forecasting.tests.support.snapshots import BASELINE
+from backend.forecasting.tests.support.snapshots import BASELINE, NO_ERRORS
 
 DAY = date(2026, 3, 1)
 
@@ -97,3 +98,10 @@ def test_baseline__of_one_says_so(number: int, days: str, rows: str) -> None:
     page = render_to_string("forecasting/baseline.html", {"baseline": baseline, "charts": ()})
     assert f"The last {number} complete {days}" in page
     assert f"{number} {rows} 60 series" in page
+
+
+def test_baseline__shows_its_errors_as_its_charts_do() -> None:
+    baseline = {**vars(BASELINE), "methods": {"last": BASELINE.methods["last"], "none": NO_ERRORS}}
+    page = render_to_string("forecasting/baseline.html", {"baseline": baseline, "charts": ()})
+    shown = ["12.50", "0.313", "1.250", "", *["\N{EN DASH}"] * 2]
+    assert re.findall("<td>(.*?)</td>", page) == shown
