@@ -8,9 +8,9 @@ def agree(number: float, one: str, many: str) -> str:
 
 def count_things(number: float, one: str, many: str = "") -> str:
     """`1 check`, `1,234 checks`, `2.5 hours`; `many` where more of them take no plain s."""
-    few = float(f"{number:.3g}") if number % 1 else number  # Of what is left of a time, say.
-    shown = f"{few:,}" if isinstance(few, int) else f"{few:g}"
-    return f"{shown} {agree(few, one, many or f'{one}s')}"
+    # Three digits are enough of what is left of a time, say, and of no count.
+    few = float(f"{number:.3g}") if abs(number) < 100 else round(number)
+    return f"{few:,.15g} {agree(few, one, many or f'{one}s')}"
 
 
 def count_bytes(number: int | None) -> str:

@@ -31,6 +31,7 @@ DAY = date(2026, 3, 1)
         *((0, "0 days"), (1, "1 day"), (1.0, "1 day"), (2, "2 days"), (1234567, "1,234,567 days")),
         *((0.5, "0.5 days"), (900.0, "900 days"), (-1, "-1 days")),
         *((12.4771, "12.5 days"), (0.9999, "1 day"), (0.25, "0.25 days")),
+        *((1e6, "1,000,000 days"), (1234.5, "1,234 days"), (99.96, "100 days"), (123, "123 days")),
     ],
 )
 def test_count__goes_with_its_noun(number: float, said: str) -> None:
