@@ -8,8 +8,7 @@ def agree(number: float, one: str, many: str) -> str:
 
 def count_things(number: float, one: str, many: str = "") -> str:
     """`1 check`, `1,234 checks`, `2.5 hours`; `many` where more of them take no plain s."""
-    # Three digits are enough of what is left of a time, say, and of no count.
-    few = float(f"{number:.3g}") if abs(number) < 100 else round(number)
+    few = round(number, 2) or number  # Of what is left of a time, say.
     return f"{few:,.15g} {agree(few, one, many or f'{one}s')}"
 
 
