@@ -66,11 +66,11 @@ def asking_once(folder: Path) -> str:
     They are kept in the folder, for as long as HOME and the rest of the environment are the same.
     To start it for them is a third of what a call of bq takes.
     """
-    real = shutil.which("gcloud")
-    return f"""answer='{folder}/settings.json'
-if [ "$*" != "config list --format=json" ]; then exec '{real}' "$@"; fi
+    real, answer = shlex.quote(str(shutil.which("gcloud"))), shlex.quote(f"{folder}/settings.json")
+    return f"""answer={answer}
+if [ "$*" != "config list --format=json" ]; then exec {real} "$@"; fi
 if [ ! -e "$answer" ]; then
-  '{real}' "$@" >"$answer.new" || exit
+  {real} "$@" >"$answer.new" || exit
   mv "$answer.new" "$answer"
 fi
 cat "$answer"
@@ -92,9 +92,8 @@ def _forked(program: Path, environment: dict[str, str]) -> Iterator[dict[str, st
             for name, modules in _PROGRAMS.items()
             for served in [stack.enter_context(serving(python, environment, *modules))]
         ]
-        install(
-            program, "\n".join(['case "$1" in', *lines, f"*) exec '{python}' \"$@\" ;;", "esac"])
-        )
+        other = f'*) exec {shlex.quote(str(python))} "$@" ;;'
+        install(program, "\n".join(['case "$1" in', *lines, other, "esac"]))
         yield {"CLOUDSDK_BQ_PYTHON": str(program)}
 
 
