@@ -37,6 +37,7 @@ from backend.forecasting.tests.support.factories import (
     NUMBER,
     Google,
     auth_error,
+    denied,
     disabled,
     google_error,
     grpc_error,
@@ -63,10 +64,6 @@ VPC = "VPC Service Controls: no"
 
 def person() -> Any:
     return user_credentials.Credentials("token", account="ana@example.com")
-
-
-def denied(**metadata: str) -> exceptions.GoogleAPICallError:
-    return google_error(403, "no", reason="IAM_PERMISSION_DENIED", **metadata)
 
 
 def with_items(*items: Any) -> exceptions.GoogleAPICallError:
@@ -111,8 +108,8 @@ ERRORS: dict[str, Exception] = {
     ),
     "billing": google_error(403, "no", reason="BILLING_DISABLED"),
     "billing, long ago": google_error(403, "no", legacy_reason="billingNotEnabled"),
-    "a permission": denied(permission=PERMISSION),
-    "a permission of another kind": denied(permission="storage.objects.get"),
+    "a permission": denied(PERMISSION),
+    "a permission of another kind": denied("storage.objects.get"),
     "a permission in the text": google_error(403, f"lacks {PERMISSION} on it"),
     "a permission and a perimeter": google_error(403, f"{VPC} {PERMISSION}"),
     "a perimeter": google_error(403, VPC),

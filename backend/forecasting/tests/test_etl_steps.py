@@ -23,7 +23,7 @@ from backend.forecasting.tests.support.factories import (
     Google,
     change,
     changes_of,
-    google_error,
+    denied,
     make_connection,
     make_transfer,
 )
@@ -101,8 +101,7 @@ def test_others__that_may_not_be_looked_at_are_told_with_the_grant(
     google: Google, config: Config
 ) -> None:
     permission = "bigquery.transfers.get"
-    denied = google_error(403, "no", reason="IAM_PERMISSION_DENIED", permission=permission)
-    google.transfers.list_transfer_configs.side_effect = denied
+    google.transfers.list_transfer_configs.side_effect = denied(permission)
     step = step_of(config, Action.UPDATE)
     step = replace(step, plan=replace(step.plan, changes=(change("database", "a", "b"),)))
     with pytest.raises(ApiError, match=rf"^Looking at the other .+ lack {permission} .+ user:YOUR"):
@@ -170,8 +169,7 @@ def test_connection__that_may_not_be_looked_at_is_told_with_the_grant(
     google: Google, config: Config
 ) -> None:
     permission = "bigquery.connections.get"
-    denied = google_error(403, "no", reason="IAM_PERMISSION_DENIED", permission=permission)
-    google.connections.get_connection.side_effect = denied
+    google.connections.get_connection.side_effect = denied(permission)
     with pytest.raises(ApiError) as raised:
         etl._observe_connection(config, google)
     assert str(raised.value) == (

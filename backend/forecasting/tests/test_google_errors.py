@@ -22,6 +22,7 @@ from backend.forecasting.tests.support.factories import (
     SERVICE_ACCOUNT,
     Google,
     auth_error,
+    denied,
     disabled,
     google_error,
     grpc_error,
@@ -214,8 +215,7 @@ def test_refusal__billing(google: Google) -> None:
 )
 def test_refusal__names_the_permission_and_the_least_role(permission: str, role: str) -> None:
     google = make_google(service_account_credentials())
-    error = google_error(403, "no", reason="IAM_PERMISSION_DENIED", permission=permission)
-    assert explained(google, error) == (
+    assert explained(google, denied(permission)) == (
         f"{DOING} was refused: the credentials in use lack {permission} (no); grant it with "
         f"`gcloud projects add-iam-policy-binding demo-project --member serviceAccount:"
         f"{SERVICE_ACCOUNT} --role {role}`."

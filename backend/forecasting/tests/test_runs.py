@@ -32,6 +32,7 @@ from backend.forecasting.tests.support.factories import (
     RUN_NAME,
     TRANSFER_NAME,
     Google,
+    denied,
     google_error,
     grpc_error,
     make_run,
@@ -190,9 +191,7 @@ def test_start__reply_that_cannot_be_read_twice_is_told(
 
 def test_start__refusal_is_not_looked_for(google: Google) -> None:
     under_way(google, [])
-    google.transfers.start_manual_transfer_runs.side_effect = google_error(
-        403, "no", reason="IAM_PERMISSION_DENIED", permission="bigquery.transfers.update"
-    )
+    google.transfers.start_manual_transfer_runs.side_effect = denied("bigquery.transfers.update")
     with pytest.raises(ApiError, match=r"lack bigquery\.transfers\.update"):
         start_or_adopt_run(google, TRANSFER_NAME)
     assert google.transfers.list_transfer_runs.call_count == 1

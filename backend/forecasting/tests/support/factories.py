@@ -363,6 +363,11 @@ def google_error(
     return html_error(status, {"error": error})
 
 
+def denied(permission: str) -> exceptions.GoogleAPICallError:
+    """What a client raises where the credentials lack it, and Google says so."""
+    return google_error(403, "no", reason="IAM_PERMISSION_DENIED", permission=permission)
+
+
 def html_error(status: int, body: Any) -> exceptions.GoogleAPICallError:
     """What a client raises for a body that is shown as it is, such as a proxy's page."""
     found = exceptions.from_http_response(http_response(status, body))
