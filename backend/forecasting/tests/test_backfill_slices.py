@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from backend.forecasting.loading.runs import RunResult
 from backend.forecasting.sql.day_sums import SUMS
 from backend.forecasting.sql.script_head import StoredScript, read_script
 from backend.forecasting.tests.support.factories import Google, google_error, make_config
-from backend.forecasting.tests.support.loading import today
+from backend.forecasting.tests.support.loading import day_before
 from backend.forecasting.training_table import NUMBERS
 
 
@@ -49,7 +49,7 @@ class BigQuery:
 
     @staticmethod
     def _of(rows: dict[int, int], first: date, end: date) -> list[dict[str, Any]]:
-        days = {today() - timedelta(days=age): count for age, count in rows.items()}
+        days = {day_before(age): count for age, count in rows.items()}
         sums = {f"{column.name}_{what}": 1 for column in NUMBERS for what in SUMS}
         return [
             {"day": day, "row_count": n, "key_sum": n, "score_sum": float(n), **sums}
@@ -114,7 +114,7 @@ def test_slice__is_loaded_by_a_script_that_removes_no_older_day(fill: Fill, sett
 def test_slices__are_read_and_loaded_from_their_first_day_to_before_their_end(fill: Fill) -> None:
     asked, _, _ = fill(200, {1: 5, 91: 5, 181: 5}, {}, keep_history=True)
     edges = [(90, 0), (180, 90), (200, 180)]
-    days = [(today() - timedelta(days=f), today() - timedelta(days=e)) for f, e in edges]
+    days = [(day_before(f), day_before(e)) for f, e in edges]
     assert asked.read == days
     assert [asked.read_days(sql) for sql in asked.federated] == days
     assert [stored.settings["window_days"] for stored in asked.stored] == ["90", "90", "20"]
@@ -198,7 +198,7 @@ def test_backfill__first_slice_that_fails_names_its_days(google: Google, fill: F
     BigQuery(google, {}, {})
     google.bigquery.query_and_wait.side_effect = google_error(400, "ERROR: no such column")
     outcomes: list[SliceOutcome] = []
-    last, first = today() - timedelta(days=1), today() - timedelta(days=90)
+    last, first = day_before(1), day_before(90)
     with pytest.raises(Exception, match=f"Backfilling {first} to {last} failed: .*no such column"):
         backfill(make_config(), google, 90, timeout=60, on_slice=outcomes.append)
     assert outcomes == []

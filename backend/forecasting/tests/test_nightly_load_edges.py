@@ -6,7 +6,7 @@ The script runs on the stand-in with rows of the test's own in the place of Post
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +19,7 @@ from backend.forecasting.provisioning.datasets import DatasetSpec
 from backend.forecasting.provisioning.tables import TableSpec
 from backend.forecasting.sql.queries import render_nightly_load
 from backend.forecasting.tests.support.factories import make_config
+from backend.forecasting.tests.support.loading import day_before as day
 from backend.forecasting.tests.support.loading import midnight, today
 
 if TYPE_CHECKING:
@@ -101,10 +102,6 @@ class Load:
         rows = {(today() - row["mentioned_at"].date()).days: row["risk_score"] for row in found}
         assert len(rows) == len(found), "a day is there twice"
         return rows
-
-
-def day(age: int) -> date:
-    return today() - timedelta(days=age)
 
 
 @pytest.fixture(scope="module")

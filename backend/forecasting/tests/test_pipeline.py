@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from backend.demo.sample import SampleOptions, generate_history
 from backend.entities.models import EntityMention
 from backend.events.models import Event
 from backend.forecasting.tests.oracles.expected import assert_same_rows, expected_rows
-from backend.forecasting.tests.support.loading import TABLE, table_rows, today
+from backend.forecasting.tests.support.loading import TABLE, day_before, midnight, table_rows, today
 from backend.forecasting.training_table import COLUMNS, DESCRIPTION
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.untraced]
 def history(request: pytest.FixtureRequest) -> None:
     """A small sample, up to yesterday and with some mentions of today."""
     entities = getattr(request, "param", 12)
-    options = SampleOptions(last_day=today() - timedelta(days=1), days=95, entities=entities)
+    options = SampleOptions(last_day=day_before(1), days=95, entities=entities)
     write_history(generate_history(options))
 
 
@@ -53,16 +52,15 @@ def shape_of_table(cloud: "LocalCloud") -> Any:
 
 
 def test_pipeline__loads_what_postgresql_holds(loaded: "LocalCloud") -> None:
-    expected = expected_rows(today() - timedelta(days=90), today())
+    expected = expected_rows(day_before(90), today())
     rows = table_rows(loaded)
     assert len(rows) > 100
     assert_same_rows(rows, expected)
 
 
 def test_pipeline__leaves_todays_half_day_out(loaded: "LocalCloud") -> None:
-    midnight = datetime(today().year, today().month, today().day, tzinfo=UTC)
-    assert EntityMention.objects.filter(mentioned_at__gte=midnight).exists()
-    assert max(day for _, day in table_rows(loaded)) == today() - timedelta(days=1)
+    assert EntityMention.objects.filter(mentioned_at__gte=midnight(today())).exists()
+    assert max(day for _, day in table_rows(loaded)) == day_before(1)
 
 
 @pytest.mark.trap("shape")
@@ -90,7 +88,7 @@ def test_pipeline__late_score_is_picked_up(loaded: "LocalCloud") -> None:
     mention = EntityMention.objects.filter(event__risk_score__isnull=False).latest("event_id")
     Event.objects.filter(pk=mention.event_id).update(risk_score=0.5)
     call_command("bq_setup_etl", run_now=True, stdout=StringIO())
-    assert_same_rows(table_rows(loaded), expected_rows(today() - timedelta(days=90), today()))
+    assert_same_rows(table_rows(loaded), expected_rows(day_before(90), today()))
 
 
 @pytest.mark.parametrize(("command", "most"), [("bq_setup", 2), ("bq_setup_etl", 8)])

@@ -16,7 +16,7 @@ from backend.forecasting.tests.reliability.scene import Fault, Scene, build_scen
 from backend.forecasting.tests.reliability.soak import Night, World, changed
 from backend.forecasting.tests.reliability.tally import Tally
 from backend.forecasting.tests.support.commands import call
-from backend.forecasting.tests.support.loading import today
+from backend.forecasting.tests.support.loading import day_before
 from backend.localcloud.postgres.server import RunningPostgres
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def scene(
 def world(scene: Scene, everything: bool) -> World:
     """Everything set up, and nothing loaded, on the day before the first night."""
     count = how_many(everything)
-    world = World(scene, random.Random("soak"), today() - timedelta(days=count))
+    world = World(scene, random.Random("soak"), day_before(count))
     scene.cloud.clock.set(world.moment)
     world.begin()
     assert call("bq_setup").status == 0
