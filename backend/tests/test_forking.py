@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,13 +55,19 @@ def start(program: Path) -> Start:
     return run
 
 
-@pytest.fixture
-def forked(tmp_path: Path) -> Iterator[Path]:
-    """A Python that serves the program which it is first told to run."""
+@contextmanager
+def server(folder: Path) -> Iterator[Path]:
+    """A Python in the folder that serves the program which it is first told to run."""
     real = Path(sys.executable)
     with serving(real, {}) as socket:
-        install(tmp_path / "python", f"exec {calling(real, socket)}")
-        yield tmp_path / "python"
+        install(folder / "python", f"exec {calling(real, socket)}")
+        yield folder / "python"
+
+
+@pytest.fixture
+def forked(tmp_path: Path) -> Iterator[Path]:
+    with server(tmp_path) as python:
+        yield python
 
 
 def test_fork__is_given_and_gives_what_a_started_program_is(start: Start, forked: Path) -> None:
@@ -85,11 +92,9 @@ def test_call__starts_what_cannot_be_served(start: Start, program: Path, forked:
 
 def test_fork__ends_with_its_server(program: Path, tmp_path: Path) -> None:
     """Else it would read what is typed, and tell."""
-    real = Path(sys.executable)
-    with serving(real, {}) as socket:
-        install(tmp_path / "python", f"exec {calling(real, socket)}")
+    with server(tmp_path) as python:
         called = subprocess.Popen(
-            [tmp_path / "python", program, "0"],
+            [python, program, "0"],
             env={"WORD": ""},
             cwd=tmp_path,
             stdin=subprocess.PIPE,
